@@ -1,0 +1,76 @@
+//! aarch64: VMSAv8-64 stage 1, 4 KiB granule, levels 1 to 3.
+//!
+//! [`descriptor`] is the format, [`slot`] the inline assembly on it, [`fault`] decodes a data abort, [`control`] checks the
+//! translation registers, [`tlb`] holds the TLBI operand and a ready-made shootdown. Descriptor format: Arm ARM D8.3;
+//! permissions D8.4; break-before-make D8.16.1; barriers for table updates D8.16.2 and K13 ("ordering of explicit writes
+//! and translation table walks").
+
+pub mod control;
+pub mod descriptor;
+pub mod fault;
+mod slot;
+pub mod tlb;
+
+pub use fault::decode_fault;
+pub use tlb::BroadcastShootdown;
+
+use crate::addr::VirtAddr;
+use crate::arch::{Arch, Leaf, TableReach, UnsupportedCpu};
+use crate::layout::ArenaLayout;
+use crate::platform::{EntryAttributes, Frame};
+use crate::sync::AtomicU64;
+
+/// The aarch64 page-table format.
+#[derive(Debug)]
+pub struct AArch64;
+
+// SAFETY: `descriptor` is the format of the Arm ARM and its tests show that decoding inverts encoding; `slot` is an
+// exclusive pair or an LSE instruction with acquire and release, or the `sync` atomics elsewhere; `publish` is the
+// `dsb ishst` that orders a descriptor write before later walks (Arm ARM D8.2.6), `publish_and_sync` adds the `isb` without
+// which instructions already fetched here may still fault.
+unsafe impl Arch for AArch64 {
+    const NAME: &'static str = "aarch64";
+    const BREAK_BEFORE_MAKE: bool = true;
+    const LEAF_ATTRIBUTES: u64 = descriptor::LEAF_ATTRIBUTES;
+    const TABLE_ATTRIBUTES: u64 = descriptor::TABLE_ATTRIBUTES;
+
+    fn leaf(leaf: Leaf, attributes: EntryAttributes) -> u64 {
+        descriptor::encode_leaf(leaf, attributes)
+    }
+
+    fn decode_leaf(word: u64, attributes: EntryAttributes) -> Option<Leaf> {
+        descriptor::decode_leaf(word, attributes)
+    }
+
+    fn table(table: Frame, reach: TableReach, attributes: EntryAttributes) -> u64 {
+        descriptor::encode_table(table, reach, attributes)
+    }
+
+    fn decode_table(word: u64, attributes: EntryAttributes) -> Option<Frame> {
+        descriptor::decode_table(word, attributes)
+    }
+
+    fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
+        slot::compare_exchange(slot, old, new)
+    }
+
+    fn swap(slot: &AtomicU64, new: u64) -> u64 {
+        slot::swap(slot, new)
+    }
+
+    fn publish() {
+        tlb::publish();
+    }
+
+    fn publish_and_sync() {
+        tlb::publish_and_sync();
+    }
+
+    fn flush_local(address: VirtAddr) {
+        tlb::flush_local_page(address);
+    }
+
+    fn check_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
+        control::check_this_cpu(layout)
+    }
+}

@@ -1,0 +1,15 @@
+//! The backends: one folder a page-table format.
+
+pub mod aarch64;
+pub mod portable;
+pub mod x86_64;
+
+/// The format of the processor that the crate is compiled for.
+#[cfg(target_arch = "x86_64")]
+pub type Native = x86_64::X86_64;
+/// The format of the processor that the crate is compiled for.
+#[cfg(target_arch = "aarch64")]
+pub type Native = aarch64::AArch64;
+/// The format of the processor that the crate is compiled for.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub type Native = portable::Portable;

@@ -1,0 +1,79 @@
+//! The control registers that the format depends on.
+
+use crate::arch::UnsupportedCpu;
+use crate::layout::{AddressWidth, ArenaLayout};
+
+/// What a CPU's control registers say about paging.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// EFER.NXE: the no-execute bit exists (Intel SDM vol. 3, 5.1.4).
+    pub no_execute: bool,
+    /// CR0.WP: the kernel, too, obeys read-only entries (5.1.3).
+    pub write_protect: bool,
+    /// CR4.LA57: 57 bits are translated, else 48 (5.1.1).
+    pub five_level: bool,
+}
+
+impl Control {
+    /// Checks them for an arena with this layout.
+    ///
+    /// # Errors
+    /// [`UnsupportedCpu`] names the first setting that does not do.
+    pub fn check(self, layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
+        if !self.no_execute {
+            return Err(UnsupportedCpu::NoExecuteDisabled);
+        }
+        if !self.write_protect {
+            return Err(UnsupportedCpu::WriteProtectDisabled);
+        }
+        let machine = if self.five_level { AddressWidth::BITS_57 } else { AddressWidth::BITS_48 };
+        if !machine.is_canonical(layout.base().value()) {
+            return Err(UnsupportedCpu::AddressWidth { machine });
+        }
+        Ok(())
+    }
+}
+
+/// Reads and checks this CPU's registers. In a process they cannot be read, and none of this applies.
+#[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
+pub(super) fn check_this_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
+    use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags};
+    Control {
+        no_execute: Efer::read().contains(EferFlags::NO_EXECUTE_ENABLE),
+        write_protect: Cr0::read().contains(Cr0Flags::WRITE_PROTECT),
+        five_level: Cr4::read().contains(Cr4Flags::L5_PAGING),
+    }
+    .check(layout)
+}
+
+#[cfg(any(not(target_arch = "x86_64"), unix, windows))]
+pub(super) fn check_this_cpu(_layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{KernelAddr, PageCount, PageIndex};
+
+    const GOOD: Control = Control { no_execute: true, write_protect: true, five_level: false };
+
+    fn layout(base: u64, width: AddressWidth) -> ArenaLayout {
+        let one = PageIndex::new(1).unwrap();
+        ArenaLayout::new(KernelAddr::new(base), width, one, PageCount::ONE).unwrap()
+    }
+
+    #[test]
+    fn each_setting_is_refused_by_name() {
+        let upper_half = layout(0xffff_9000_0000_0000, AddressWidth::BITS_48);
+        assert_eq!(GOOD.check(&upper_half), Ok(()));
+        let nx = Control { no_execute: false, ..GOOD };
+        assert_eq!(nx.check(&upper_half), Err(UnsupportedCpu::NoExecuteDisabled));
+        let wp = Control { write_protect: false, ..GOOD };
+        assert_eq!(wp.check(&upper_half), Err(UnsupportedCpu::WriteProtectDisabled));
+        let wide = layout(0xff80_0000_0000_0000, AddressWidth::BITS_57);
+        let narrow = UnsupportedCpu::AddressWidth { machine: AddressWidth::BITS_48 };
+        assert_eq!(GOOD.check(&wide), Err(narrow));
+        assert_eq!(Control { five_level: true, ..GOOD }.check(&wide), Ok(()));
+    }
+}

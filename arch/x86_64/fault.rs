@@ -1,0 +1,68 @@
+//! Decoding of a page fault (#PF).
+
+use bitflags::bitflags;
+
+use crate::addr::KernelAddr;
+use crate::fault::{Access, Fault, InstructionAddr};
+
+bitflags! {
+    /// The error code of a #PF (Intel SDM vol. 3, figure 5-12).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct ErrorCode: u64 {
+        /// P: a present entry forbade the access.
+        const PRESENT = 1 << 0;
+        /// W/R: the access was a write.
+        const WRITE = 1 << 1;
+        /// U/S: it came from user mode.
+        const USER = 1 << 2;
+        /// RSVD: a reserved bit was set in an entry.
+        const RESERVED = 1 << 3;
+        /// I/D: it was an instruction fetch.
+        const FETCH = 1 << 4;
+        /// PK: a protection key forbade it.
+        const PROTECTION_KEY = 1 << 5;
+        /// SS: it was a shadow-stack access.
+        const SHADOW_STACK = 1 << 6;
+        /// HLAT: the fault came from HLAT paging.
+        const HLAT = 1 << 7;
+        /// SGX: an SGX-specific access control forbade it.
+        const SGX = 1 << 15;
+    }
+}
+
+/// Whether a #PF is one that an arena may recover, and if so, which access it was: a data access from kernel mode to a page
+/// that no entry translates. Anything else gives `None`.
+///
+/// `cr2` is the faulting address, `error_code` what the processor pushed, `rip` the interrupted instruction.
+///
+/// ```
+/// use kernel_arena::{Access, arch::x86_64::decode_fault};
+/// let fault = decode_fault(0xffff_9000_0000_1234, 0b0_0010, 0xffff_ffff_8010_0000).unwrap();
+/// assert_eq!(fault.access, Access::Write);
+/// assert!(decode_fault(0xffff_9000_0000_1234, 0b0_0011, 0).is_none()); // a protection fault is not a missing page
+/// ```
+pub const fn decode_fault(cr2: u64, error_code: u64, rip: u64) -> Option<Fault> {
+    // Not only the bits named above: a bit that is not known yet means something that is not known to be recoverable.
+    if error_code & !ErrorCode::WRITE.bits() != 0 {
+        return None;
+    }
+    let access = if error_code & ErrorCode::WRITE.bits() != 0 { Access::Write } else { Access::Read };
+    Some(Fault { address: KernelAddr::new(cr2), access, instruction: InstructionAddr::new(rip) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_kernel_data_accesses_to_missing_pages_are_decoded() {
+        let read = decode_fault(0x1234, 0, 0x99).unwrap();
+        assert_eq!((read.address, read.access), (KernelAddr::new(0x1234), Access::Read));
+        assert_eq!(read.instruction, InstructionAddr::new(0x99));
+        assert_eq!(decode_fault(0x1234, 2, 0).unwrap().access, Access::Write);
+        for bit in (0..32).filter(|bit| *bit != 1) {
+            assert_eq!(decode_fault(0x1234, 1 << bit, 0), None, "bit {bit}");
+            assert_eq!(decode_fault(0x1234, 1 << bit | 2, 0), None, "bit {bit} and W");
+        }
+    }
+}

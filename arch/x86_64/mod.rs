@@ -1,0 +1,65 @@
+//! x86_64: 4-level or 5-level paging with 4 KiB pages.
+//!
+//! [`entry`] is the format, [`slot`] the inline assembly on it, [`fault`] decodes a #PF, [`control`] checks the control
+//! registers, [`tlb`] flushes this CPU. Entry format: Intel SDM vol. 3, 5.5 (figures 5-11, tables 5-15 to 5-20); AMD64
+//! APM vol. 2, 5.3.
+
+pub mod control;
+pub mod entry;
+pub mod fault;
+mod slot;
+pub mod tlb;
+
+pub use fault::decode_fault;
+
+use crate::addr::VirtAddr;
+use crate::arch::{Arch, Leaf, TableReach, UnsupportedCpu};
+use crate::layout::ArenaLayout;
+use crate::platform::{EntryAttributes, Frame};
+use crate::sync::AtomicU64;
+
+/// The x86_64 page-table format.
+#[derive(Debug)]
+pub struct X86_64;
+
+// SAFETY: `entry` is the format of the SDM and its tests show that decoding inverts encoding; `slot` is `lock`ed
+// instructions, or the `sync` atomics elsewhere; on this architecture a locked instruction is itself the full barrier that
+// makes an entry visible to walkers (Intel SDM vol. 3, 10.2.3.9 and 5.10.4.3: a not-present entry is never cached).
+unsafe impl Arch for X86_64 {
+    const NAME: &'static str = "x86_64";
+    const BREAK_BEFORE_MAKE: bool = false;
+    const LEAF_ATTRIBUTES: u64 = entry::LEAF_ATTRIBUTES;
+    const TABLE_ATTRIBUTES: u64 = entry::TABLE_ATTRIBUTES;
+
+    fn leaf(leaf: Leaf, attributes: EntryAttributes) -> u64 {
+        entry::encode_leaf(leaf, attributes)
+    }
+
+    fn decode_leaf(word: u64, attributes: EntryAttributes) -> Option<Leaf> {
+        entry::decode_leaf(word, attributes)
+    }
+
+    fn table(table: Frame, reach: TableReach, attributes: EntryAttributes) -> u64 {
+        entry::encode_table(table, reach, attributes)
+    }
+
+    fn decode_table(word: u64, attributes: EntryAttributes) -> Option<Frame> {
+        entry::decode_table(word, attributes)
+    }
+
+    fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
+        slot::compare_exchange(slot, old, new)
+    }
+
+    fn swap(slot: &AtomicU64, new: u64) -> u64 {
+        slot::swap(slot, new)
+    }
+
+    fn flush_local(address: VirtAddr) {
+        tlb::flush_page(address);
+    }
+
+    fn check_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
+        control::check_this_cpu(layout)
+    }
+}

@@ -1,0 +1,97 @@
+//! Flushing this CPU's TLB: what a shootdown runs on each CPU.
+//!
+//! `invlpg` forgets a page, and all walk caches, under the PCID that is loaded, and no other (Intel SDM vol. 3, 5.10.4.1).
+//! The kernel view is in every address space, so where CR4.PCIDE is on, other PCIDs may remember the page too: then INVPCID
+//! type 3 forgets all of them.
+
+use crate::addr::{AddressRange, VirtAddr};
+use crate::platform::{FlushScope, Shootdown};
+
+/// Above this many pages, forgetting everything is cheaper than page by page.
+pub const FLUSH_ALL_ABOVE_PAGES: u64 = 64;
+
+/// What flushing some ranges takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlushPlan {
+    /// `invlpg` for each page.
+    EachPage,
+    /// Everything under the PCID that is loaded: write CR3.
+    Everything,
+    /// Everything under every PCID: INVPCID type 3.
+    EveryContext,
+}
+
+impl FlushPlan {
+    /// The least that flushes `ranges` for good, with or without CR4.PCIDE.
+    pub fn of(ranges: &[AddressRange], scope: FlushScope, pcid_enabled: Pcid) -> Self {
+        let pages: u64 = ranges.iter().map(|range| range.page_count()).sum();
+        match (pcid_enabled, scope) {
+            (Pcid::Enabled, _) => Self::EveryContext,
+            (Pcid::Disabled, FlushScope::Leaves) if pages <= FLUSH_ALL_ABOVE_PAGES => Self::EachPage,
+            (Pcid::Disabled, _) => Self::Everything,
+        }
+    }
+}
+
+/// Whether process-context identifiers tag this CPU's TLB entries (CR4.PCIDE).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pcid {
+    /// One context at a time: writing CR3 forgets all that is not global.
+    Disabled,
+    /// Several contexts are remembered at once.
+    Enabled,
+}
+
+/// The shootdown of a machine with one CPU: flushes here, and there is nowhere else.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LocalShootdown;
+
+impl Shootdown for LocalShootdown {
+    fn shootdown(&self, ranges: &[AddressRange], scope: FlushScope) {
+        flush_local(ranges, scope);
+    }
+}
+
+/// Forgets this CPU's translations of `ranges`, under every PCID: what the handler of a shootdown interrupt calls.
+#[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
+pub fn flush_local(ranges: &[AddressRange], scope: FlushScope) {
+    use x86_64::instructions::tlb;
+    use x86_64::registers::control::{Cr4, Cr4Flags};
+    let pcid = if Cr4::read().contains(Cr4Flags::PCID) { Pcid::Enabled } else { Pcid::Disabled };
+    match FlushPlan::of(ranges, scope, pcid) {
+        FlushPlan::EachPage => ranges.iter().flat_map(|range| range.pages()).for_each(flush_page),
+        FlushPlan::Everything => tlb::flush_all(),
+        // SAFETY: CR4.PCIDE is on, and every processor with PCIDs that this crate is for has INVPCID (Intel SDM vol. 2,
+        // INVPCID; since Haswell and Zen 3); forgetting translations is always right.
+        FlushPlan::EveryContext => unsafe { tlb::flush_pcid(tlb::InvPcidCommand::AllExceptGlobal) },
+    }
+}
+
+/// Forgets this CPU's translation of one page, under the PCID that is loaded.
+#[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
+pub fn flush_page(address: VirtAddr) {
+    x86_64::instructions::tlb::flush(x86_64::VirtAddr::new_truncate(address.value()));
+}
+
+/// Forgets nothing: this is a process or another processor, whose TLB cannot be flushed.
+#[cfg(any(not(target_arch = "x86_64"), unix, windows))]
+pub fn flush_local(_ranges: &[AddressRange], _scope: FlushScope) {}
+
+/// Forgets nothing: this is a process or another processor, whose TLB cannot be flushed.
+#[cfg(any(not(target_arch = "x86_64"), unix, windows))]
+pub fn flush_page(_address: VirtAddr) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invlpg_is_used_only_where_it_reaches_everything() {
+        let few = [AddressRange::new(VirtAddr::new(0x1000), 0x2000)];
+        let many = [AddressRange::new(VirtAddr::new(0), 65 << 12)];
+        assert_eq!(FlushPlan::of(&few, FlushScope::Leaves, Pcid::Disabled), FlushPlan::EachPage);
+        assert_eq!(FlushPlan::of(&many, FlushScope::Leaves, Pcid::Disabled), FlushPlan::Everything);
+        assert_eq!(FlushPlan::of(&few, FlushScope::Tables, Pcid::Disabled), FlushPlan::Everything);
+        assert_eq!(FlushPlan::of(&few, FlushScope::Leaves, Pcid::Enabled), FlushPlan::EveryContext);
+    }
+}

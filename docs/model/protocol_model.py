@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+"""Explicit-state check of the slot and page-number protocol (docs/MODEL.md).
+
+One page, N CPUs, at most OPS operations in all, every interleaving of their atomic steps, TLBs that may cache any
+present translation at any moment and forget it only when flushed. Sequentially consistent: orderings are loom's business.
+
+    protocol_model.py 2 7                 two CPUs, seven operations
+    protocol_model.py 3 4                 three CPUs, four
+    protocol_model.py 2 6 BREAKAGE        with a rule broken; must report a violation. Breakages: noflush_alloc,
+                                          noflush_free, noflush_heal, early_unclaim, nobbm (a fault installs scratch
+                                          on a vacated word without flushing first), notag (the vacated word carries
+                                          no tag, so a compare-exchange can be fooled)
+
+Whoever changes the protocol changes it here first. Exit status 0: all states hold; 1: a violation, with the shortest trace.
+Steps: A alloc (may wait, may not, exactly here), V reserve, F free (by anybody, also wrongly), D deferred free, X fault,
+R reclaim. Slots: V vacant, C<tag> vacated, R reserved, S scratch, Q scratch over reserved, M<f> mapped, D<f> deferred.
+"""
+import sys
+from collections import deque
+
+N, OPS = int(sys.argv[1]), int(sys.argv[2])
+BREAK = sys.argv[3] if len(sys.argv) > 3 else ''
+if BREAK not in ('', 'noflush_alloc', 'noflush_free', 'noflush_heal', 'early_unclaim', 'nobbm', 'notag'):
+    print(f'no such breakage: {BREAK}', file=sys.stderr)
+    sys.exit(2)
+TAGS = 1 if BREAK == 'notag' else 4
+IDLE = ('idle', None, 0, None)
+# claimed, tainted, queued, slot, TLB per CPU, free frames, CPUs (step, datum, flush index, mode), operations left, next tag
+INIT = (0, 0, 0, 'V', (None,) * N, frozenset('01'), (IDLE,) * N, OPS, 0)
+
+
+def vacant(slot):
+    return slot[0] in 'VC'
+
+
+def translation(slot):
+    """What a TLB may cache of this slot: None, the scratch page or a frame."""
+    if slot[0] in 'VCR':
+        return None
+    return 'S' if slot in ('S', 'Q') else slot[1:]
+
+
+def successors(state):
+    cl, T, dq, slot, tlb, pool, cpus, ops, tag = state
+    out = []
+    t = translation(slot)
+    for c in range(N):
+        if t and tlb[c] is None:
+            out.append((cl, T, dq, slot, tlb[:c] + (t,) + tlb[c + 1:], pool, cpus, ops, tag))
+    for c in range(N):
+        pc, d, fi, mode = cpus[c]
+
+        def go(npc, nd=None, nfi=0, nmode=None, cl=cl, T=T, dq=dq, slot=slot, tlb=tlb, pool=pool, ops=ops, tag=tag):
+            out.append((cl, T, dq, slot, tlb, pool, cpus[:c] + ((npc, nd, nfi, nmode),) + cpus[c + 1:], ops, tag))
+
+        def flush(then):
+            if fi < N:
+                go(pc, d, fi + 1, mode, tlb=tlb[:fi] + (None,) + tlb[fi + 1:])
+            else:
+                go(then, d, 0, mode)
+
+        if pc == 'idle':
+            if ops:
+                o = ops - 1
+                if pool:
+                    f = min(pool)
+                    for m in ('wait', 'nowait', 'exact'):
+                        go('A1', f, 0, m, pool=pool - {f}, ops=o)
+                for op in ('V1', 'F0', 'D0', 'X1', 'R1'):
+                    go(op, ops=o)
+        # alloc: claim, look, install; where scratch is met, clear the mark, S3, shootdown, install again
+        elif pc == 'A1':
+            if not cl and (not T or mode == 'exact'):
+                go('A3', d, 0, mode, cl=1)
+            else:
+                go('idle', pool=pool | {d})
+        elif pc == 'A3':
+            if vacant(slot):
+                go('idle', slot='M' + d)                                    # S2
+            else:
+                assert slot == 'S', ('alloc met', slot)
+                go('A4' if mode != 'nowait' else 'AB', d, 0, mode)
+        elif pc == 'A4':
+            go('A5', d, 0, mode, T=0)
+        elif pc == 'A5':                                                    # S3
+            go('A6' if BREAK != 'noflush_alloc' else 'A3', d, 0, mode, slot='V' if slot == 'S' else slot)
+        elif pc == 'A6':
+            flush('A3')
+        elif pc == 'AB':
+            go('AB2', d, T=1)
+        elif pc == 'AB2':
+            go('idle', cl=0, pool=pool | {d})
+        # reserve
+        elif pc == 'V1':
+            go('V2', cl=1) if not cl else go('idle')
+        elif pc == 'V2':
+            if vacant(slot):
+                go('idle', slot='R')
+            else:
+                assert slot == 'S', ('reserve met', slot)
+                go('idle', slot='Q')
+        # free: look, S4, shootdown, frame back, un-claim
+        elif pc == 'F0':
+            go('F1', slot) if slot[0] in 'MRQ' else go('idle')
+        elif pc == 'F1':
+            if slot == d:
+                frame = d[1:] if d[0] == 'M' else None
+                nxt = 'F3' if translation(d) and BREAK != 'noflush_free' else 'F4'
+                if frame:
+                    go(nxt, frame, 0, None, slot='C%d' % tag, tag=(tag + 1) % TAGS,
+                       cl=0 if BREAK == 'early_unclaim' else cl)
+                else:
+                    go(nxt, None, 0, None, slot='V')
+            elif d == 'R' and slot == 'Q':
+                go('F1', slot)                                              # a fault came between: once more
+            else:
+                go('idle')                                                  # Raced
+        elif pc == 'F3':
+            flush('F4')
+        elif pc == 'F4':
+            go('F5', pool=pool | ({d} if d else set()))
+        elif pc == 'F5':
+            go('idle', cl=0)
+        # deferred free
+        elif pc == 'D0':
+            if slot[0] == 'M':
+                go('D1', slot='D' + slot[1:])                               # S5
+            elif slot == 'R':
+                go('D3', slot='V')                                          # S6
+            elif slot == 'Q':
+                go('D2', slot='S')                                          # S6
+            else:
+                go('idle')
+        elif pc == 'D1':
+            go('idle', dq=1)
+        elif pc == 'D2':
+            go('D3', T=1)
+        elif pc == 'D3':
+            go('idle', cl=0)
+        # fault: one attempt; on a vacated word the old translation is flushed first
+        elif pc == 'X1':
+            if slot[0] == 'C':
+                go('XF' if BREAK != 'nobbm' else 'X3', slot)
+            elif slot[0] in 'VR':
+                go('X3', slot)
+            else:
+                go('idle')
+        elif pc == 'XF':
+            flush('X3')
+        elif pc == 'X3':
+            go('X4', slot='Q' if d == 'R' else 'S') if slot == d else go('idle')   # S1
+        elif pc == 'X4':
+            go('idle', T=1)
+        # reclaim: the queue, then one tainted page
+        elif pc == 'R1':
+            if dq:
+                go('RD', dq=0)
+            elif T:
+                go('RT')
+            else:
+                go('idle')
+        elif pc == 'RD':
+            if slot[0] == 'D':
+                go('F3', slot[1:], 0, None, slot='C%d' % tag, tag=(tag + 1) % TAGS)
+            else:
+                go('idle')
+        elif pc == 'RT':
+            go('RT1', cl=1) if not cl else go('idle')
+        elif pc == 'RT1':
+            go('RT2', T=0)
+        elif pc == 'RT2':
+            if slot == 'S':
+                go('F3' if BREAK != 'noflush_heal' else 'F5', None, 0, None, slot='V')
+            else:
+                go('F5')
+    return out
+
+
+def violation(state):
+    cl, T, dq, slot, tlb, pool, *_ = state
+    t = translation(slot)
+    for x in tlb:
+        if t and x not in (None, t):
+            return f'I1: slot {slot}, a TLB has {x}' if t == 'S' else f'I2: slot {slot}, a TLB has {x}'
+        if x in pool:
+            return f'I5: frame {x} is free, a TLB has it'
+    if slot[0] in 'MD' and slot[1:] in pool:
+        return f'slot {slot}, its frame is free'
+    if slot[0] in 'MDRQ' and not cl:
+        return f'slot {slot}, but its number is not claimed'
+
+
+def at_rest(state):
+    """What must hold once every operation has ended."""
+    cl, T, dq, slot, tlb, pool, *_ = state
+    if len(pool) + (slot[0] in 'MD') != 2:
+        return 'a frame is lost'
+    if slot == 'S' and not T:
+        return 'scratch is not marked'
+    if vacant(slot) and cl:
+        return 'a page number is lost'
+    if slot[0] == 'D' and not dq:
+        return 'deferred, but not queued'
+
+
+def report(why, state, seen):
+    print('VIOLATION', why)
+    steps = []
+    while state:
+        steps.append(state)
+        state = seen[state]
+    print('\n'.join(str(s) for s in reversed(steps)))
+    sys.exit(1)
+
+
+seen, todo = {INIT: None}, deque([INIT])
+while todo:
+    s = todo.popleft()
+    why = violation(s) or (at_rest(s) if all(c == IDLE for c in s[6]) else None)
+    if why:
+        report(why, s, seen)
+    for n in successors(s):
+        if n not in seen:
+            seen[n] = s
+            todo.append(n)
+print(f'{len(seen)} states hold')

@@ -1,0 +1,2 @@
+#![no_std]
+//! The kernel follows in the next step.

@@ -1,0 +1,17 @@
+//! Tells the kernels' own build scripts where their linker script is, as
+//! `DEP_EXAMPLE_KERNEL_SCRIPT`, and the linker where that script finds the part both
+//! architectures share.
+
+use std::env;
+use std::path::PathBuf;
+
+fn main() {
+    let manifest_dir = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets CARGO_CFG_TARGET_ARCH");
+    let scripts = PathBuf::from(manifest_dir).join("link");
+    let script = scripts.join(arch).with_extension("ld");
+
+    println!("cargo::rustc-link-search={}", scripts.display());
+    println!("cargo::metadata=script={}", script.display());
+    println!("cargo::rerun-if-changed=link");
+}

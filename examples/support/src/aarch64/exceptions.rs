@@ -1,0 +1,70 @@
+//! Exceptions: aborts go to the kernel's handler, everything else ends the machine with a report.
+//!
+//! `aarch64-rt` saves what a call may change on the exceptions' stack, ELR_EL1 and SPSR_EL1
+//! included, so a handler that faults is just another exception. ESR_EL1 and FAR_EL1 are read
+//! before anything can fault again.
+
+use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, Readable};
+use aarch64_rt::{ExceptionHandlers, RegisterStateRef};
+
+use crate::fault::{self, FaultFrame};
+use crate::layout::is_stack_guard;
+
+/// Exception classes (Arm ARM D24.2, ESR_EL1.EC).
+const INSTRUCTION_ABORT_LOWER: u64 = 0x20;
+const INSTRUCTION_ABORT_SAME: u64 = 0x21;
+const DATA_ABORT_LOWER: u64 = 0x24;
+const DATA_ABORT_SAME: u64 = 0x25;
+
+struct Handlers;
+
+aarch64_rt::exception_handlers!(Handlers);
+
+impl ExceptionHandlers for Handlers {
+    extern "C" fn sync_current(state: RegisterStateRef) {
+        synchronous(state, false);
+    }
+
+    extern "C" fn sync_lower(state: RegisterStateRef) {
+        synchronous(state, true);
+    }
+
+    extern "C" fn irq_current(state: RegisterStateRef) {
+        unexpected("interrupt", &state);
+    }
+
+    extern "C" fn fiq_current(state: RegisterStateRef) {
+        unexpected("fast interrupt", &state);
+    }
+
+    extern "C" fn serror_current(state: RegisterStateRef) {
+        unexpected("SError", &state);
+    }
+}
+
+fn synchronous(mut state: RegisterStateRef, from_user: bool) {
+    let frame = frame(&state, from_user);
+    match ESR_EL1.read(ESR_EL1::EC) {
+        DATA_ABORT_LOWER | DATA_ABORT_SAME => fault::count_exception(),
+        INSTRUCTION_ABORT_LOWER | INSTRUCTION_ABORT_SAME => {}
+        _ => fault::fatal("unexpected exception", &frame),
+    }
+    if is_stack_guard(frame.address) {
+        fault::fatal("the stack has overflowed", &frame);
+    }
+    if let Some(resume) = fault::decide(&frame) {
+        let resume = usize::try_from(resume).expect("a usize has 64 bits");
+        // SAFETY: the address is one where the interrupted code expects to go on: its
+        // registers are as they were, and it is the end of a probe that has not pushed anything.
+        unsafe { state.get_mut() }.elr = resume;
+    }
+}
+
+/// What the processor says; to be called before anything that may fault.
+fn frame(state: &RegisterStateRef, from_user: bool) -> FaultFrame {
+    FaultFrame { address: FAR_EL1.get(), syndrome: ESR_EL1.get(), instruction: state.elr as u64, from_user }
+}
+
+fn unexpected(what: &str, state: &RegisterStateRef) -> ! {
+    fault::fatal(what, &frame(state, false))
+}

@@ -1,0 +1,32 @@
+//! What each CPU switches on for itself, beyond what the entry code of `aarch64-rt` does.
+
+use core::arch::asm;
+
+use aarch64_cpu::asm::barrier;
+use aarch64_cpu::registers::{ID_AA64MMFR1_EL1, ReadWriteable, Readable, TCR_EL1, TTBR1_EL1, Writeable};
+
+use super::tables;
+
+/// Loads the root of the upper half and lets it be walked.
+pub(super) fn enable_upper_half() {
+    // The image lies where it was linked, so the address of a table is its physical one.
+    TTBR1_EL1.set((&raw const tables::WINDOW_TABLE).addr() as u64);
+    barrier::isb(barrier::SY);
+    TCR_EL1.modify(TCR_EL1::EPD1::EnableTTBR1Walks);
+    barrier::isb(barrier::SY);
+    // A TLB may hold the old value of TCR_EL1 (Arm ARM D8.16).
+    // SAFETY: forgetting translations is always sound.
+    unsafe { asm!("tlbi vmalle1", options(nostack)) };
+    barrier::dsb(barrier::NSH);
+    barrier::isb(barrier::SY);
+}
+
+/// Sets PSTATE.PAN where the processor has it: the kernel does not, unless it says so, touch pages
+/// that EL0 may touch (Arm ARM D8.4).
+pub(super) fn enable_protections() {
+    if ID_AA64MMFR1_EL1.read(ID_AA64MMFR1_EL1::PAN) != 0 {
+        // SAFETY: PAN only forbids, and nothing the kernel uses is mapped for EL0. This is
+        // `msr pan, #1`, spelt as the target's assembler knows it without the extension.
+        unsafe { asm!(".inst 0xd500419f", options(nomem, nostack)) };
+    }
+}

@@ -1,0 +1,137 @@
+//! Memory faults: what is known of one, who decides about it, and how many there were.
+//!
+//! A fault is a page fault on x86_64, and a data or instruction abort on aarch64. The kernel
+//! registers one function, which decides: [`FaultAction`]. It may fault itself (up to
+//! [`MAX_LEVEL`] deep). It must not allocate from the kernel's heap nor wait for a lock: it has
+//! interrupted any code whatever.
+//!
+//! Every page fault and every data abort is counted before anything else happens, those that
+//! nobody wants included, so that the count can be compared with the emulator's own log.
+
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use kernel_arena::Fault;
+
+use crate::console::print_now;
+use crate::exit::{ExitCode, exit};
+use crate::{ARCHITECTURE, arch, probe};
+
+/// A fault within handlers this deep ends the machine: they cause their own faults.
+const MAX_LEVEL: u32 = 8;
+
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+/// How many handlers run on the one CPU, each having interrupted the next.
+static LEVEL: AtomicU32 = AtomicU32::new(0);
+
+/// The kernel's handler, a [`FaultHandler`], or null.
+static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// What the processor says about a fault, unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultFrame {
+    /// The address that was accessed: CR2 on x86_64, FAR_EL1 (with any tag bits) on aarch64.
+    pub address: u64,
+    /// What was wrong with it: the page fault's error code on x86_64 (Intel SDM vol. 3, 5.7),
+    /// ESR_EL1 on aarch64 (Arm ARM D24.2).
+    pub syndrome: u64,
+    /// The instruction that faulted: RIP on x86_64, ELR_EL1 on aarch64.
+    pub instruction: u64,
+    /// Whether the processor was in user mode.
+    pub from_user: bool,
+}
+
+impl FaultFrame {
+    /// The fault as an arena sees it: nothing if it is of a kind that no arena repairs.
+    #[must_use]
+    pub fn decode(&self) -> Option<Fault> {
+        if self.from_user {
+            return None;
+        }
+        arch::decode(self)
+    }
+}
+
+/// What to do about a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultAction {
+    /// The cause is gone: run the instruction again.
+    Retry,
+    /// Nobody can help: give up the instruction, if it is one that can be given up, which are
+    /// those of the `probe_*` functions. With any other this is [`FaultAction::Fatal`].
+    Skip,
+    /// Print everything and end the machine as failed.
+    Fatal,
+}
+
+/// A kernel's function that decides about faults.
+type FaultHandler = fn(&FaultFrame) -> FaultAction;
+
+/// Makes `handler` the one that decides about all faults from now on. Without one each is
+/// [`FaultAction::Skip`].
+pub fn set_fault_handler(handler: fn(&FaultFrame) -> FaultAction) {
+    HANDLER.store(handler as *mut (), Ordering::Release);
+}
+
+/// How many page faults (x86_64) or data aborts (aarch64) there were since the start.
+///
+/// QEMU's `-d int` logs each of these as `v=0e` or as `[Data Abort]`.
+#[must_use]
+pub fn exceptions_taken() -> u64 {
+    TAKEN.load(Ordering::Relaxed)
+}
+
+/// How many fault handlers have been entered and not left: 0 at thread level.
+#[must_use]
+pub fn fault_level() -> u32 {
+    LEVEL.load(Ordering::Relaxed)
+}
+
+/// Counts a page fault or data abort. The first thing its handler does.
+pub(crate) fn count_exception() {
+    TAKEN.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Lets the kernel decide about a fault. Gives the address to go on at, if it is not that of the
+/// instruction that faulted.
+pub(crate) fn decide(frame: &FaultFrame) -> Option<u64> {
+    let level = LEVEL.fetch_add(1, Ordering::Relaxed);
+    if level >= MAX_LEVEL {
+        fatal("fault in a fault handler, again and again", frame);
+    }
+    let resume = match handler().map_or(FaultAction::Skip, |handler| handler(frame)) {
+        FaultAction::Retry => None,
+        FaultAction::Skip => match probe::resume_address(frame) {
+            Some(address) => Some(address),
+            None => fatal("fault that no handler can repair", frame),
+        },
+        FaultAction::Fatal => fatal("fault that the kernel calls fatal", frame),
+    };
+    LEVEL.fetch_sub(1, Ordering::Relaxed);
+    resume
+}
+
+fn handler() -> Option<FaultHandler> {
+    let handler = HANDLER.load(Ordering::Acquire);
+    if handler.is_null() {
+        return None;
+    }
+    // SAFETY: only `set_fault_handler` stores here, and what it stores is a `FaultHandler`.
+    Some(unsafe { core::mem::transmute::<*mut (), FaultHandler>(handler) })
+}
+
+/// Reports a fault and ends the machine as failed.
+pub(crate) fn fatal(reason: &str, frame: &FaultFrame) -> ! {
+    print_now(format_args!(
+        "{ARCHITECTURE}: {reason}\n  \
+         address {:#018x}, syndrome {:#x}, instruction {:#018x}, from {} mode, level {}, \
+         exceptions so far {}\n",
+        frame.address,
+        frame.syndrome,
+        frame.instruction,
+        if frame.from_user { "user" } else { "kernel" },
+        fault_level(),
+        exceptions_taken(),
+    ));
+    exit(ExitCode::Failed)
+}

@@ -1,0 +1,74 @@
+//! What the example kernels stand on.
+//!
+//! A kernel is one source for both architectures: it names its main function with [`entry!`],
+//! gets a [`Machine`] and returns an [`ExitCode`], which becomes QEMU's exit status. Beneath that
+//! lie the two architecture modules, which have the same items; everything else in this crate
+//! is written once.
+//!
+//! What is here is what an arena needs of a kernel and no more: frames, a map of physical
+//! memory, page tables with windows left free to lend, exceptions that a kernel's own handler may
+//! answer, and a way to touch bad addresses on purpose. One CPU runs, interrupts stay masked, and
+//! there is no user mode.
+//!
+//! QEMU is to have 512 MiB, `-append` for the command line (on both architectures), and a way to exit:
+//! `-device isa-debug-exit,iobase=0xf4,iosize=4` on x86_64, `-semihosting-config
+//! enable=on,target=native` and `-machine virt` on aarch64.
+//!
+//! It refuses to build for a host: there is nothing in it that could run there.
+
+#![no_std]
+
+extern crate alloc;
+
+#[cfg(not(all(target_os = "none", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+compile_error!(
+    "the example kernels build for x86_64-unknown-none and aarch64-unknown-none-softfloat only; \
+     `cargo xtask demo` and `cargo xtask test` build and boot them"
+);
+
+#[cfg_attr(target_arch = "x86_64", path = "x86_64/mod.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64/mod.rs")]
+mod arch;
+#[doc(hidden)]
+pub mod console;
+mod exit;
+mod fault;
+mod frames;
+mod heap;
+mod layout;
+mod machine;
+mod panic;
+mod platform;
+mod probe;
+mod window;
+
+pub use arch::{ADDRESS_WIDTH, ARCHITECTURE, LEAF_ATTRIBUTES, PHYSICAL_MAP, ticks};
+pub use exit::{ExitCode, exit};
+pub use fault::{FaultAction, FaultFrame, exceptions_taken, fault_level, set_fault_handler};
+pub use frames::FrameStack;
+pub use machine::Machine;
+pub use platform::{KernelPlatform, ThisCpu};
+pub use probe::{probe_read_u8, probe_read_u32, probe_read_u64, probe_write_u8, probe_write_u32, probe_write_u64};
+pub use window::Window;
+
+/// Names a kernel's main function, a `fn(&'static Machine) -> ExitCode`.
+///
+/// The kernel's binary is `no_std` and `no_main`, and has a build script that passes on the
+/// linker script of this crate:
+///
+/// ```ignore
+/// fn main() {
+///     println!("cargo::rustc-link-arg-bins=-T{}", std::env::var("DEP_EXAMPLE_KERNEL_SCRIPT").unwrap());
+/// }
+/// ```
+#[macro_export]
+macro_rules! entry {
+    ($main:path) => {
+        #[unsafe(export_name = "kernel_main")]
+        fn __kernel_main(machine: &'static $crate::Machine) -> $crate::ExitCode {
+            // Through a typed binding, so that a wrong signature is reported here.
+            let main: fn(&'static $crate::Machine) -> $crate::ExitCode = $main;
+            main(machine)
+        }
+    };
+}

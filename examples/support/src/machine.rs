@@ -1,0 +1,59 @@
+//! What a kernel's main function is given, and the last steps before it runs.
+//!
+//! The architecture's start-up code calls [`run`] with the MMU on, the exception handlers in
+//! place and nothing else done.
+
+use crate::exit::{ExitCode, exit};
+use crate::frames::FrameStack;
+use crate::platform::KernelPlatform;
+use crate::window::Window;
+use crate::{arch, heap, layout};
+
+static FRAMES: FrameStack = FrameStack::new();
+
+/// The machine that a kernel runs on.
+#[derive(Debug)]
+pub struct Machine {
+    command_line: &'static str,
+}
+
+impl Machine {
+    /// What `-append` gave to the kernel. Empty if that was nothing, or not UTF-8.
+    #[must_use]
+    pub fn command_line(&self) -> &'static str {
+        self.command_line
+    }
+
+    /// The frames of memory that nobody uses yet.
+    #[must_use]
+    pub fn frames(&self) -> &'static FrameStack {
+        &FRAMES
+    }
+
+    /// All that one arena needs of the kernel, with a window that is not lent yet; none if all
+    /// four are.
+    #[must_use]
+    pub fn platform(&self) -> Option<KernelPlatform> {
+        Window::lend().map(|window| KernelPlatform::new(&FRAMES, window))
+    }
+}
+
+unsafe extern "Rust" {
+    /// The kernel's main function; `entry!` defines it.
+    safe fn kernel_main(machine: &'static Machine) -> ExitCode;
+}
+
+/// Sets up what is the same on all architectures, runs the kernel, and ends the machine.
+///
+/// # Safety
+///
+/// Called once, on the boot CPU, with [`layout::FRAMES_BYTES`] of unused RAM at
+/// [`layout::FRAMES_OFFSET`].
+pub(crate) unsafe fn run(command_line: &'static str) -> ! {
+    static MACHINE: spin::Once<Machine> = spin::Once::new();
+
+    // SAFETY: this function is called once, and nothing before it allocates.
+    unsafe { heap::init() };
+    FRAMES.fill(arch::RAM_BASE + layout::FRAMES_OFFSET);
+    exit(kernel_main(MACHINE.call_once(|| Machine { command_line })))
+}

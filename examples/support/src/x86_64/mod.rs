@@ -1,0 +1,82 @@
+//! x86_64: from QEMU's PVH entry to the kernel's main function.
+//!
+//! `boot` is the way from the loader to Rust, `tables` the page tables, `segments` and
+//! `exceptions` the descriptor tables, `pvh` what the loader left in memory.
+
+mod boot;
+mod exceptions;
+mod processor;
+mod pvh;
+mod segments;
+mod uart;
+
+pub(crate) mod probe;
+pub(crate) mod tables;
+
+use qemu_exit::{QEMUExit, X86};
+
+use kernel_arena::Fault;
+use kernel_arena::arch::x86_64::decode_fault;
+pub(crate) use kernel_arena::arch::x86_64::tlb::LocalShootdown as Shootdown;
+pub use tables::{ADDRESS_WIDTH, PHYSICAL_MAP};
+pub(crate) use uart::Uart;
+
+use crate::fault::FaultFrame;
+use crate::machine;
+
+/// The architecture's name.
+pub const ARCHITECTURE: &str = "x86_64";
+
+/// The bits that a leaf entry for RAM carries besides address and permissions, to have the memory
+/// type of the map of physical memory: none. PAT entry 0 is write-back (Intel SDM vol. 3, 13.12.4).
+pub const LEAF_ATTRIBUTES: u64 = 0;
+
+/// How the one CPU there is flushes its TLB.
+pub(crate) const SHOOTDOWN: Shootdown = Shootdown;
+
+/// Where RAM starts.
+pub(crate) const RAM_BASE: u64 = 0;
+
+/// The first Rust code, on the boot stack and with the boot's descriptor table.
+///
+/// # Safety
+///
+/// For the boot code only, once, with the physical address of PVH's start information.
+unsafe extern "C" fn start(start_info: u64) -> ! {
+    uart::init();
+    exceptions::mask_legacy_interrupts();
+    segments::load();
+    exceptions::load();
+    processor::enable_protections();
+    // SAFETY: QEMU gave the address.
+    let start_info = unsafe { pvh::StartInfo::read(start_info) };
+    start_info.check_ram();
+    let command_line = start_info.command_line();
+    // SAFETY: this is the one call, and the RAM was just found to be there.
+    unsafe { machine::run(command_line) }
+}
+
+/// Ends QEMU. The exit device makes `2 * value + 1` of the value, so `status` must be odd.
+pub(crate) fn exit(status: u32) -> ! {
+    // SAFETY: 0xf4 is where the kernels' QEMU command line puts the exit device.
+    let device = unsafe { X86::new(0xf4, 1) };
+    device.exit(status >> 1)
+}
+
+/// Does nothing for a while.
+pub(crate) fn wait() {
+    x86_64::instructions::hlt();
+}
+
+/// The time stamp counter (Intel SDM vol. 3, 19.17). Under `-icount shift=0` it counts
+/// instructions.
+#[must_use]
+pub fn ticks() -> u64 {
+    // SAFETY: user mode does not exist here, so CR4.TSD cannot forbid it.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// Decodes what the processor said about a fault.
+pub(crate) fn decode(frame: &FaultFrame) -> Option<Fault> {
+    decode_fault(frame.address, frame.syndrome, frame.instruction)
+}

@@ -1,0 +1,352 @@
+//! Addresses, page numbers and the 32-bit pointer that both sides share.
+//!
+//! A byte of the window has three names: its offset ([`ArenaPtr`], 32 bits, what a program stores), its address in the
+//! kernel view ([`KernelAddr`]) and its address in a program view ([`ProgramAddr`]). The three are types of their own,
+//! so that none is taken for another; each conversion has a name, and one that could lose bits returns a [`Result`].
+//! What is not here: access to the memory behind an address.
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::marker::PhantomData;
+use core::ops::Range;
+
+/// log2 of the page size.
+pub const PAGE_SHIFT: u32 = 12;
+/// Bytes in a page: 4 KiB, the only granule this crate maps.
+pub const PAGE_SIZE: u64 = 1 << PAGE_SHIFT;
+/// Bytes in the window: 4 GiB.
+pub const WINDOW_SIZE: u64 = 1 << 32;
+/// Pages in the window: 2^20.
+pub const WINDOW_PAGES: u32 = 1 << (32 - PAGE_SHIFT);
+/// Bytes in each guard: 32 KiB, what a signed 16-bit displacement can overshoot the window by.
+pub const GUARD_SIZE: u64 = 1 << 15;
+
+/// A virtual address in any view.
+///
+/// Holding one proves nothing about it; it is what a TLB flush needs to know of [`KernelAddr`] and [`ProgramAddr`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VirtAddr(u64);
+
+/// A virtual address in the kernel view.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KernelAddr(u64);
+
+/// A virtual address in a program view.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProgramAddr(u64);
+
+macro_rules! address {
+    ($name:ident) => {
+        impl $name {
+            /// The address with this numeric value.
+            pub const fn new(address: u64) -> Self {
+                Self(address)
+            }
+
+            /// The numeric value.
+            pub const fn value(self) -> u64 {
+                self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({:#x})"), self.0)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:#x}", self.0)
+            }
+        }
+    };
+}
+
+address!(VirtAddr);
+address!(KernelAddr);
+address!(ProgramAddr);
+
+impl From<KernelAddr> for VirtAddr {
+    fn from(address: KernelAddr) -> Self {
+        Self(address.0)
+    }
+}
+
+impl From<ProgramAddr> for VirtAddr {
+    fn from(address: ProgramAddr) -> Self {
+        Self(address.0)
+    }
+}
+
+/// The number of a page in the window, `0..2^20`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageIndex(u32);
+
+impl PageIndex {
+    /// The page with this number, or `None` at 2^20 and above.
+    pub const fn new(number: u32) -> Option<Self> {
+        if number < WINDOW_PAGES { Some(Self(number)) } else { None }
+    }
+
+    /// For numbers the caller has bounded already; the excess bits are masked off.
+    pub(crate) const fn masked(number: u32) -> Self {
+        Self(number & (WINDOW_PAGES - 1))
+    }
+
+    /// The page that holds the byte `ptr` names.
+    pub const fn containing<T>(ptr: ArenaPtr<T>) -> Self {
+        Self(ptr.offset >> PAGE_SHIFT)
+    }
+
+    /// The number.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The 32-bit pointer to the page's first byte.
+    pub const fn to_ptr(self) -> ArenaPtr {
+        ArenaPtr::new(self.0 << PAGE_SHIFT)
+    }
+}
+
+/// A number of pages, `0..=2^20`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageCount(u32);
+
+impl PageCount {
+    /// No page at all.
+    pub const ZERO: Self = Self(0);
+    /// One page.
+    pub const ONE: Self = Self(1);
+
+    /// That many pages, or `None` above 2^20.
+    pub const fn new(count: u32) -> Option<Self> {
+        if count <= WINDOW_PAGES { Some(Self(count)) } else { None }
+    }
+
+    /// For counts the caller has bounded already; larger ones saturate.
+    pub(crate) const fn saturating(count: u32) -> Self {
+        Self(if count <= WINDOW_PAGES { count } else { WINDOW_PAGES })
+    }
+
+    /// The count.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The size in bytes.
+    pub const fn bytes(self) -> u64 {
+        (self.0 as u64) << PAGE_SHIFT
+    }
+}
+
+/// Consecutive pages of the window.
+///
+/// Holding one proves that every page in it has a number below 2^20.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PageRange {
+    first: u32,
+    count: u32,
+}
+
+impl PageRange {
+    /// `count` pages from `first` on, or `None` if they would leave the window.
+    pub const fn new(first: PageIndex, count: PageCount) -> Option<Self> {
+        if first.0 + count.0 <= WINDOW_PAGES { Some(Self { first: first.0, count: count.0 }) } else { None }
+    }
+
+    /// For pages that the caller has taken from a checked range.
+    pub(crate) const fn of(first: u32, count: u32) -> Self {
+        Self { first, count }
+    }
+
+    /// One page.
+    pub const fn single(page: PageIndex) -> Self {
+        Self { first: page.0, count: 1 }
+    }
+
+    /// The first page.
+    pub const fn first(self) -> PageIndex {
+        PageIndex::masked(self.first)
+    }
+
+    /// How many pages.
+    pub const fn count(self) -> PageCount {
+        PageCount::saturating(self.count)
+    }
+
+    /// Whether there is no page in it.
+    pub const fn is_empty(self) -> bool {
+        self.count == 0
+    }
+
+    /// The 32-bit pointer to the first byte.
+    pub const fn to_ptr(self) -> ArenaPtr {
+        self.first().to_ptr()
+    }
+
+    /// Whether `page` is one of them.
+    pub const fn contains(self, page: PageIndex) -> bool {
+        page.0 >= self.first && page.0 - self.first < self.count
+    }
+
+    /// Whether all of `other` lies in it.
+    pub const fn covers(self, other: Self) -> bool {
+        other.first >= self.first && other.first + other.count <= self.first + self.count
+    }
+
+    /// The pages, lowest first.
+    pub fn pages(self) -> impl DoubleEndedIterator<Item = PageIndex> + Clone {
+        self.numbers().map(PageIndex)
+    }
+
+    pub(crate) const fn numbers(self) -> Range<u32> {
+        self.first..self.first + self.count
+    }
+}
+
+/// A 32-bit pointer into the window: the same byte for the kernel and for every program.
+///
+/// Holding one proves nothing but its size: somebody, perhaps a program, has claimed that a `T` is at that offset. It
+/// does not show that a page is there, that the offset is aligned, or that the bytes are a valid `T`.
+///
+/// ```
+/// use kernel_arena::ArenaPtr;
+/// let node: ArenaPtr<u64> = ArenaPtr::new(0x1_2340);
+/// assert_eq!(node.offset(), 0x1_2340);
+/// ```
+#[repr(transparent)]
+pub struct ArenaPtr<T = u8> {
+    offset: u32,
+    target: PhantomData<fn() -> T>,
+}
+
+impl<T> ArenaPtr<T> {
+    /// The pointer to the byte at `offset` from the start of the window.
+    pub const fn new(offset: u32) -> Self {
+        Self { offset, target: PhantomData }
+    }
+
+    /// Bytes from the start of the window.
+    pub const fn offset(self) -> u32 {
+        self.offset
+    }
+
+    /// The same offset, claimed to hold another type.
+    pub const fn cast<U>(self) -> ArenaPtr<U> {
+        ArenaPtr::new(self.offset)
+    }
+
+    /// The address in the program view that starts at `base`.
+    pub const fn to_program(self, base: ProgramBase) -> ProgramAddr {
+        ProgramAddr(base.0 | self.offset as u64)
+    }
+}
+
+// Not derived: a derive would ask the same of `T`, which is not there.
+impl<T> Clone for ArenaPtr<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for ArenaPtr<T> {}
+impl<T> PartialEq for ArenaPtr<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.offset == other.offset
+    }
+}
+impl<T> Eq for ArenaPtr<T> {}
+impl<T> Hash for ArenaPtr<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.offset.hash(state);
+    }
+}
+impl<T> fmt::Debug for ArenaPtr<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ArenaPtr({:#x})", self.offset)
+    }
+}
+
+/// The address at which a program view starts: a multiple of 4 GiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProgramBase(u64);
+
+impl ProgramBase {
+    /// The base at `address`, or `None` if it is not a multiple of 4 GiB.
+    pub const fn new(address: ProgramAddr) -> Option<Self> {
+        if address.0 % WINDOW_SIZE == 0 { Some(Self(address.0)) } else { None }
+    }
+
+    /// The pointer that names the byte at `address`.
+    ///
+    /// # Errors
+    /// [`OutsideWindow`] if `address` is not in the 4 GiB from this base on: nothing is cut off silently.
+    pub const fn to_ptr<T>(self, address: ProgramAddr) -> Result<ArenaPtr<T>, OutsideWindow> {
+        window_offset(self.0, address.0)
+    }
+}
+
+/// An address does not lie in the window that it was to be translated for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutsideWindow {
+    /// The address that was given.
+    pub address: VirtAddr,
+}
+
+impl fmt::Display for OutsideWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "address {} is outside the window: translate it with the base of the view it came from", self.address)
+    }
+}
+
+impl core::error::Error for OutsideWindow {}
+
+/// The offset of `address` in the window at `base`.
+pub(crate) const fn window_offset<T>(base: u64, address: u64) -> Result<ArenaPtr<T>, OutsideWindow> {
+    let offset = address.wrapping_sub(base);
+    if offset < WINDOW_SIZE {
+        Ok(ArenaPtr::new((offset & (WINDOW_SIZE - 1)) as u32))
+    } else {
+        Err(OutsideWindow { address: VirtAddr(address) })
+    }
+}
+
+/// Consecutive page-aligned virtual addresses, for a TLB flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRange {
+    start: VirtAddr,
+    bytes: u64,
+}
+
+impl AddressRange {
+    /// The pages from `start` on that make up `bytes`, both multiples of the page size.
+    pub const fn new(start: VirtAddr, bytes: u64) -> Self {
+        Self { start, bytes }
+    }
+
+    /// The first address.
+    pub const fn start(self) -> VirtAddr {
+        self.start
+    }
+
+    /// The size in bytes, a multiple of the page size.
+    pub const fn size_bytes(self) -> u64 {
+        self.bytes
+    }
+
+    /// How many pages it covers.
+    pub const fn page_count(self) -> u64 {
+        self.bytes >> PAGE_SHIFT
+    }
+
+    /// Whether `address` lies in it.
+    pub const fn contains(self, address: VirtAddr) -> bool {
+        address.0.wrapping_sub(self.start.0) < self.bytes
+    }
+
+    /// The address of each page.
+    pub fn pages(self) -> impl Iterator<Item = VirtAddr> {
+        (0..self.page_count()).map(move |n| VirtAddr(self.start.0 + (n << PAGE_SHIFT)))
+    }
+}

@@ -1,0 +1,182 @@
+//! What a page-table format must offer, and the formats that come with the crate.
+//!
+//! Everything above this module works on [`Arch`] alone. A backend says how an entry is encoded, how a slot is changed in
+//! one atomic step, and which barriers make a change visible to the table walker; the rest of the crate never asks which
+//! processor it runs on. The backends live in the folder `arch/` beside `src/`; all of them compile on every host, and
+//! only the few lines of inline assembly are bound to their processor.
+
+use core::fmt;
+
+use crate::addr::VirtAddr;
+use crate::layout::{AddressWidth, ArenaLayout};
+use crate::platform::{EntryAttributes, Frame};
+use crate::sync::{AtomicU64, Ordering};
+
+#[path = "../arch/mod.rs"]
+mod backends;
+
+pub use backends::{Native, aarch64, portable, x86_64};
+
+/// Who may reach a page through a program view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// User mode and the kernel: pages with a frame of their own.
+    User,
+    /// The kernel alone: the scratch page, so that a program that touches it gets a fault of its own.
+    KernelOnly,
+}
+
+/// A leaf entry that is present. Leaves are always writable, never executable, never global, accessed and dirty from the
+/// start, so that hardware never changes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// The physical page.
+    pub frame: Frame,
+    /// Who may reach it through a program view.
+    pub reach: Reach,
+    /// Four bits that hardware ignores: their meaning is `slot`'s.
+    pub software: u8,
+}
+
+/// Which restrictions an entry that points to a table puts on everything below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableReach {
+    /// None: the leaves and the entry above decide.
+    Open,
+    /// The kernel view's topmost entry: not reachable from user mode, nothing below executable.
+    KernelView,
+}
+
+/// A page-table format with three levels of 2^[`TABLE_SHIFT`](Self::TABLE_SHIFT) 64-bit entries that matter here: lent
+/// entries, directories, leaf tables.
+///
+/// # Safety
+/// - `leaf`, `decode_leaf`, `table` and `decode_table` describe the format that the processor walks; `decode_*` inverts its
+///   encoder, and returns `None` exactly for words whose present bit (bit 0) is clear. Words with bit 0 clear are the
+///   crate's: hardware gives them no meaning.
+/// - The functions on slots are atomic, in one total order a slot with all others.
+/// - The barriers do what they say.
+pub unsafe trait Arch: Sized + 'static {
+    /// The name, for people.
+    const NAME: &'static str;
+
+    /// log2 of the entries of a table; 9 for every real format. A model may use less, and then covers less of the window.
+    const TABLE_SHIFT: u32 = 9;
+
+    /// Whether an entry may be given another output address only after the old one was flushed everywhere (Arm ARM
+    /// D8.16.1, "break-before-make"). Then the fault path flushes a page whose slot was just vacated.
+    const BREAK_BEFORE_MAKE: bool;
+
+    /// The bits of a leaf that [`EntryAttributes::leaf`] may set.
+    const LEAF_ATTRIBUTES: u64;
+
+    /// The bits of a table entry that [`EntryAttributes::table`] may set.
+    const TABLE_ATTRIBUTES: u64;
+
+    /// Encodes a leaf.
+    fn leaf(leaf: Leaf, attributes: EntryAttributes) -> u64;
+
+    /// Decodes a leaf; `None` if it is not present.
+    fn decode_leaf(word: u64, attributes: EntryAttributes) -> Option<Leaf>;
+
+    /// Encodes an entry that points to a table.
+    fn table(table: Frame, reach: TableReach, attributes: EntryAttributes) -> u64;
+
+    /// The table that an entry points to; `None` if it is not present.
+    fn decode_table(word: u64, attributes: EntryAttributes) -> Option<Frame>;
+
+    /// Installs `entry` where `vacant` was read: one compare-exchange. Release: what was written to the frame before is
+    /// visible to whoever sees the entry. Pairs with the Acquire of [`load`](Self::load) and with the table walker, for
+    /// which [`publish`](Self::publish) must follow.
+    ///
+    /// # Errors
+    /// The word that was there instead.
+    fn try_install(slot: &AtomicU64, vacant: u64, entry: u64) -> Result<(), u64> {
+        Self::compare_exchange(slot, vacant, entry)
+    }
+
+    /// Replaces `old` by `new` in one step; Release on success, Acquire always.
+    ///
+    /// # Errors
+    /// The word that was there instead of `old`.
+    fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
+        slot.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).map(drop)
+    }
+
+    /// Puts `new` into the slot and returns what was there; Acquire and Release.
+    fn swap(slot: &AtomicU64, new: u64) -> u64 {
+        slot.swap(new, Ordering::AcqRel)
+    }
+
+    /// Reads a slot; Acquire.
+    fn load(slot: &AtomicU64) -> u64 {
+        slot.load(Ordering::Acquire)
+    }
+
+    /// Makes entries that were installed visible to the table walkers of all CPUs; to this CPU's own walks from the next
+    /// exception return on.
+    fn publish() {}
+
+    /// Makes entries that were installed visible to the table walkers of all CPUs, and to all that follows on this one.
+    fn publish_and_sync() {}
+
+    /// Forgets this CPU's translations of one page, under the PCID or ASID that is loaded now (aarch64: under every ASID).
+    fn flush_local(address: VirtAddr);
+
+    /// Checks that this CPU translates the way this crate relies on.
+    ///
+    /// # Errors
+    /// [`UnsupportedCpu`] names what to change.
+    fn check_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu>;
+}
+
+/// What about a CPU's set-up keeps the arena from working on it.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnsupportedCpu {
+    /// x86_64: EFER.NXE is off, so that the no-execute bit of a leaf would be reserved: turn it on.
+    NoExecuteDisabled,
+    /// x86_64: CR0.WP is off, so that the kernel would write through read-only entries: turn it on.
+    WriteProtectDisabled,
+    /// The base is not canonical for the width that this CPU translates: choose another, or enable wider addresses.
+    AddressWidth {
+        /// What this CPU translates.
+        machine: AddressWidth,
+    },
+    /// aarch64: TCR_EL1.HPD0 or HPD1 is set, so that the kernel view's protection of its upper entry is ignored: clear it.
+    HierarchicalPermissionsDisabled,
+    /// aarch64: TCR_EL1.DS is set, which gives descriptor bits 9:8 and 49:48 other meanings: clear it.
+    LargeAddressDescriptors,
+    /// aarch64: TCR2_EL1.PIE is set, so that permissions are looked up indirectly: clear it.
+    IndirectPermissions,
+    /// aarch64: TCR2_EL1.D128 is set, so that descriptors have 128 bits: clear it.
+    WideDescriptors,
+    /// aarch64: the translation granule is not 4 KiB: set TCR_EL1.TG0 and TG1.
+    Granule,
+    /// aarch64: table walks are not inner-shareable write-back: set TCR_EL1.SH, IRGN and ORGN.
+    WalkAttributes,
+    /// aarch64: the kernel runs at EL2 without HCR_EL2.E2H and TGE: set both, or run at EL1.
+    HypervisorMode,
+}
+
+impl fmt::Display for UnsupportedCpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::NoExecuteDisabled => "EFER.NXE is off: turn it on",
+            Self::WriteProtectDisabled => "CR0.WP is off: turn it on",
+            Self::AddressWidth { machine } => {
+                return write!(f, "the window is not canonical for the {} bits this CPU translates", machine.bits());
+            }
+            Self::HierarchicalPermissionsDisabled => "TCR_EL1.HPD0 or HPD1 is set: clear both",
+            Self::LargeAddressDescriptors => "TCR_EL1.DS is set: clear it",
+            Self::IndirectPermissions => "TCR2_EL1.PIE is set: clear it",
+            Self::WideDescriptors => "TCR2_EL1.D128 is set: clear it",
+            Self::Granule => "the translation granule is not 4 KiB: set TCR_EL1.TG0 and TG1",
+            Self::WalkAttributes => "table walks are not inner-shareable write-back: set TCR_EL1.SH, IRGN and ORGN",
+            Self::HypervisorMode => "the kernel runs at EL2 without HCR_EL2.E2H and TGE: set both",
+        };
+        f.write_str(text)
+    }
+}
+
+impl core::error::Error for UnsupportedCpu {}

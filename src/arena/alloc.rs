@@ -1,0 +1,135 @@
+//! Allocation: frames first, then a number, then the slot.
+
+use super::frames::FrameChain;
+use super::{AllocError, AllocRequest, Arena, Context, Placement, Reclaimable};
+use crate::addr::{ArenaPtr, PAGE_SIZE, PageCount, PageIndex, PageRange};
+use crate::arch::Arch;
+use crate::pages::{Avoid, ClaimError, ones};
+use crate::platform::{CpuIdentity, Platform};
+use crate::slot::SlotState;
+
+/// How many runs of pages an allocation tries that faults keep scratching meanwhile.
+const TRIES: u32 = 8;
+
+impl<P: Platform, A: Arch> Arena<P, A> {
+    /// Allocates pages, zeroed, visible in every view when it returns.
+    ///
+    /// Context: *any* with [`Context::Any`]; with [`Context::MayWait`] it *may wait for a shootdown*, if a page that it takes
+    /// holds the scratch page. In both it calls the frame source.
+    ///
+    /// # Errors
+    /// [`AllocError`]; nothing was changed then, but for marks and pages that wait for [`reclaim`](Self::reclaim).
+    pub fn alloc_pages(&self, request: AllocRequest) -> Result<PageRange, AllocError> {
+        let claimer = self.check(&request)?;
+        let mut chain = FrameChain::new(&self.platform);
+        for _ in 0..TRIES {
+            chain.fill(request.count.get(), request.node).ok_or(AllocError::OutOfFrames)?;
+            let pages = self.claim_for(&request, &claimer)?;
+            if self.install(pages, &mut chain, request.owner, request.context).is_ok() {
+                return Ok(pages);
+            }
+        }
+        Err(AllocError::Busy(self.reclaimable()))
+    }
+
+    fn check(&self, request: &AllocRequest) -> Result<Claimer, AllocError> {
+        if request.count == PageCount::ZERO {
+            return Err(AllocError::ZeroPages);
+        }
+        match request.placement {
+            Placement::Anywhere { align } if !align.get().is_power_of_two() => Err(AllocError::BadAlignment),
+            Placement::Anywhere { .. } if request.count > self.layout.extent().count() => Err(AllocError::Outside),
+            Placement::Anywhere { align } => Ok(Claimer::Run { align: align.get() }),
+            Placement::Exactly(at) => {
+                let pages = self.pages_at(at, request.count).map_err(|error| match error {
+                    RangeError::Misaligned => AllocError::Misaligned,
+                    RangeError::Outside => AllocError::Outside,
+                })?;
+                Ok(Claimer::These(pages))
+            }
+        }
+    }
+
+    fn claim_for(&self, request: &AllocRequest, claimer: &Claimer) -> Result<PageRange, AllocError> {
+        match *claimer {
+            Claimer::These(pages) => self.claim_these(pages, request.context),
+            Claimer::Run { align } => self.claim_anywhere(request.count.get(), align, request.context),
+        }
+    }
+
+    fn claim_these(&self, pages: PageRange, context: Context) -> Result<PageRange, AllocError> {
+        if context == Context::Any {
+            let tainted = |page: &PageIndex| self.state(page.number()) == SlotState::Scratch;
+            if let Some(page) = pages.pages().find(tainted) {
+                return Err(AllocError::Tainted { page });
+            }
+        }
+        match self.maps.claim(pages) {
+            Ok(()) => Ok(pages),
+            Err(ClaimError::Taken(page)) if self.is_passing(page) => Err(AllocError::Busy(self.reclaimable())),
+            Err(ClaimError::Taken(page)) => Err(AllocError::Taken { page: PageIndex::masked(page) }),
+            Err(ClaimError::NoRun) => Err(AllocError::NoSpace(self.reclaimable())),
+        }
+    }
+
+    fn claim_anywhere(&self, count: u32, align: u32, context: Context) -> Result<PageRange, AllocError> {
+        let own_start = self.own_start();
+        let found = self.maps.claim_run(count, align, Avoid::Tainted, own_start).or_else(|error| match context {
+            Context::MayWait => self.maps.claim_run(count, align, Avoid::Nothing, own_start),
+            Context::Any => Err(error),
+        });
+        found.map_err(|_| {
+            let passing = |word: u32, claimed: u64| {
+                let in_passing = |bit: &u32| self.is_passing(self.maps.page_of(word * 64 + bit));
+                ones(claimed).filter(in_passing).fold(0, |mask, bit| mask | 1 << bit)
+            };
+            let tainted_run = context == Context::Any && self.maps.has_run_without(count, align, |_, _| 0);
+            if !tainted_run && self.maps.has_run_without(count, align, passing) {
+                AllocError::Busy(self.reclaimable())
+            } else {
+                AllocError::NoSpace(self.reclaimable())
+            }
+        })
+    }
+
+    /// Whether a page of the extent that is claimed is in the middle of somebody's operation: its slot does not say whose it
+    /// is, so it is about to be installed or has just been freed.
+    fn is_passing(&self, page: u32) -> bool {
+        let known = self.maps.in_extent(self.maps.bit_of(page));
+        known && (self.state(page).is_vacant() || self.state(page) == SlotState::Scratch)
+    }
+
+    /// Where this CPU goes on searching after it has lost a race, as a fraction of the extent in 2^-16: a CPU's number with
+    /// its bits reversed, so that few CPUs lie far apart.
+    fn own_start(&self) -> u16 {
+        self.platform.cpus().current().map_or(0, |current| current.cpu.number().reverse_bits())
+    }
+
+    pub(super) fn reclaimable(&self) -> Reclaimable {
+        let (deferred, tainted) = self.maps.reclaimable();
+        Reclaimable { deferred, tainted }
+    }
+
+    /// The pages that a pointer and a count name, if they lie in the extent.
+    pub(super) fn pages_at(&self, at: ArenaPtr, count: PageCount) -> Result<PageRange, RangeError> {
+        if u64::from(at.offset()) % PAGE_SIZE != 0 {
+            return Err(RangeError::Misaligned);
+        }
+        PageRange::new(PageIndex::containing(at), count)
+            .filter(|pages| self.in_extent(*pages))
+            .ok_or(RangeError::Outside)
+    }
+}
+
+/// Which page numbers an allocation is after.
+enum Claimer {
+    These(PageRange),
+    Run { align: u32 },
+}
+
+/// What is wrong with a pointer and a count.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RangeError {
+    Misaligned,
+    Outside,
+}

@@ -1,0 +1,55 @@
+//! The end of an arena.
+
+use core::mem::MaybeUninit;
+
+use super::Arena;
+use crate::MetadataWord;
+use crate::arch::Arch;
+use crate::platform::{FlushScope, FrameSource, Platform};
+use crate::slot::SlotState;
+
+/// What comes back from an arena that was destroyed.
+#[derive(Debug)]
+pub struct Destroyed<P> {
+    /// What the kernel lent, its upper entries zero again.
+    pub platform: P,
+    /// The metadata that it lent.
+    pub metadata: &'static mut [MaybeUninit<MetadataWord>],
+    /// Pages that were still allocated, or queued; their frames are back.
+    pub pages: u32,
+}
+
+impl<P: Platform, A: Arch> Arena<P, A> {
+    /// Destroys the arena: unlinks the window, has every CPU forget it, and only then gives back the frames of all pages,
+    /// tables and the scratch page.
+    ///
+    /// Owning the arena proves that no operation is going on in it; a fault in flight would hold a [`Registration`] open.
+    /// The caller sees to it that nothing uses the window's addresses any more: an access from now on is a fault that no
+    /// arena recovers.
+    ///
+    /// Context: *may wait for a shootdown*.
+    ///
+    /// [`Registration`]: crate::Registration
+    pub fn destroy(self) -> Destroyed<P> {
+        self.tables.unlink(&self.platform);
+        let everything = [self.layout.window(), self.layout.upper_guard()];
+        self.flush(&everything, FlushScope::Tables);
+        let pages = self.free_all_pages();
+        let Self { platform, tables, metadata, .. } = self;
+        tables.release(&platform);
+        // SAFETY: the slice was lent for ever, and everything that was built in it went with `self`.
+        let metadata = unsafe { &mut *metadata.0 };
+        Destroyed { platform, metadata, pages }
+    }
+
+    fn free_all_pages(&self) -> u32 {
+        let mut pages = 0;
+        for slot in self.layout.extent().numbers().filter_map(|page| self.slot(page)) {
+            if let SlotState::Mapped(frame, _) | SlotState::Deferred(frame, _) = self.codec.decode(A::swap(slot, 0)) {
+                self.platform.frames().free(frame);
+                pages += 1;
+            }
+        }
+        pages
+    }
+}

@@ -1,0 +1,183 @@
+//! What an operation refuses, one type an operation, and what the caller can do about it.
+
+use core::fmt;
+
+use crate::addr::{PageCount, PageIndex};
+use crate::arch::UnsupportedCpu;
+use crate::slot::Owner;
+
+/// Pages that [`Arena::reclaim`](crate::Arena::reclaim) would bring back, as counted when the error was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reclaimable {
+    /// Pages queued by a deferred free.
+    pub deferred: u32,
+    /// Free pages whose slot may hold the scratch page.
+    pub tainted: u32,
+}
+
+impl fmt::Display for Reclaimable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "reclaim would bring back {} deferred and {} tainted pages", self.deferred, self.tainted)
+    }
+}
+
+/// Why no arena was created.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreateError {
+    /// This CPU is not set up as the arena needs it.
+    UnsupportedCpu(UnsupportedCpu),
+    /// The physical map asks for attribute bits that the arena gives a meaning itself: leave only memory type, shareability
+    /// and encryption bits.
+    AttributesNotAllowed,
+    /// The extent reaches beyond what this format's tables cover (only a model's cover less than the window).
+    ExtentNotCovered,
+    /// A lent upper entry is not zero: lend entries that nothing else uses.
+    UpperEntryInUse,
+    /// Lend at least [`ArenaLayout::metadata_words`](crate::ArenaLayout::metadata_words).
+    MetadataTooSmall,
+    /// The frame source has fewer than [`ArenaLayout::table_frames`](crate::ArenaLayout::table_frames).
+    OutOfFrames,
+}
+
+impl fmt::Display for CreateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnsupportedCpu(cpu) => return cpu.fmt(f),
+            Self::AttributesNotAllowed => "the physical map's attributes contain bits that are the arena's",
+            Self::ExtentNotCovered => "the extent reaches beyond what the tables cover",
+            Self::UpperEntryInUse => "a lent upper entry is not zero",
+            Self::MetadataTooSmall => "the metadata is smaller than the layout asks for",
+            Self::OutOfFrames => "the frame source ran out while the tables were built",
+        })
+    }
+}
+
+/// Why no pages were allocated. Nothing was changed, but for marks and pages that wait for `reclaim`.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllocError {
+    /// Zero pages: ask for at least one.
+    ZeroPages,
+    /// The alignment is not a power of two.
+    BadAlignment,
+    /// The pages were to be at an address that is not a page's first byte.
+    Misaligned,
+    /// The extent does not contain the pages that were named, or is smaller than what was asked for.
+    Outside,
+    /// This page, of those named, is allocated, reserved or queued: free it, or `reclaim`, or name others.
+    Taken {
+        /// The first such page.
+        page: PageIndex,
+    },
+    /// This page, of those named, holds the scratch page, and the context may not wait: `reclaim`, or ask from one that may.
+    Tainted {
+        /// The first such page.
+        page: PageIndex,
+    },
+    /// No run of that many pages is free, however one looks: free some, or `reclaim`.
+    NoSpace(Reclaimable),
+    /// Only pages in the middle of somebody's operation are in the way: try again, or `reclaim`.
+    Busy(Reclaimable),
+    /// The frame source has too few frames: free some.
+    OutOfFrames,
+}
+
+impl fmt::Display for AllocError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ZeroPages => f.write_str("zero pages were asked for"),
+            Self::Misaligned => f.write_str("the address is not that of a page's first byte"),
+            Self::BadAlignment => f.write_str("the alignment is not a power of two"),
+            Self::Outside => f.write_str("the extent does not contain that many pages there"),
+            Self::Taken { page } => write!(f, "page {} is taken", page.number()),
+            Self::Tainted { page } => write!(f, "page {} holds the scratch page: reclaim first", page.number()),
+            Self::NoSpace(pages) => write!(f, "no run of that many pages is free; {pages}"),
+            Self::Busy(pages) => write!(f, "pages in passing state are in the way, try again; {pages}"),
+            Self::OutOfFrames => f.write_str("the frame source ran out"),
+        }
+    }
+}
+
+/// Why pages were not freed.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FreeError {
+    /// The address is not that of a page's first byte. Nothing was freed.
+    Misaligned,
+    /// Zero pages: name at least one. Nothing was freed.
+    ZeroPages,
+    /// The range is not in the extent. Nothing was freed.
+    Outside,
+    /// This page is neither allocated nor reserved (any more). Nothing was freed.
+    NotAllocated {
+        /// The first such page.
+        page: PageIndex,
+    },
+    /// This page has another owner. Nothing was freed.
+    NotOwner {
+        /// The first such page.
+        page: PageIndex,
+        /// Whose it is.
+        owner: Owner,
+    },
+    /// Another free came between for some of the pages; the others were freed.
+    Raced {
+        /// How many pages this call freed.
+        freed: PageCount,
+    },
+}
+
+impl fmt::Display for FreeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Misaligned => f.write_str("the address is not that of a page's first byte"),
+            Self::ZeroPages => f.write_str("zero pages were named"),
+            Self::Outside => f.write_str("the range is not in the extent"),
+            Self::NotAllocated { page } => write!(f, "page {} is not allocated", page.number()),
+            Self::NotOwner { page, owner } => {
+                write!(f, "page {} is owned by {owner:?}", page.number())
+            }
+            Self::Raced { freed } => write!(f, "another free came between: {} pages were freed here", freed.get()),
+        }
+    }
+}
+
+/// Why no pages were reserved. Nothing was changed.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReserveError {
+    /// The address is not that of a page's first byte.
+    Misaligned,
+    /// Zero pages: name at least one.
+    ZeroPages,
+    /// The range is not in the extent.
+    Outside,
+    /// This page is allocated, reserved or queued: free it, or `reclaim`, or name others.
+    Taken {
+        /// The first such page.
+        page: PageIndex,
+    },
+    /// This page is in the middle of somebody's operation: try again.
+    Busy {
+        /// The first such page.
+        page: PageIndex,
+    },
+}
+
+impl fmt::Display for ReserveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Misaligned => f.write_str("the address is not that of a page's first byte"),
+            Self::ZeroPages => f.write_str("zero pages were named"),
+            Self::Outside => f.write_str("the range is not in the extent"),
+            Self::Taken { page } => write!(f, "page {} is taken", page.number()),
+            Self::Busy { page } => write!(f, "page {} is in somebody's hands, try again", page.number()),
+        }
+    }
+}
+
+impl core::error::Error for CreateError {}
+impl core::error::Error for AllocError {}
+impl core::error::Error for FreeError {}
+impl core::error::Error for ReserveError {}

@@ -1,0 +1,164 @@
+//! Free, at once and deferred.
+
+use super::alloc::RangeError;
+use super::batch::{Batch, Claim, Stale};
+use super::{Arena, FreeError};
+use crate::addr::{ArenaPtr, PageCount, PageRange};
+use crate::arch::Arch;
+use crate::fault::InstructionAddr;
+use crate::pages::{masks, ones};
+use crate::platform::{CpuIdentity, Platform};
+use crate::slot::{Owner, SlotState};
+use crate::violations::ViolationKind;
+
+impl<P: Platform, A: Arch> Arena<P, A> {
+    /// Frees pages, allocated or reserved, that all belong to `owner`: when it returns no CPU reaches them any more, their
+    /// frames are back, and their numbers may be allocated again.
+    ///
+    /// Context: *may wait for a shootdown*. It calls the frame source.
+    ///
+    /// # Errors
+    /// [`FreeError`]. All but `Raced` leave everything as it was, and are recorded as a violation
+    /// ([`ViolationKind::InvalidFree`]).
+    pub fn free_pages(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
+        let pages = self.check_free(at, count, owner)?;
+        let mut batch = Batch::new(self);
+        let mut freed = 0;
+        for page in pages.numbers() {
+            freed += u32::from(self.take_away(page, owner, &mut batch));
+        }
+        drop(batch);
+        self.freed(freed, pages)
+    }
+
+    /// Queues pages to be freed by the next [`reclaim`](Self::reclaim): until then they stay readable and writable, but are
+    /// nobody's, and their numbers are not allocated again. Pages that were only reserved are free at once.
+    ///
+    /// Context: *any*. It needs no memory and cannot fail half-way.
+    ///
+    /// # Errors
+    /// As for [`free_pages`](Self::free_pages).
+    pub fn free_pages_deferred(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
+        let pages = self.check_free(at, count, owner)?;
+        let mut freed = 0;
+        for (word, mask) in masks(self.maps.bit_of(pages.first().number()), count.get()) {
+            let (mut queued, mut unreserved) = (0, 0);
+            for bit in ones(mask) {
+                match self.defer(self.maps.page_of(word * 64 + bit), owner) {
+                    Deferral::Queued => queued |= 1 << bit,
+                    Deferral::Unreserved => unreserved |= 1 << bit,
+                    Deferral::Lost => {}
+                }
+            }
+            // Release: whoever takes a bit finds the slot deferred.
+            self.maps.deferred.set(word, queued);
+            for bit in ones(unreserved) {
+                self.maps.unclaim(PageRange::of(self.maps.page_of(word * 64 + bit), 1));
+            }
+            freed += (queued | unreserved).count_ones();
+        }
+        self.freed(freed, pages)
+    }
+
+    fn freed(&self, freed: u32, pages: PageRange) -> Result<(), FreeError> {
+        if freed == pages.count().get() {
+            Ok(())
+        } else {
+            Err(FreeError::Raced { freed: PageCount::saturating(freed) })
+        }
+    }
+
+    /// Looks at every slot before any is changed (I6, I7).
+    fn check_free(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<PageRange, FreeError> {
+        let checked = self.look(at, count, owner);
+        if checked.is_err() {
+            let cpu = self.platform.cpus().current().map(|current| current.cpu);
+            let address = self.layout.to_kernel(at);
+            self.violations.record(address, ViolationKind::InvalidFree, InstructionAddr::new(0), cpu);
+        }
+        checked
+    }
+
+    fn look(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<PageRange, FreeError> {
+        let pages = self.pages_at(at, count).map_err(|error| match error {
+            RangeError::Misaligned => FreeError::Misaligned,
+            RangeError::Outside => FreeError::Outside,
+        })?;
+        if count == PageCount::ZERO {
+            return Err(FreeError::ZeroPages);
+        }
+        for page in pages.pages() {
+            match self.state(page.number()) {
+                SlotState::Mapped(_, theirs) | SlotState::Reserved(theirs) | SlotState::ScratchOverReserved(theirs) => {
+                    if theirs != owner {
+                        return Err(FreeError::NotOwner { page, owner: theirs });
+                    }
+                }
+                _ => return Err(FreeError::NotAllocated { page }),
+            }
+        }
+        Ok(pages)
+    }
+
+    /// S4 for one page that belongs to `owner`. Its success is the right to free: the page goes into the batch.
+    fn take_away(&self, page: u32, owner: Owner, batch: &mut Batch<'_, P, A>) -> bool {
+        let Some(slot) = self.slot(page) else {
+            return false;
+        };
+        let tag = batch.tag();
+        let mut seen = self.codec.decode(A::load(slot));
+        // Two turns at most: only a fault, which scratches a reserved page once, may come between without taking it.
+        loop {
+            let (to, frame, stale) = match seen {
+                SlotState::Mapped(frame, theirs) if theirs == owner => {
+                    (SlotState::Vacated(tag), Some(frame), Stale::Possibly)
+                }
+                SlotState::Reserved(theirs) if theirs == owner => (SlotState::Vacant, None, Stale::Never),
+                SlotState::ScratchOverReserved(theirs) if theirs == owner => (SlotState::Vacant, None, Stale::Possibly),
+                _ => return false,
+            };
+            match self.exchange(slot, seen, to) {
+                Ok(()) => {
+                    batch.add(page, frame, Claim::Held, stale);
+                    return true;
+                }
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// S5 or S6 for one page that belongs to `owner`.
+    fn defer(&self, page: u32, owner: Owner) -> Deferral {
+        let Some(slot) = self.slot(page) else {
+            return Deferral::Lost;
+        };
+        let mut seen = self.codec.decode(A::load(slot));
+        loop {
+            let (to, outcome) = match seen {
+                SlotState::Mapped(frame, theirs) if theirs == owner => {
+                    (SlotState::Deferred(frame, owner), Deferral::Queued)
+                }
+                SlotState::Reserved(theirs) if theirs == owner => (SlotState::Vacant, Deferral::Unreserved),
+                SlotState::ScratchOverReserved(theirs) if theirs == owner => (SlotState::Scratch, Deferral::Unreserved),
+                _ => return Deferral::Lost,
+            };
+            match self.exchange(slot, seen, to) {
+                Ok(()) => {
+                    // Marked before it is un-claimed: an unmarked page that holds scratch would be claimed again and again.
+                    if to == SlotState::Scratch {
+                        self.maps.tainted.set_bit(self.maps.bit_of(page));
+                    }
+                    return outcome;
+                }
+                Err(now) => seen = now,
+            }
+        }
+    }
+}
+
+/// What became of a page in a deferred free.
+enum Deferral {
+    Queued,
+    Unreserved,
+    Lost,
+}

@@ -1,0 +1,199 @@
+//! The arena: pages of one window, allocated, freed, reserved and healed without a lock.
+//!
+//! Each operation is a file of its own. They share one rule of order: *claim the number, change the slot, flush, give the
+//! frame back, un-claim*; whoever holds a claim is alone with the slot, but for the fault path, which may put the scratch page
+//! on any slot without a translation, at any moment, on any CPU. So every change of a slot is a compare-exchange from the
+//! word that was looked at, and whoever loses looks again.
+//!
+//! No operation takes a lock or waits for another (I8); each one's documentation says in which contexts it may be called.
+
+use core::fmt;
+use core::mem::MaybeUninit;
+
+use crate::MetadataWord;
+use crate::addr::{PageIndex, PageRange};
+use crate::arch::{Arch, Native, UnsupportedCpu};
+use crate::layout::ArenaLayout;
+use crate::pages::PageMaps;
+use crate::platform::{PhysMap, Platform};
+use crate::slot::{SlotCodec, SlotState, Tag};
+use crate::sync::{AtomicU64, Ordering};
+use crate::tables::Tables;
+use crate::violations::{Violation, ViolationRing};
+
+mod alloc;
+mod batch;
+mod destroy;
+mod error;
+mod frames;
+mod free;
+mod install;
+mod reclaim;
+mod recover;
+mod request;
+mod reserve;
+mod rows;
+mod stats;
+mod validate;
+
+pub use destroy::Destroyed;
+pub use error::{AllocError, CreateError, FreeError, Reclaimable, ReserveError};
+pub use reclaim::Reclaimed;
+pub use request::{AllocRequest, Context, Placement};
+pub use stats::Stats;
+pub use validate::ValidateError;
+
+use rows::FaultRows;
+use stats::Counters;
+
+/// The pages of one 4 GiB window of the kernel's address space.
+///
+/// All operations take `&self` and may run on any number of CPUs at once. An arena that is dropped without
+/// [`destroy`](Self::destroy) leaves its window linked and its frames taken.
+///
+/// # Examples
+/// See `examples/` for kernels; [`Platform`] for what the kernel lends.
+pub struct Arena<P: Platform, A: Arch = Native> {
+    platform: P,
+    layout: ArenaLayout,
+    tables: Tables<A>,
+    codec: SlotCodec<A>,
+    maps: PageMaps,
+    rows: FaultRows,
+    violations: ViolationRing,
+    metadata: Metadata,
+    shared: Line<Shared>,
+}
+
+/// What all CPUs write, on cache lines of its own.
+#[derive(Debug)]
+struct Shared {
+    /// Batches of slots whose translation was taken away. Gives vacated words their tags, and tells a fault that comes again
+    /// for the same reason from one that comes for a new one.
+    batches: AtomicU64,
+    counters: Counters,
+}
+
+/// Two cache lines, which prefetchers fetch as one.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Line<T>(T);
+
+/// The lent metadata, to be given back. Not accessed through this pointer while the arena lives.
+#[derive(Debug)]
+struct Metadata(*mut [MaybeUninit<MetadataWord>]);
+
+// SAFETY: the pointer stands for a `&'static mut` slice of `Send + Sync` words that the arena was given, and it is turned
+// back into one only by whoever owns the arena.
+unsafe impl Send for Metadata {}
+// SAFETY: as above; nothing is reachable through a shared reference to it.
+unsafe impl Sync for Metadata {}
+
+impl<P: Platform, A: Arch> Arena<P, A> {
+    /// Creates the arena: checks this CPU, takes [`ArenaLayout::table_frames`] frames for tables and the scratch page, and
+    /// links the window into the lent entries. `metadata` wants [`ArenaLayout::metadata_words`] words.
+    ///
+    /// Context: *may wait* (it zeroes tables), once, before the window is used. Other CPUs that will use the window call
+    /// [`check_cpu`](Self::check_cpu).
+    ///
+    /// # Errors
+    /// [`CreateError`] says what is missing; every frame that was taken went back, and nothing is linked.
+    pub fn new(
+        platform: P,
+        layout: ArenaLayout,
+        metadata: &'static mut [MaybeUninit<MetadataWord>],
+    ) -> Result<Self, CreateError> {
+        A::check_cpu(&layout).map_err(CreateError::UnsupportedCpu)?;
+        let attributes = platform.phys_map().attributes();
+        if attributes.leaf & !A::LEAF_ATTRIBUTES != 0 || attributes.table & !A::TABLE_ATTRIBUTES != 0 {
+            return Err(CreateError::AttributesNotAllowed);
+        }
+        if layout.extent().numbers().end > Tables::<A>::COVERED_PAGES {
+            return Err(CreateError::ExtentNotCovered);
+        }
+        if !Tables::<A>::upper_is_vacant(&platform) {
+            return Err(CreateError::UpperEntryInUse);
+        }
+        let lent: *mut [MaybeUninit<MetadataWord>] = metadata;
+        // SAFETY: the slice was lent for ever, and the pointer is not used again before the arena is destroyed.
+        let words = unsafe { &mut *lent };
+        let (maps, others) = PageMaps::new(&layout, words).ok_or(CreateError::MetadataTooSmall)?;
+        let tables = Tables::<A>::build(&platform, &layout, attributes).ok_or(CreateError::OutOfFrames)?;
+        tables.link(&platform);
+        Ok(Self {
+            codec: tables.codec(),
+            platform,
+            layout,
+            tables,
+            maps,
+            rows: FaultRows::new(others.fault_rows),
+            violations: ViolationRing::new(others.violations),
+            metadata: Metadata(lent),
+            shared: Line(Shared { batches: AtomicU64::new(0), counters: Counters::new() }),
+        })
+    }
+
+    /// Checks that the CPU this runs on translates the way the arena relies on. [`new`](Self::new) does it for the CPU that it
+    /// runs on; every other CPU that will use the window calls this once. Context: *any*.
+    ///
+    /// # Errors
+    /// [`UnsupportedCpu`] names the setting to change.
+    pub fn check_cpu(&self) -> Result<(), UnsupportedCpu> {
+        A::check_cpu(&self.layout)
+    }
+
+    /// Where the arena lies.
+    pub const fn layout(&self) -> &ArenaLayout {
+        &self.layout
+    }
+
+    /// What the kernel lent.
+    pub const fn platform(&self) -> &P {
+        &self.platform
+    }
+
+    /// What the slot of a page says now; `None` for a page outside the extent. Context: *any*.
+    pub fn page_state(&self, page: PageIndex) -> Option<SlotState> {
+        self.layout.extent().contains(page).then(|| self.state(page.number()))
+    }
+
+    /// Takes the oldest violation out of the record; `None` when there is none. Context: *any*.
+    pub fn take_violation(&self) -> Option<Violation> {
+        self.violations.take()
+    }
+
+    /// The slot of a page of the extent.
+    fn slot(&self, page: u32) -> Option<&AtomicU64> {
+        self.tables.slot(&self.platform, page)
+    }
+
+    /// What the slot of a page of the extent says.
+    fn state(&self, page: u32) -> SlotState {
+        self.slot(page).map_or(SlotState::Foreign(0), |slot| self.codec.decode(A::load(slot)))
+    }
+
+    /// Changes a slot from one state to another: one compare-exchange.
+    ///
+    /// The error is the state that was there instead.
+    fn exchange(&self, slot: &AtomicU64, from: SlotState, to: SlotState) -> Result<(), SlotState> {
+        A::compare_exchange(slot, self.codec.encode(from), self.codec.encode(to))
+            .map_err(|word| self.codec.decode(word))
+    }
+
+    /// A new batch of slots that lose their translation. Counted before any of them does: a fault that finds the word, or
+    /// what was installed on it since, finds the count too (S1 to S5 are Release, loads of slots Acquire).
+    fn next_batch(&self) -> Tag {
+        Tag::of_batch(self.shared.0.batches.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Whether all of `pages` lie in the extent, as ranges go.
+    fn in_extent(&self, pages: PageRange) -> bool {
+        self.layout.extent().covers(pages)
+    }
+}
+
+impl<P: Platform, A: Arch> fmt::Debug for Arena<P, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arena").field("format", &A::NAME).field("layout", &self.layout).finish_non_exhaustive()
+    }
+}

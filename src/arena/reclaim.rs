@@ -1,0 +1,164 @@
+//! Housekeeping: what deferred frees left to do, and the healing of pages that hold scratch.
+
+use super::Arena;
+use super::batch::{Batch, Claim, Stale};
+use crate::addr::{AddressRange, PageRange, WINDOW_PAGES};
+use crate::arch::Arch;
+use crate::pages::ones;
+use crate::platform::{FlushScope, PhysMap, Platform};
+use crate::slot::SlotState;
+use crate::sync::Ordering;
+use crate::tables::Tables;
+
+/// What a [`reclaim`](Arena::reclaim) did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reclaimed {
+    /// Pages whose deferred free was finished: their frames are back, their numbers may be allocated again.
+    pub freed_pages: u32,
+    /// Pages, of the window or the guard, from which the scratch page was taken away.
+    pub healed_pages: u32,
+    /// Regions of 2 MiB outside the extent from which the scratch table was taken away.
+    pub healed_regions: u32,
+}
+
+/// Regions that are flushed at once.
+const REGION_BATCH: usize = 16;
+
+impl<P: Platform, A: Arch> Arena<P, A> {
+    /// Finishes deferred frees, takes the scratch page away wherever it stands in (so that the next wild access there is seen
+    /// again), and zeroes it. One shootdown for each 64 pages. Pages in somebody's hands are left for the next time.
+    ///
+    /// Context: *may wait for a shootdown*; several CPUs may call it at once.
+    pub fn reclaim(&self) -> Reclaimed {
+        let done = Reclaimed {
+            freed_pages: self.finish_deferred(),
+            healed_pages: self.heal_extent() + self.heal_guard(),
+            healed_regions: self.heal_regions(),
+        };
+        self.zero_scratch_page();
+        done
+    }
+
+    /// Takes the queue's bits, word by word, and frees what they stand for as `free_pages` does.
+    fn finish_deferred(&self) -> u32 {
+        let mut batch = Batch::new(self);
+        let mut freed = 0;
+        let queue = &self.maps.deferred;
+        for word in (0..queue.word_count()).filter(|word| queue.word(*word, Ordering::Relaxed) != 0) {
+            for bit in ones(queue.take(word, !0)) {
+                freed += u32::from(self.finish_one(self.maps.page_of(word * 64 + bit), &mut batch));
+            }
+        }
+        freed
+    }
+
+    /// S4 for a page whose queue bit we took: nobody else may change its slot.
+    fn finish_one(&self, page: u32, batch: &mut Batch<'_, P, A>) -> bool {
+        let Some(slot) = self.slot(page) else {
+            return false;
+        };
+        let tag = batch.tag();
+        let state = self.codec.decode(A::load(slot));
+        let SlotState::Deferred(frame, _) = state else {
+            return false;
+        };
+        let taken = self.exchange(slot, state, SlotState::Vacated(tag)).is_ok();
+        if taken {
+            batch.add(page, Some(frame), Claim::Held, Stale::Possibly);
+        }
+        taken
+    }
+
+    /// Heals marked pages of the extent's leaf tables. Those of the extent are claimed first, for an allocation might be on its
+    /// way there; the others are nobody's.
+    fn heal_extent(&self) -> u32 {
+        let mut batch = Batch::new(self);
+        let mut healed = 0;
+        for bit in self.maps.tainted.ones().take_while(|bit| *bit < self.maps.guard_bits_start()) {
+            let page = self.maps.page_of(bit);
+            let claim = if self.maps.in_extent(bit) { Claim::Held } else { Claim::None };
+            let single = PageRange::of(page, 1);
+            if claim == Claim::Held && self.maps.claim(single).is_err() {
+                continue;
+            }
+            if self.heal_slot(self.slot(page), bit, page, claim, &mut batch) {
+                healed += 1;
+            } else if claim == Claim::Held {
+                self.maps.unclaim(single);
+            }
+        }
+        healed
+    }
+
+    fn heal_guard(&self) -> u32 {
+        let mut batch = Batch::new(self);
+        let mut healed = 0;
+        for bit in self.maps.tainted.ones().skip_while(|bit| *bit < self.maps.guard_bits_start()) {
+            let number = bit - self.maps.guard_bits_start();
+            let slot = self.tables.guard_slot(&self.platform, number);
+            healed += u32::from(self.heal_slot(slot, bit, WINDOW_PAGES + number, Claim::None, &mut batch));
+        }
+        healed
+    }
+
+    /// S3: clear the mark, then take scratch away. In this order, a fault that comes between leaves either the scratch that we
+    /// take or a mark of its own.
+    fn heal_slot(
+        &self,
+        slot: Option<&crate::sync::AtomicU64>,
+        bit: u32,
+        page: u32,
+        claim: Claim,
+        batch: &mut Batch<'_, P, A>,
+    ) -> bool {
+        let Some(slot) = slot else { return false };
+        batch.tag();
+        self.maps.tainted.take_bit(bit);
+        let healed = self.exchange(slot, SlotState::Scratch, SlotState::Vacant).is_ok();
+        if healed {
+            batch.add(page, None, claim, Stale::Possibly);
+        }
+        healed
+    }
+
+    /// Unlinks the scratch table wherever it is linked, in the same order, and flushes whole regions, tables included.
+    fn heal_regions(&self) -> u32 {
+        let mut healed = 0;
+        let mut ranges = [AddressRange::new(self.layout.base().into(), 0); REGION_BATCH];
+        let mut len = 0;
+        for region in self.maps.regions.ones() {
+            if len == 0 {
+                self.next_batch();
+            }
+            self.maps.regions.take_bit(region);
+            let Some(entry) = self.tables.region_entry(&self.platform, region) else {
+                continue;
+            };
+            if A::compare_exchange(entry, self.tables.scratch_link(), 0).is_err() {
+                continue;
+            }
+            let pages = Tables::<A>::LEAF_PAGES;
+            ranges[len] = self.page_addresses(region * pages, pages);
+            len += 1;
+            healed += 1;
+            if len == REGION_BATCH {
+                self.flush(&ranges, FlushScope::Tables);
+                len = 0;
+            }
+        }
+        self.flush(&ranges[..len], FlushScope::Tables);
+        healed
+    }
+
+    /// Zeroes the scratch page, word by word: wild accesses may be going on, and see either.
+    fn zero_scratch_page(&self) {
+        let first = self.platform.phys_map().frame_to_ptr(self.tables.scratch_page()).cast::<u64>();
+        for word in 0..512 {
+            // SAFETY: the scratch page has 512 words, the first at `first`.
+            let word = unsafe { first.add(word) };
+            // SAFETY: the page is the arena's; nothing in the kernel refers to it but wild accesses, which volatile stores
+            // may meet.
+            unsafe { word.write_volatile(0) };
+        }
+    }
+}

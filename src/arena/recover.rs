@@ -1,0 +1,129 @@
+//! The fault path: the one part that may interrupt any other, at any instruction.
+//!
+//! It takes no lock, allocates nothing, logs nothing, never panics and does a bounded amount of work (I4): it looks at one word,
+//! tries one compare-exchange, sets one mark and writes one record. If it loses the exchange, the instruction runs again and
+//! faults again if it must.
+//!
+//! It claims nothing, for the claim may be held by what it interrupted. That is safe because it changes only slots that have
+//! no translation, and only to the scratch page (S1), which every claimer expects to find.
+
+use super::Arena;
+use crate::addr::{GUARD_SIZE, PAGE_SHIFT, WINDOW_PAGES, WINDOW_SIZE};
+use crate::arch::Arch;
+use crate::fault::{Fault, FaultOutcome};
+use crate::platform::{CpuId, CpuIdentity, FlushScope, Platform};
+use crate::slot::SlotState;
+use crate::sync::{AtomicU64, Ordering};
+use crate::tables::Location;
+
+/// Where a fault is recovered.
+enum Place<'a> {
+    /// A slot; its bit in `tainted`; its page, numbered on into the guard.
+    Slot(&'a AtomicU64, u32, u32),
+    /// The directory entry of a region without a leaf table of its own; its number.
+    Region(&'a AtomicU64, u32),
+}
+
+/// Why nothing was installed.
+enum Missed {
+    /// The word is present already.
+    Present,
+    /// Somebody else changed the word first.
+    Lost,
+    /// The word is not one of this crate's.
+    Foreign,
+}
+
+impl<P: Platform, A: Arch> Arena<P, A> {
+    /// Recovers a data access of the kernel to an address of the window or the upper guard that has no page: the scratch page
+    /// is put there and a violation recorded. The kernel's page-fault handler calls it first, and returns to the instruction
+    /// unless the outcome is [`FaultOutcome::NotOurs`].
+    ///
+    /// Context: *any*, an NMI during any other operation included.
+    pub fn handle_kernel_fault(&self, fault: &Fault) -> FaultOutcome {
+        let offset = fault.address.value().wrapping_sub(self.layout.base().value());
+        let Some(place) = self.place(offset) else {
+            return FaultOutcome::NotOurs;
+        };
+        let cpu = self.platform.cpus().current().map(|current| current.cpu);
+        let installed = match place {
+            Place::Slot(slot, bit, page) => self.scratch_slot(slot, page).map(|()| self.maps.tainted.set_bit(bit)),
+            Place::Region(entry, region) => self.scratch_region(entry).map(|()| self.maps.regions.set_bit(region)),
+        };
+        match installed {
+            Ok(()) => {
+                self.violations.record_fault(fault, cpu);
+                self.rows.forget(cpu);
+                FaultOutcome::Recovered
+            }
+            Err(Missed::Present) => self.spurious(offset, cpu),
+            Err(Missed::Lost) => {
+                self.shared.0.counters.lost_installs.fetch_add(1, Ordering::Relaxed);
+                FaultOutcome::Spurious
+            }
+            Err(Missed::Foreign) => FaultOutcome::NotOurs,
+        }
+    }
+
+    /// The word that decides over an offset from the window's start; `None` if it is not ours.
+    fn place(&self, offset: u64) -> Option<Place<'_>> {
+        if offset >= WINDOW_SIZE + GUARD_SIZE {
+            return None;
+        }
+        let page = (offset >> PAGE_SHIFT & 0xffff_ffff) as u32;
+        if page >= WINDOW_PAGES {
+            let number = page - WINDOW_PAGES;
+            let slot = self.tables.guard_slot(&self.platform, number)?;
+            return Some(Place::Slot(slot, self.maps.guard_bit(number), page));
+        }
+        match self.tables.locate(&self.platform, page)? {
+            Location::Page(slot) => Some(Place::Slot(slot, self.maps.bit_of(page), page)),
+            Location::Region(entry, region) => Some(Place::Region(entry, region)),
+        }
+    }
+
+    /// S1: one attempt.
+    fn scratch_slot(&self, slot: &AtomicU64, page: u32) -> Result<(), Missed> {
+        let word = A::load(slot);
+        let to = match self.codec.decode(word) {
+            SlotState::Vacant => SlotState::Scratch,
+            SlotState::Vacated(_) => {
+                // The old translation may still be remembered somewhere. Where the architecture demands it, it is flushed
+                // before another takes its place (I1); the tag makes sure that the exchange below fails if the slot was used
+                // again meanwhile.
+                if A::BREAK_BEFORE_MAKE {
+                    self.flush(&[self.page_addresses(page, 1)], FlushScope::Leaves);
+                }
+                SlotState::Scratch
+            }
+            SlotState::Reserved(owner) => SlotState::ScratchOverReserved(owner),
+            state if state.is_present() => return Err(Missed::Present),
+            _ => return Err(Missed::Foreign),
+        };
+        A::try_install(slot, word, self.codec.encode(to)).map_err(|_| Missed::Lost)?;
+        A::publish();
+        Ok(())
+    }
+
+    /// Links the scratch table over a region: one attempt.
+    fn scratch_region(&self, entry: &AtomicU64) -> Result<(), Missed> {
+        let link = self.tables.scratch_link();
+        match A::load(entry) {
+            0 => {
+                A::try_install(entry, 0, link).map_err(|_| Missed::Lost)?;
+                A::publish();
+                Ok(())
+            }
+            word if word == link => Err(Missed::Present),
+            _ => Err(Missed::Foreign),
+        }
+    }
+
+    /// A fault that found its slot present.
+    fn spurious(&self, offset: u64, cpu: Option<CpuId>) -> FaultOutcome {
+        self.shared.0.counters.spurious.fetch_add(1, Ordering::Relaxed);
+        // Read after the slot (Acquire): had its translation been taken away since the last fault, that batch is counted.
+        let batch = self.shared.0.batches.load(Ordering::Relaxed);
+        if self.rows.is_stuck(cpu, offset, batch) { FaultOutcome::NotOurs } else { FaultOutcome::Spurious }
+    }
+}

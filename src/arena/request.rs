@@ -1,0 +1,73 @@
+//! What an allocation asks for.
+
+use crate::addr::{ArenaPtr, PageCount};
+use crate::platform::NodeId;
+use crate::slot::Owner;
+
+/// Where pages are to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// At the lowest numbers where they fit, the first a multiple of `align`.
+    Anywhere {
+        /// In pages, a power of two.
+        align: PageCount,
+    },
+    /// At exactly this page and those after it; the pointer names the first one's first byte.
+    Exactly(ArenaPtr),
+}
+
+/// What the caller's context allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// The caller may wait for a shootdown: pages that hold scratch are healed where they are needed.
+    MayWait,
+    /// Any context, a fault or an NMI included: pages that hold scratch are left alone.
+    Any,
+}
+
+/// A request for pages, built step by step from [`new`](Self::new).
+///
+/// ```
+/// use kernel_arena::{AllocRequest, Context, Owner, PageCount};
+/// let request = AllocRequest::new(PageCount::new(16).unwrap(), Owner::Kernel)
+///     .aligned(PageCount::new(4).unwrap())
+///     .in_context(Context::Any);
+/// # let _ = request;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct AllocRequest {
+    pub(super) count: PageCount,
+    pub(super) owner: Owner,
+    pub(super) placement: Placement,
+    pub(super) node: Option<NodeId>,
+    pub(super) context: Context,
+}
+
+impl AllocRequest {
+    /// `count` pages for `owner`, anywhere, from any memory node, in a context that may wait.
+    pub const fn new(count: PageCount, owner: Owner) -> Self {
+        let placement = Placement::Anywhere { align: PageCount::ONE };
+        Self { count, owner, placement, node: None, context: Context::MayWait }
+    }
+
+    /// At the page that starts at this pointer, and those after it, or not at all.
+    pub const fn exactly_at(self, page: ArenaPtr) -> Self {
+        Self { placement: Placement::Exactly(page), ..self }
+    }
+
+    /// Anywhere, with a first page number that is a multiple of `align` pages, a power of two.
+    pub const fn aligned(self, align: PageCount) -> Self {
+        Self { placement: Placement::Anywhere { align }, ..self }
+    }
+
+    /// With frames from this memory node, if the frame source can.
+    pub const fn on_node(self, node: NodeId) -> Self {
+        Self { node: Some(node), ..self }
+    }
+
+    /// In this context.
+    pub const fn in_context(self, context: Context) -> Self {
+        Self { context, ..self }
+    }
+}

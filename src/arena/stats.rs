@@ -1,0 +1,66 @@
+//! Figures.
+
+use super::Arena;
+use crate::arch::Arch;
+use crate::platform::Platform;
+use crate::sync::{AtomicU64, Ordering};
+
+/// Counts what happens off the hot paths. Relaxed: they are figures, nothing is decided by them.
+#[derive(Debug)]
+pub(super) struct Counters {
+    pub(super) spurious: AtomicU64,
+    pub(super) lost_installs: AtomicU64,
+    pub(super) shootdowns: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn new() -> Self {
+        Self { spurious: AtomicU64::new(0), lost_installs: AtomicU64::new(0), shootdowns: AtomicU64::new(0) }
+    }
+}
+
+/// Figures of an arena. Pages are counted word by word while other CPUs go on, so they are exact only at rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Pages of the extent that are allocated, reserved, queued to be freed, or in somebody's hands.
+    pub claimed_pages: u32,
+    /// Pages queued to be freed.
+    pub deferred_pages: u32,
+    /// Pages, of the window or the guard, whose slot may hold the scratch page.
+    pub tainted_pages: u32,
+    /// Regions of 2 MiB outside the extent where the scratch table may be linked.
+    pub tainted_regions: u32,
+    /// Frames that the tables and the scratch page take.
+    pub table_frames: u32,
+    /// Violations since creation, those lost included.
+    pub violations: u64,
+    /// Violations that found the record full.
+    pub violations_lost: u64,
+    /// Faults whose page was there when the arena looked.
+    pub spurious_faults: u64,
+    /// Faults that lost the race for the slot.
+    pub lost_installs: u64,
+    /// Shootdowns that were asked for.
+    pub shootdowns: u64,
+}
+
+impl<P: Platform, A: Arch> Arena<P, A> {
+    /// Figures of this arena. Context: *any*; it reads all of the metadata.
+    pub fn stats(&self) -> Stats {
+        let (violations, violations_lost) = self.violations.totals();
+        let counters = &self.shared.0.counters;
+        Stats {
+            claimed_pages: self.maps.claimed_count(),
+            deferred_pages: self.maps.deferred.count(),
+            tainted_pages: self.maps.tainted.count(),
+            tainted_regions: self.maps.regions.count(),
+            table_frames: self.tables.frame_count(),
+            violations,
+            violations_lost,
+            spurious_faults: counters.spurious.load(Ordering::Relaxed),
+            lost_installs: counters.lost_installs.load(Ordering::Relaxed),
+            shootdowns: counters.shootdowns.load(Ordering::Relaxed),
+        }
+    }
+}

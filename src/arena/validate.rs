@@ -1,0 +1,162 @@
+//! The check that slots and maps agree, for an arena at rest.
+
+use core::fmt;
+
+use super::Arena;
+use crate::addr::WINDOW_PAGES;
+use crate::arch::Arch;
+use crate::pages::REGIONS;
+use crate::platform::{Platform, UpperSlots};
+use crate::slot::SlotState;
+use crate::sync::Ordering;
+use crate::tables::Tables;
+
+/// What [`Arena::validate`] found. A page of the upper guard is numbered on from the window's end, 2^20.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValidateError {
+    /// A lent upper entry does not hold what the arena put there.
+    UpperEntry,
+    /// A directory entry does not hold what the arena put there; the number of its region.
+    DirectoryEntry {
+        /// The region, counted in leaf tables from the window's start.
+        region: u32,
+    },
+    /// A slot holds a word that the arena does not write.
+    ForeignWord {
+        /// The page.
+        page: u32,
+    },
+    /// A page is allocated, reserved or queued, but its number is not claimed.
+    NotClaimed {
+        /// The page.
+        page: u32,
+    },
+    /// A number is claimed, but its slot is nobody's: the page is lost.
+    Lost {
+        /// The page.
+        page: u32,
+    },
+    /// A slot holds the scratch page, but is not marked.
+    NotMarked {
+        /// The page.
+        page: u32,
+    },
+    /// A page is deferred but not queued, or queued but not deferred.
+    QueueDisagrees {
+        /// The page.
+        page: u32,
+    },
+    /// A slot outside the extent holds something else than the scratch page.
+    OutsideExtent {
+        /// The page.
+        page: u32,
+    },
+}
+
+impl fmt::Display for ValidateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UpperEntry => f.write_str("a lent upper entry was changed"),
+            Self::DirectoryEntry { region } => {
+                write!(f, "the directory entry of region {region} was changed")
+            }
+            Self::ForeignWord { page } => write!(f, "the slot of page {page} holds a foreign word"),
+            Self::NotClaimed { page } => write!(f, "page {page} is in use but not claimed"),
+            Self::Lost { page } => write!(f, "page {page} is claimed but nobody's"),
+            Self::NotMarked { page } => {
+                write!(f, "page {page} holds the scratch page without a mark")
+            }
+            Self::QueueDisagrees { page } => {
+                write!(f, "page {page} and the queue of deferred frees disagree")
+            }
+            Self::OutsideExtent { page } => write!(f, "page {page}, outside the extent, is in use"),
+        }
+    }
+}
+
+impl core::error::Error for ValidateError {}
+
+impl<P: Platform, A: Arch> Arena<P, A> {
+    /// Checks every slot against the maps. To be called at rest: while other operations run, it may report what is merely in
+    /// passing.
+    ///
+    /// # Errors
+    /// The first disagreement.
+    pub fn validate(&self) -> Result<(), ValidateError> {
+        self.validate_tables()?;
+        for page in self.tables.built() {
+            self.validate_page(page)?;
+        }
+        for number in 0..Tables::<A>::LEAF_PAGES {
+            self.validate_guard(number)?;
+        }
+        Ok(())
+    }
+
+    fn validate_tables(&self) -> Result<(), ValidateError> {
+        let (window, guard) = self.tables.upper_words();
+        let upper = self.platform.upper();
+        let entries = upper.window_entries().into_iter().chain([upper.guard_entry()]);
+        if !entries.zip(window.into_iter().chain([guard])).all(|(entry, word)| A::load(entry) == word) {
+            return Err(ValidateError::UpperEntry);
+        }
+        (0..REGIONS).try_for_each(|region| self.validate_region(region))
+    }
+
+    fn validate_region(&self, region: u32) -> Result<(), ValidateError> {
+        let Some(entry) = self.tables.region_entry(&self.platform, region) else {
+            return Ok(());
+        };
+        let word = A::load(entry);
+        let link = self.tables.scratch_link();
+        let right = if self.tables.built().contains(&(region * Tables::<A>::LEAF_PAGES)) {
+            self.tables.is_leaf_link(word)
+        } else {
+            word == 0 || word == link && self.maps.regions.test(region, Ordering::Acquire)
+        };
+        if right { Ok(()) } else { Err(ValidateError::DirectoryEntry { region }) }
+    }
+
+    fn validate_page(&self, page: u32) -> Result<(), ValidateError> {
+        let bit = self.maps.bit_of(page);
+        let state = self.state(page);
+        let marked = self.maps.tainted.test(bit, Ordering::Acquire);
+        if !self.maps.in_extent(bit) {
+            return check_scratch_only(state, marked, page);
+        }
+        let claimed = self.maps.is_claimed(page);
+        let queued = self.maps.deferred.test(bit, Ordering::Acquire);
+        if queued != matches!(state, SlotState::Deferred(..)) {
+            return Err(ValidateError::QueueDisagrees { page });
+        }
+        match state {
+            SlotState::Foreign(_) => Err(ValidateError::ForeignWord { page }),
+            SlotState::Scratch | SlotState::ScratchOverReserved(_) if !marked => Err(ValidateError::NotMarked { page }),
+            SlotState::Vacant | SlotState::Vacated(_) | SlotState::Scratch if claimed => {
+                Err(ValidateError::Lost { page })
+            }
+            SlotState::Vacant | SlotState::Vacated(_) | SlotState::Scratch => Ok(()),
+            _ if !claimed => Err(ValidateError::NotClaimed { page }),
+            _ => Ok(()),
+        }
+    }
+
+    fn validate_guard(&self, number: u32) -> Result<(), ValidateError> {
+        let Some(slot) = self.tables.guard_slot(&self.platform, number) else {
+            return Ok(());
+        };
+        let marked = self.maps.tainted.test(self.maps.guard_bit(number), Ordering::Acquire);
+        check_scratch_only(self.codec.decode(A::load(slot)), marked, WINDOW_PAGES + number)
+    }
+}
+
+/// A slot that is never allocated.
+fn check_scratch_only(state: SlotState, marked: bool, page: u32) -> Result<(), ValidateError> {
+    match state {
+        SlotState::Vacant => Ok(()),
+        SlotState::Scratch if marked => Ok(()),
+        SlotState::Scratch => Err(ValidateError::NotMarked { page }),
+        _ => Err(ValidateError::OutsideExtent { page }),
+    }
+}

@@ -1,0 +1,247 @@
+//! Where an arena lies: window, extent, guards, and how much memory its bookkeeping takes.
+//!
+//! An [`ArenaLayout`] is pure arithmetic and can be made in a `const`. Holding one proves that the window is 4 GiB-aligned
+//! and canonical, that both guards stay in the window's half of the address space, and that the extent is not empty,
+//! lies in the window and leaves out page 0, so that offset 0 is never a page (a null pointer is never valid).
+
+use core::fmt;
+
+use crate::addr::{
+    AddressRange, ArenaPtr, GUARD_SIZE, KernelAddr, OutsideWindow, PAGE_SHIFT, PageCount, PageIndex, PageRange,
+    VirtAddr, WINDOW_PAGES, WINDOW_SIZE, window_offset,
+};
+use crate::pages::MapGeometry;
+use crate::platform::CpuCount;
+
+/// How many bits of a virtual address the machine translates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressWidth(u32);
+
+impl AddressWidth {
+    /// 48 bits: x86_64 with 4-level paging.
+    pub const BITS_48: Self = Self(48);
+    /// 57 bits: x86_64 with 5-level paging (CR4.LA57).
+    pub const BITS_57: Self = Self(57);
+
+    /// A width between 34 (room for the window and its guards) and 57 bits.
+    pub const fn new(bits: u32) -> Option<Self> {
+        if bits >= 34 && bits <= 57 { Some(Self(bits)) } else { None }
+    }
+
+    /// The width of addresses each of whose halves has `bits` bits: on aarch64 64 - `TxSZ`, so 39 for `T1SZ` = 25. The bit
+    /// that selects the half (`TTBR0_EL1` or `TTBR1_EL1`) comes on top. `None` outside 33 to 56.
+    ///
+    /// ```
+    /// use kernel_arena::AddressWidth;
+    /// let width = AddressWidth::of_halves(39).unwrap();
+    /// assert!(width.is_canonical(0xffff_ff80_0000_0000));
+    /// assert!(!width.is_canonical(0xffff_ff7f_ffff_ffff));
+    /// ```
+    pub const fn of_halves(bits: u32) -> Option<Self> {
+        // `bits + 1` would overflow for u32::MAX.
+        if bits > 56 { None } else { Self::new(bits + 1) }
+    }
+
+    /// The number of bits.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether all bits above the width repeat the top bit that is translated (Intel SDM vol. 1, 3.3.7.1; on aarch64
+    /// the upper half is `TTBR1_EL1`'s, the lower `TTBR0_EL1`'s, Arm ARM D8.2).
+    pub const fn is_canonical(self, address: u64) -> bool {
+        let half = 1u64 << (self.0 - 1);
+        address < half || address >= half.wrapping_neg()
+    }
+}
+
+/// Why a layout was refused.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayoutError {
+    /// The base is not a multiple of 4 GiB: choose one that is.
+    BaseNotAligned,
+    /// The base or the end of the window is not a canonical address of this width: choose a lower or upper half base.
+    BaseNotCanonical,
+    /// A guard beside the window would leave the window's half of the address space: leave 4 GiB to the half's edge.
+    GuardLeavesHalf,
+    /// The extent has no page: give it at least one.
+    ExtentEmpty,
+    /// The extent contains page 0, which stays free so that null is never a page: start at page 1 or above.
+    ExtentHasPageZero,
+    /// The extent reaches beyond the window: shorten it, or start it lower.
+    ExtentOutsideWindow,
+}
+
+impl fmt::Display for LayoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BaseNotAligned => "the window's base is not a multiple of 4 GiB",
+            Self::BaseNotCanonical => "the window does not lie in canonical addresses of this width",
+            Self::GuardLeavesHalf => "a guard beside the window would leave its half of the address space",
+            Self::ExtentEmpty => "the extent has no page",
+            Self::ExtentHasPageZero => "the extent contains page 0, which must stay free",
+            Self::ExtentOutsideWindow => "the extent reaches beyond the window",
+        })
+    }
+}
+
+impl core::error::Error for LayoutError {}
+
+/// Where an arena's window lies in the kernel view, and which of its pages may be allocated.
+///
+/// ```
+/// use kernel_arena::{AddressWidth, ArenaLayout, ArenaPtr, KernelAddr, PageCount, PageIndex};
+/// let base = KernelAddr::new(0xffff_9000_0000_0000);
+/// let pages = PageCount::new(4096).unwrap(); // 16 MiB
+/// let layout = ArenaLayout::new(base, AddressWidth::BITS_48, PageIndex::new(1).unwrap(), pages).unwrap();
+/// let ptr: ArenaPtr = ArenaPtr::new(0x1234);
+/// assert_eq!(layout.to_kernel(ptr), KernelAddr::new(0xffff_9000_0000_1234));
+/// assert_eq!(layout.to_ptr(layout.to_kernel(ptr)), Ok(ptr));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArenaLayout {
+    base: u64,
+    width: AddressWidth,
+    extent: PageRange,
+    cpus: CpuCount,
+}
+
+impl ArenaLayout {
+    /// A window at `base` whose pages `first_page .. first_page + page_count` may be allocated, on a machine that
+    /// translates `width` bits, for one CPU (see [`with_cpus`](Self::with_cpus)).
+    ///
+    /// # Errors
+    /// [`LayoutError`] names what to change.
+    pub const fn new(
+        base: KernelAddr,
+        width: AddressWidth,
+        first_page: PageIndex,
+        page_count: PageCount,
+    ) -> Result<Self, LayoutError> {
+        let base = base.value();
+        if base % WINDOW_SIZE != 0 {
+            return Err(LayoutError::BaseNotAligned);
+        }
+        if !width.is_canonical(base) || !width.is_canonical(base + (WINDOW_SIZE - 1)) {
+            return Err(LayoutError::BaseNotCanonical);
+        }
+        // A guard stays in its half if its outermost byte is canonical and has the base's top bit.
+        let below = base.wrapping_sub(GUARD_SIZE);
+        let above = base.wrapping_add(WINDOW_SIZE + (GUARD_SIZE - 1));
+        if !width.is_canonical(below)
+            || !width.is_canonical(above)
+            || (below ^ base) >> 63 != 0
+            || (above ^ base) >> 63 != 0
+        {
+            return Err(LayoutError::GuardLeavesHalf);
+        }
+        if page_count.get() == 0 {
+            return Err(LayoutError::ExtentEmpty);
+        }
+        if first_page.number() == 0 {
+            return Err(LayoutError::ExtentHasPageZero);
+        }
+        match PageRange::new(first_page, page_count) {
+            Some(extent) => Ok(Self { base, width, extent, cpus: CpuCount::ONE }),
+            None => Err(LayoutError::ExtentOutsideWindow),
+        }
+    }
+
+    /// The same arena for a machine with `cpus` CPUs: each has a word of its own for faults in a row. A CPU with a
+    /// higher index shares the word of those that are not known.
+    #[must_use]
+    pub const fn with_cpus(self, cpus: CpuCount) -> Self {
+        Self { cpus, ..self }
+    }
+
+    /// The start of the window in the kernel view.
+    pub const fn base(&self) -> KernelAddr {
+        KernelAddr::new(self.base)
+    }
+
+    /// The address width that the layout was checked against.
+    pub const fn width(&self) -> AddressWidth {
+        self.width
+    }
+
+    /// How many CPUs have a word of their own.
+    pub const fn cpus(&self) -> CpuCount {
+        self.cpus
+    }
+
+    /// The pages that may be allocated.
+    pub const fn extent(&self) -> PageRange {
+        self.extent
+    }
+
+    /// The window: 4 GiB from the base on.
+    pub const fn window(&self) -> AddressRange {
+        AddressRange::new(VirtAddr::new(self.base), WINDOW_SIZE)
+    }
+
+    /// The 32 KiB after the window: an access there is recovered.
+    pub const fn upper_guard(&self) -> AddressRange {
+        AddressRange::new(VirtAddr::new(self.base.wrapping_add(WINDOW_SIZE)), GUARD_SIZE)
+    }
+
+    /// The 32 KiB before the window: an access there is never recovered, and the kernel must map nothing there.
+    pub const fn lower_guard(&self) -> AddressRange {
+        AddressRange::new(VirtAddr::new(self.base.wrapping_sub(GUARD_SIZE)), GUARD_SIZE)
+    }
+
+    /// Window and upper guard: where a fault is the arena's.
+    pub const fn recoverable(&self) -> AddressRange {
+        AddressRange::new(VirtAddr::new(self.base), WINDOW_SIZE + GUARD_SIZE)
+    }
+
+    /// The address of the byte `ptr` names, in the kernel view.
+    pub const fn to_kernel<T>(&self, ptr: ArenaPtr<T>) -> KernelAddr {
+        KernelAddr::new(self.base | ptr.offset() as u64)
+    }
+
+    /// The pointer that names the byte at `address`.
+    ///
+    /// # Errors
+    /// [`OutsideWindow`] if `address` is not in the window: nothing is cut off silently.
+    pub const fn to_ptr<T>(&self, address: KernelAddr) -> Result<ArenaPtr<T>, OutsideWindow> {
+        window_offset(self.base, address.value())
+    }
+
+    /// Words of metadata that [`Arena::new`](crate::Arena::new) wants to be lent.
+    ///
+    /// ```
+    /// use core::mem::MaybeUninit;
+    /// use kernel_arena::{AddressWidth, ArenaLayout, KernelAddr, MetadataWord, PageCount, PageIndex};
+    /// const LAYOUT: ArenaLayout = match ArenaLayout::new(
+    ///     KernelAddr::new(0xffff_9000_0000_0000),
+    ///     AddressWidth::BITS_48,
+    ///     PageIndex::new(1).unwrap(),
+    ///     PageCount::new(4096).unwrap(),
+    /// ) {
+    ///     Ok(layout) => layout,
+    ///     Err(_) => panic!("a constant layout is checked when the kernel is compiled"),
+    /// };
+    /// static mut METADATA: [MaybeUninit<MetadataWord>; LAYOUT.metadata_words()] =
+    ///     [const { MaybeUninit::uninit() }; LAYOUT.metadata_words()];
+    /// # let _ = &raw mut METADATA;
+    /// ```
+    pub const fn metadata_words(&self) -> usize {
+        MapGeometry::of(self).total_words()
+    }
+
+    /// Bytes of metadata that [`Arena::new`](crate::Arena::new) wants to be lent: three bits a page and a few KiB.
+    pub const fn metadata_size(&self) -> usize {
+        self.metadata_words() * size_of::<crate::MetadataWord>()
+    }
+
+    /// Frames that [`Arena::new`](crate::Arena::new) takes for page tables and the scratch page: four directories, a
+    /// leaf table for each 2 MiB that the extent touches, the guard's leaf table, the scratch table, the scratch page.
+    pub const fn table_frames(&self) -> PageCount {
+        let first = self.extent.first().number() >> 9;
+        let last = (self.extent.first().number() + self.extent.count().get() - 1) >> 9;
+        PageCount::saturating(4 + (last - first + 1) + 3)
+    }
+}
+
+const _: () = assert!(WINDOW_PAGES as u64 == WINDOW_SIZE >> PAGE_SHIFT);

@@ -1,0 +1,49 @@
+//! A 4 GiB window of memory that a kernel shares, by plain 32-bit pointers, with the sandboxed programs it hosts, and that
+//! no wild access can turn into a kernel crash.
+//!
+//! An [`Arena`] owns the page tables of one 4 GiB-aligned window. Pages are allocated, freed and reserved in it without a
+//! lock; a kernel access to an address in it that has no page is recovered by [`Arena::handle_kernel_fault`], which puts the
+//! arena's scratch page there, records a [`Violation`] and lets the instruction run again. [`Registry`] finds the arena of a
+//! faulting address where a kernel has several.
+//!
+//! What the kernel lends (frames, a physical map, TLB shootdown, the CPU's name, five page-table entries) is described by
+//! [`platform`]; the page-table formats are in [`arch`]. The states of a page and the rules that hold among many CPUs are in
+//! `docs/MODEL.md`, numbered; comments cite them as I1, I2, … and S1, S2, …
+//!
+//! The crate needs no `alloc`, no nightly compiler and no lock.
+
+#![cfg_attr(not(any(test, loom, shuttle)), no_std)]
+
+pub mod arch;
+pub mod platform;
+pub mod sync;
+
+mod addr;
+mod arena;
+mod fault;
+mod layout;
+mod pages;
+mod registry;
+mod slot;
+mod tables;
+mod violations;
+
+pub use addr::{
+    AddressRange, ArenaPtr, GUARD_SIZE, KernelAddr, OutsideWindow, PAGE_SHIFT, PAGE_SIZE, PageCount, PageIndex,
+    PageRange, ProgramAddr, ProgramBase, VirtAddr, WINDOW_PAGES, WINDOW_SIZE,
+};
+pub use arena::{
+    AllocError, AllocRequest, Arena, Context, CreateError, Destroyed, FreeError, Placement, Reclaimable, Reclaimed,
+    ReserveError, Stats, ValidateError,
+};
+pub use fault::{Access, Fault, FaultOutcome, InstructionAddr};
+pub use layout::{AddressWidth, ArenaLayout, LayoutError};
+pub use platform::Platform;
+pub use registry::{RegisterError, Registration, Registry, RemoveError};
+pub use slot::{Owner, SlotState, Tag};
+pub use violations::{VIOLATION_CAPACITY, Violation, ViolationKind};
+
+/// A word of the metadata that the kernel lends to an arena.
+pub type MetadataWord = sync::AtomicU64;
+
+const _: () = assert!(usize::BITS == 64, "kernel-arena is for 64-bit machines");

@@ -1,0 +1,42 @@
+//! A physical map at a fixed distance: virtual address = physical address + offset.
+
+use core::ptr::NonNull;
+
+use super::{EntryAttributes, Frame, PhysMap};
+
+/// The map of a kernel that has all physical memory at one offset.
+#[derive(Clone, Copy, Debug)]
+pub struct FixedOffset {
+    offset: u64,
+    attributes: EntryAttributes,
+}
+
+impl FixedOffset {
+    /// Physical address 0 is mapped at `offset`, with these attribute bits.
+    ///
+    /// # Safety
+    /// Every frame that will be asked for is mapped, writable, at its address plus `offset` (wrapping), which is never 0,
+    /// and `attributes` are those of that mapping.
+    pub const unsafe fn new(offset: u64, attributes: EntryAttributes) -> Self {
+        Self { offset, attributes }
+    }
+}
+
+impl PhysMap for FixedOffset {
+    fn frame_to_ptr(&self, frame: Frame) -> NonNull<u8> {
+        let address = frame.address().wrapping_add(self.offset);
+        let pointer = core::ptr::with_exposed_provenance_mut(to_usize(address));
+        // SAFETY: whoever made this map promised that no frame is mapped at address 0.
+        unsafe { NonNull::new_unchecked(pointer) }
+    }
+
+    fn attributes(&self) -> EntryAttributes {
+        self.attributes
+    }
+}
+
+/// Addresses have 64 bits on every machine this crate is for (checked at the crate's root).
+#[expect(clippy::cast_possible_truncation, reason = "usize has 64 bits: lib.rs asserts it")]
+const fn to_usize(address: u64) -> usize {
+    address as usize
+}

@@ -1,0 +1,185 @@
+//! What the kernel lends: frames, a physical map, TLB shootdown, the CPU's name, and the upper table entries.
+//!
+//! The arena never calls an operating system; it calls these five small traits, all through `&self`. The traits are safe
+//! to implement; [`Platform`], which bundles them, is `unsafe`: whoever implements *it* vouches that the five keep the
+//! contracts written on them. What is not here: locks, interrupts, threads. Nothing in the arena waits, except in
+//! [`Shootdown::shootdown`].
+
+use crate::addr::AddressRange;
+use crate::sync::AtomicU64;
+
+mod fixed_offset;
+mod types;
+
+pub use fixed_offset::FixedOffset;
+pub use types::{CpuCount, CpuId, CpuLevel, EntryAttributes, Frame, NodeId};
+
+/// Everything the kernel lends to an arena.
+///
+/// # Safety
+/// The implementor vouches that each part keeps the contract of its trait for as long as the arena exists.
+///
+/// # Examples
+/// A platform for one CPU, over a fixed-offset map of physical memory:
+/// ```
+/// use core::cell::Cell;
+/// use kernel_arena::platform::*;
+/// use kernel_arena::{AddressRange, sync::AtomicU64};
+///
+/// struct Frames(Cell<u64>); // a bump allocator: your kernel has a better one
+/// impl FrameSource for Frames {
+///     fn alloc(&self, _node: Option<NodeId>) -> Option<Frame> {
+///         let address = self.0.get();
+///         self.0.set(address + 4096);
+///         Frame::new(address)
+///     }
+///     fn free(&self, _frame: Frame) {}
+/// }
+///
+/// struct OneCpu;
+/// impl Shootdown for OneCpu {
+///     fn shootdown(&self, ranges: &[AddressRange], _scope: FlushScope) {
+///         for _page in ranges.iter().flat_map(|range| range.pages()) { /* invlpg */ }
+///     }
+/// }
+/// impl CpuIdentity for OneCpu {
+///     fn current(&self) -> Option<CpuLevel> {
+///         Some(CpuLevel { cpu: CpuId::new(0), level: 0 })
+///     }
+/// }
+///
+/// struct Upper([AtomicU64; 5]); // in a kernel: references into its page tables
+/// impl UpperSlots for Upper {
+///     fn window_entries(&self) -> [&AtomicU64; 4] {
+///         [&self.0[0], &self.0[1], &self.0[2], &self.0[3]]
+///     }
+///     fn guard_entry(&self) -> &AtomicU64 {
+///         &self.0[4]
+///     }
+/// }
+///
+/// struct MyKernel { frames: Frames, map: FixedOffset, cpu: OneCpu, upper: Upper }
+/// // SAFETY: an example; a kernel argues here, contract by contract.
+/// unsafe impl Platform for MyKernel {
+///     type Frames = Frames;
+///     type PhysMap = FixedOffset;
+///     type Shootdown = OneCpu;
+///     type Cpus = OneCpu;
+///     type Upper = Upper;
+///     fn frames(&self) -> &Frames { &self.frames }
+///     fn phys_map(&self) -> &FixedOffset { &self.map }
+///     fn shootdown(&self) -> &OneCpu { &self.cpu }
+///     fn cpus(&self) -> &OneCpu { &self.cpu }
+///     fn upper(&self) -> &Upper { &self.upper }
+/// }
+/// ```
+pub unsafe trait Platform {
+    /// Where frames come from.
+    type Frames: FrameSource;
+    /// How the kernel reaches a frame's memory.
+    type PhysMap: PhysMap;
+    /// How the kernel flushes TLBs.
+    type Shootdown: Shootdown;
+    /// How the kernel names the running CPU.
+    type Cpus: CpuIdentity;
+    /// The lent entries above the arena's tables.
+    type Upper: UpperSlots;
+
+    /// The frame source.
+    fn frames(&self) -> &Self::Frames;
+    /// The physical map.
+    fn phys_map(&self) -> &Self::PhysMap;
+    /// The shootdown.
+    fn shootdown(&self) -> &Self::Shootdown;
+    /// The CPU identity.
+    fn cpus(&self) -> &Self::Cpus;
+    /// The lent entries.
+    fn upper(&self) -> &Self::Upper;
+}
+
+/// A source of 4 KiB frames.
+///
+/// # Contract
+/// - A frame from [`alloc`](Self::alloc) is ordinary memory that belongs to the arena alone until
+///   [`free`](Self::free) gives it back. Its content may be anything.
+/// - Both may be called wherever the arena's operations are. A source that takes a lock must say "not from a fault or an
+///   NMI", and the arena's *any context* operations that allocate or free frames inherit that restriction; the fault path
+///   never calls either.
+/// - All accesses made to a frame before `free` happen before those made after the `alloc` that hands it out again.
+pub trait FrameSource {
+    /// Takes a frame, from memory node `node` if the source can. `None` when there is none left.
+    fn alloc(&self, node: Option<NodeId>) -> Option<Frame>;
+
+    /// Takes a frame back.
+    fn free(&self, frame: Frame);
+}
+
+/// The kernel's map of physical memory.
+///
+/// # Contract
+/// - [`frame_to_ptr`](Self::frame_to_ptr) gives, for each frame of the platform's [`FrameSource`], the address of its 4096
+///   bytes, writable, aligned to 4096, the same one each time, callable in any context. Under a model checker
+///   (`--cfg loom`) the memory behind a frame must have room for a table of its larger atomics.
+/// - [`attributes`](Self::attributes) gives the memory type, shareability and encryption bits that this map itself uses: the
+///   same frame must never be reachable with two memory types (Intel SDM vol. 3, 13.12.4; Arm ARM B2.16).
+pub trait PhysMap {
+    /// The kernel's pointer to the frame's first byte.
+    fn frame_to_ptr(&self, frame: Frame) -> core::ptr::NonNull<u8>;
+
+    /// The attribute bits of this map.
+    fn attributes(&self) -> EntryAttributes;
+}
+
+/// What has changed before a shootdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FlushScope {
+    /// Leaf entries only: each page of each range is to be flushed.
+    Leaves,
+    /// Entries above the leaves too: walk caches for the ranges must go as well. On x86_64 flush everything, or
+    /// `invlpg` each page; on aarch64 the last-level-only forms of TLBI do not do.
+    Tables,
+}
+
+/// The kernel's flush of TLB entries on all CPUs.
+///
+/// # Contract
+/// [`shootdown`](Self::shootdown) returns only when, on every CPU that could have used a translation of these addresses
+/// (idle ones and those in user mode included: the kernel view is in every address space), no later access can use one read
+/// before the call, *under any PCID or ASID that can be loaded without a flush*. So on x86_64 with PCID, where `invlpg`
+/// reaches only the current one, the others need INVPCID or a "flush before the next load". Leaves are never global.
+///
+/// Several CPUs may call it at once, and a CPU that waits in it still serves the others' calls. It is called from the
+/// operations that are documented as *may wait for a shootdown*. Where [`Arch::BREAK_BEFORE_MAKE`](crate::arch::Arch)
+/// holds (aarch64), the fault path calls it too, for one page, so there it must work in any context: the ready-made
+/// [`BroadcastShootdown`](crate::arch::aarch64::BroadcastShootdown) does.
+pub trait Shootdown {
+    /// Flushes `ranges` everywhere and returns when all CPUs have done it.
+    fn shootdown(&self, ranges: &[AddressRange], scope: FlushScope);
+}
+
+/// The name of the running CPU and its interrupt level.
+///
+/// # Contract
+/// - From reading [`current`](Self::current) to the last write that relies on it, no other code runs at that (CPU, level):
+///   preemption is off at thread level, and each asynchronous entry that may call in has a higher level.
+/// - `None` (CPU not known yet, levels used up) is always right and takes a slower path.
+/// - Callable in any context.
+pub trait CpuIdentity {
+    /// The running CPU and level, if known.
+    fn current(&self) -> Option<CpuLevel>;
+}
+
+/// The page-table entries above the arena's own tables.
+///
+/// # Contract
+/// Five 64-bit entries are lent, zero at the arena's creation: until [`Arena::destroy`](crate::Arena::destroy) the arena
+/// alone writes them, and they are reachable from every root table that can be loaded. The same references come back each
+/// time.
+pub trait UpperSlots {
+    /// The four 1 GiB entries that cover the window, lowest address first (x86_64: in a page-directory-pointer table;
+    /// aarch64 with 4 KiB granule: in a level-1 table).
+    fn window_entries(&self) -> [&AtomicU64; 4];
+
+    /// The 2 MiB entry that covers the upper guard (x86_64: in a page directory; aarch64: in a level-2 table).
+    fn guard_entry(&self) -> &AtomicU64;
+}

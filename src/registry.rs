@@ -1,0 +1,223 @@
+//! Which arena a faulting address belongs to, for kernels with more than one.
+//!
+//! A fixed array of entries. A fault enters an entry by adding one to its word, which says at once whether the entry is open,
+//! and leaves by subtracting one; removal closes the entry and succeeds only when nobody is inside. Because flag and count are
+//! one word, each step is one atomic operation on it, all of them in one order: whoever counted up before the entry was closed
+//! is seen by the closer, whoever counts up after sees that it is closed. No fence is needed, and nobody waits.
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use crate::addr::{GUARD_SIZE, WINDOW_SIZE};
+use crate::arch::{Arch, Native};
+use crate::arena::Arena;
+use crate::fault::{Fault, FaultOutcome};
+use crate::platform::Platform;
+use crate::sync::{AtomicU64, Ordering};
+
+/// Finds the arena of a faulting address among at most `N`.
+///
+/// ```no_run
+/// # use kernel_arena::{Arena, Fault, FaultOutcome, Platform, Registry};
+/// # fn kernel<P: Platform>(arena: &Arena<P>, fault: Fault) {
+/// let registry: Registry<P, 8> = Registry::new();
+/// // SAFETY: the arena outlives its registration: it is not moved before `remove` returns `Ok`.
+/// let registration = unsafe { registry.register(arena) }.unwrap();
+/// // In the page-fault handler:
+/// match registry.handle_kernel_fault(&fault) {
+///     FaultOutcome::NotOurs => panic!("a kernel bug at {:?}", fault.address),
+///     FaultOutcome::Recovered | FaultOutcome::Spurious => return,
+/// }
+/// # }
+/// ```
+pub struct Registry<P: Platform, const N: usize, A: Arch = Native> {
+    entries: [Entry; N],
+    arenas: PhantomData<fn(&Arena<P, A>)>,
+}
+
+/// One arena. `word` is [`OPEN`] and the number of faults inside; `base` and `arena` are written only by whoever holds
+/// [`TAKEN`], before `OPEN` is set with Release.
+struct Entry {
+    word: AtomicU64,
+    base: AtomicU64,
+    arena: AtomicU64,
+}
+
+/// Somebody registers or has registered an arena here.
+const TAKEN: u64 = 1 << 63;
+/// Faults may enter.
+const OPEN: u64 = 1 << 62;
+/// The count below it.
+const COUNT: u64 = OPEN - 1;
+
+/// A place in a registry.
+///
+/// Holding one proves that the arena was registered and has not been removed.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "without it the arena cannot be removed from the registry"]
+pub struct Registration {
+    entry: usize,
+}
+
+/// Why an arena was not registered.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegisterError {
+    /// All entries are taken: remove an arena, or use a larger registry.
+    Full,
+}
+
+impl fmt::Display for RegisterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "all entries of the registry are taken",
+        })
+    }
+}
+
+/// Why an arena was not removed: faults are being handled in it. It is closed to new ones; call
+/// [`Registry::remove`] again.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RemoveError {
+    /// The registration, still in force.
+    pub registration: Registration,
+    /// How many faults were in flight.
+    pub in_flight: u64,
+}
+
+impl fmt::Display for RemoveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} faults are in flight in the arena: remove it again", self.in_flight)
+    }
+}
+
+impl core::error::Error for RegisterError {}
+impl core::error::Error for RemoveError {}
+
+impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
+    /// An empty registry.
+    #[cfg(not(any(loom, shuttle)))]
+    pub const fn new() -> Self {
+        Self { entries: [const { Entry::new() }; N], arenas: PhantomData }
+    }
+
+    /// An empty registry (a model's atomics are not `const`).
+    #[cfg(any(loom, shuttle))]
+    pub fn new() -> Self {
+        Self { entries: core::array::from_fn(|_| Entry::new()), arenas: PhantomData }
+    }
+
+    /// Lets faults in the arena's window find it. Context: *any*.
+    ///
+    /// # Errors
+    /// [`RegisterError`]; nothing was changed then.
+    ///
+    /// # Safety
+    /// The arena is neither moved nor dropped before [`remove`](Self::remove) has returned `Ok` for this registration.
+    pub unsafe fn register(&self, arena: &Arena<P, A>) -> Result<Registration, RegisterError> {
+        let base = arena.layout().base().value();
+        let index = self.entries.iter().position(Entry::take).ok_or(RegisterError::Full)?;
+        let entry = &self.entries[index];
+        entry.base.store(base, Ordering::Relaxed);
+        entry.arena.store(core::ptr::from_ref(arena).expose_provenance() as u64, Ordering::Relaxed);
+        // Release: whoever finds the entry open finds the arena.
+        entry.word.fetch_or(OPEN, Ordering::AcqRel);
+        Ok(Registration { entry: index })
+    }
+
+    /// Takes an arena out: no fault finds it from now on. Context: *any*.
+    ///
+    /// # Errors
+    /// [`RemoveError`] while faults are being handled in it; nobody enters any more, so a later call succeeds.
+    pub fn remove(&self, registration: Registration) -> Result<(), RemoveError> {
+        let Some(entry) = self.entries.get(registration.entry) else {
+            return Ok(());
+        };
+        // Acquire: what the faults that have left did to the arena comes before what its owner does next.
+        let in_flight = entry.word.fetch_and(!OPEN, Ordering::AcqRel) & COUNT;
+        if in_flight != 0 {
+            return Err(RemoveError { registration, in_flight });
+        }
+        entry.word.fetch_and(!TAKEN, Ordering::Release);
+        Ok(())
+    }
+
+    /// Hands a fault to the arena whose window or upper guard it is in. Context: *any*.
+    pub fn handle_kernel_fault(&self, fault: &Fault) -> FaultOutcome {
+        self.entries
+            .iter()
+            .filter(|entry| entry.covers(fault))
+            .find_map(|entry| {
+                let _inside = entry.enter()?;
+                // The entry may have become another arena's between the look and the entering.
+                entry.covers(fault).then(|| {
+                    let arena = core::ptr::with_exposed_provenance::<Arena<P, A>>(entry.arena_address());
+                    // SAFETY: the entry is open and we are counted in it, so `remove` does not succeed before we leave, and
+                    // until it does `register`'s caller keeps the arena in place.
+                    unsafe { &*arena }.handle_kernel_fault(fault)
+                })
+            })
+            .unwrap_or(FaultOutcome::NotOurs)
+    }
+}
+
+impl Entry {
+    #[cfg(not(any(loom, shuttle)))]
+    const fn new() -> Self {
+        Self { word: AtomicU64::new(0), base: AtomicU64::new(0), arena: AtomicU64::new(0) }
+    }
+
+    #[cfg(any(loom, shuttle))]
+    fn new() -> Self {
+        Self { word: AtomicU64::new(0), base: AtomicU64::new(0), arena: AtomicU64::new(0) }
+    }
+
+    /// Makes a free entry one's own. Acquire: pairs with the Release that freed it.
+    fn take(&self) -> bool {
+        // A fault that is just finding the entry closed makes the count differ from zero for a moment; then this entry is
+        // passed over.
+        self.word.compare_exchange(0, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether the fault lies where this entry's arena is. Relaxed: looked at again once inside.
+    fn covers(&self, fault: &Fault) -> bool {
+        let open = self.word.load(Ordering::Relaxed) & OPEN != 0;
+        let offset = fault.address.value().wrapping_sub(self.base.load(Ordering::Relaxed));
+        open && offset < WINDOW_SIZE + GUARD_SIZE
+    }
+
+    /// Counts up, if the entry is open. Acquire: pairs with the Release that opened it.
+    fn enter(&self) -> Option<Inside<'_>> {
+        let open = self.word.fetch_add(1, Ordering::Acquire) & OPEN != 0;
+        let inside = Inside(self);
+        open.then_some(inside)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "usize has 64 bits: lib.rs asserts it")]
+    fn arena_address(&self) -> usize {
+        self.arena.load(Ordering::Relaxed) as usize
+    }
+}
+
+/// A fault in flight through an entry: counted until it is dropped.
+struct Inside<'a>(&'a Entry);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        // Release: all that was done inside comes before what follows a removal that finds nobody left.
+        self.0.word.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl<P: Platform, const N: usize, A: Arch> Default for Registry<P, N, A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Platform, const N: usize, A: Arch> fmt::Debug for Registry<P, N, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let open = self.entries.iter().filter(|entry| entry.word.load(Ordering::Relaxed) & OPEN != 0).count();
+        f.debug_struct("Registry").field("capacity", &N).field("registered", &open).finish()
+    }
+}

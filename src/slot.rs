@@ -1,0 +1,225 @@
+//! The states of a slot, and how a 64-bit word says them.
+//!
+//! The page table is the state: there is no second book. A word with bit 0 set is a leaf that hardware walks, and its four
+//! software bits say whose page it is; a word with bit 0 clear is ours, except that bits 51:12 stay zero, because the word
+//! stands in a program's page table and a CPU with the L1 terminal fault may speculate through the address bits of an
+//! entry that is not present (Intel "L1 Terminal Fault", CVE-2018-3620).
+//!
+//! | word | bits |
+//! |---|---|
+//! | vacant | 0 |
+//! | vacated(tag) | 2:1 = 1, tag in 11:3 and 62:52 |
+//! | reserved(owner) | 2:1 = 2, owner in 4:3 |
+//! | leaf | software bits 1:0 owner, bit 2 deferred, bit 3 scratch |
+
+use core::marker::PhantomData;
+
+use crate::arch::{Arch, Leaf, Reach};
+use crate::platform::{EntryAttributes, Frame};
+
+/// Whose a page is: who allocated or reserved it, and who alone may free it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// A program, or the kernel on its behalf.
+    Program = 1,
+    /// The kernel, for itself.
+    Kernel = 2,
+    /// An allocator that stands on the arena.
+    Allocator = 3,
+}
+
+impl Owner {
+    const fn bits(self) -> u8 {
+        self as u8
+    }
+
+    const fn from_bits(bits: u8) -> Option<Self> {
+        match bits & 0b11 {
+            1 => Some(Self::Program),
+            2 => Some(Self::Kernel),
+            3 => Some(Self::Allocator),
+            _ => None,
+        }
+    }
+}
+
+/// What tells one vacated word of a slot from the next, 20 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag(u32);
+
+impl Tag {
+    const MASK: u64 = (1 << 20) - 1;
+
+    /// The tag of the batch with this number: the same again only 2^20 batches later.
+    pub(crate) const fn of_batch(number: u64) -> Self {
+        Self((number & Self::MASK) as u32)
+    }
+}
+
+/// What a slot says about its page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotState {
+    /// Nothing is here.
+    Vacant,
+    /// Nothing is here, and some TLB may still remember what was.
+    Vacated(Tag),
+    /// Set aside, without a frame.
+    Reserved(Owner),
+    /// The scratch page stands in for a missing one.
+    Scratch,
+    /// The scratch page stands in, and the page is set aside.
+    ScratchOverReserved(Owner),
+    /// A page.
+    Mapped(Frame, Owner),
+    /// A page that is queued to be freed; its translation still works.
+    Deferred(Frame, Owner),
+    /// No word of this crate's: somebody else wrote to the table.
+    Foreign(u64),
+}
+
+impl SlotState {
+    /// Whether a walker finds a translation here.
+    pub const fn is_present(self) -> bool {
+        match self {
+            Self::Scratch | Self::ScratchOverReserved(_) | Self::Mapped(..) | Self::Deferred(..) => true,
+            Self::Vacant | Self::Vacated(_) | Self::Reserved(_) => false,
+            Self::Foreign(word) => word & PRESENT != 0,
+        }
+    }
+
+    /// Whether a fault may, and an allocation that has claimed the page will, install something here.
+    pub const fn is_vacant(self) -> bool {
+        matches!(self, Self::Vacant | Self::Vacated(_))
+    }
+}
+
+const PRESENT: u64 = 1;
+const KIND_VACATED: u64 = 0b01 << 1;
+const KIND_RESERVED: u64 = 0b10 << 1;
+const KIND_MASK: u64 = 0b11 << 1;
+const OWNER_SHIFT: u32 = 3;
+const TAG_LOW_SHIFT: u32 = 3;
+const TAG_LOW_BITS: u32 = 9;
+const TAG_HIGH_SHIFT: u32 = 52;
+
+const SOFTWARE_OWNER: u8 = 0b0011;
+const SOFTWARE_DEFERRED: u8 = 0b0100;
+const SOFTWARE_SCRATCH: u8 = 0b1000;
+
+/// Encodes and decodes the words of one arena, whose attribute bits and scratch page it knows.
+#[derive(Debug)]
+pub(crate) struct SlotCodec<A> {
+    attributes: EntryAttributes,
+    scratch: Frame,
+    format: PhantomData<fn() -> A>,
+}
+
+impl<A: Arch> SlotCodec<A> {
+    pub(crate) const fn new(attributes: EntryAttributes, scratch: Frame) -> Self {
+        Self { attributes, scratch, format: PhantomData }
+    }
+
+    pub(crate) fn encode(&self, state: SlotState) -> u64 {
+        match state {
+            SlotState::Vacant => 0,
+            SlotState::Vacated(Tag(tag)) => {
+                let low = u64::from(tag) & ((1 << TAG_LOW_BITS) - 1);
+                let high = u64::from(tag) >> TAG_LOW_BITS;
+                KIND_VACATED | low << TAG_LOW_SHIFT | high << TAG_HIGH_SHIFT
+            }
+            SlotState::Reserved(owner) => KIND_RESERVED | u64::from(owner.bits()) << OWNER_SHIFT,
+            SlotState::Scratch => self.leaf(self.scratch, Reach::KernelOnly, SOFTWARE_SCRATCH),
+            SlotState::ScratchOverReserved(owner) => {
+                self.leaf(self.scratch, Reach::KernelOnly, SOFTWARE_SCRATCH | owner.bits())
+            }
+            SlotState::Mapped(frame, owner) => self.leaf(frame, Reach::User, owner.bits()),
+            SlotState::Deferred(frame, owner) => self.leaf(frame, Reach::User, SOFTWARE_DEFERRED | owner.bits()),
+            SlotState::Foreign(word) => word,
+        }
+    }
+
+    fn leaf(&self, frame: Frame, reach: Reach, software: u8) -> u64 {
+        A::leaf(Leaf { frame, reach, software }, self.attributes)
+    }
+
+    pub(crate) fn decode(&self, word: u64) -> SlotState {
+        let state = match A::decode_leaf(word, self.attributes) {
+            Some(leaf) => Self::decode_present(leaf),
+            None => Self::decode_absent(word),
+        };
+        // Whatever does not encode to the same word again was not written by this codec.
+        state.filter(|state| self.encode(*state) == word).unwrap_or(SlotState::Foreign(word))
+    }
+
+    fn decode_present(leaf: Leaf) -> Option<SlotState> {
+        let owner = Owner::from_bits(leaf.software & SOFTWARE_OWNER);
+        match (leaf.software & !SOFTWARE_OWNER, owner) {
+            (SOFTWARE_SCRATCH, None) => Some(SlotState::Scratch),
+            (SOFTWARE_SCRATCH, Some(owner)) => Some(SlotState::ScratchOverReserved(owner)),
+            (0, Some(owner)) => Some(SlotState::Mapped(leaf.frame, owner)),
+            (SOFTWARE_DEFERRED, Some(owner)) => Some(SlotState::Deferred(leaf.frame, owner)),
+            _ => None,
+        }
+    }
+
+    fn decode_absent(word: u64) -> Option<SlotState> {
+        match word & KIND_MASK {
+            0 => Some(SlotState::Vacant),
+            KIND_VACATED => {
+                let low = word >> TAG_LOW_SHIFT & ((1 << TAG_LOW_BITS) - 1);
+                let high = word >> TAG_HIGH_SHIFT;
+                Some(SlotState::Vacated(Tag::of_batch(low | high << TAG_LOW_BITS)))
+            }
+            KIND_RESERVED => Owner::from_bits((word >> OWNER_SHIFT & 0b11) as u8).map(SlotState::Reserved),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::aarch64::AArch64;
+    use crate::arch::portable::Portable;
+    use crate::arch::x86_64::X86_64;
+
+    fn every_state(scratch: Frame) -> Vec<SlotState> {
+        let frame = Frame::new(0x1234_5000).unwrap();
+        let mut states = vec![SlotState::Vacant, SlotState::Scratch];
+        states.extend([0, 1, 511, 512, 0xf_ffff].map(|number| SlotState::Vacated(Tag::of_batch(number))));
+        for owner in [Owner::Program, Owner::Kernel, Owner::Allocator] {
+            states.extend([SlotState::Reserved(owner), SlotState::ScratchOverReserved(owner)]);
+            for frame in [frame, scratch] {
+                states.extend([SlotState::Mapped(frame, owner), SlotState::Deferred(frame, owner)]);
+            }
+        }
+        states
+    }
+
+    fn check<A: Arch>(attributes: EntryAttributes) {
+        let scratch = Frame::new(0x7000).unwrap();
+        let codec = SlotCodec::<A>::new(attributes, scratch);
+        let words: Vec<u64> = every_state(scratch).into_iter().map(|state| codec.encode(state)).collect();
+        for (state, word) in every_state(scratch).into_iter().zip(&words) {
+            assert_eq!(codec.decode(*word), state, "{} {word:#x}", A::NAME);
+            assert_eq!(state.is_present(), word & 1 != 0);
+            if !state.is_present() {
+                assert_eq!(word & 0x000f_ffff_ffff_f000, 0, "address bits of an absent word: {state:?}");
+                assert_eq!(word >> 63, 0);
+            }
+        }
+        let distinct: std::collections::BTreeSet<_> = words.iter().collect();
+        assert_eq!(distinct.len(), words.len(), "two states share a word");
+        for foreign in [0b110, 1 << 12, words[1] ^ 1 << 11] {
+            assert_eq!(codec.decode(foreign), SlotState::Foreign(foreign));
+        }
+    }
+
+    #[test]
+    fn every_state_has_a_word_of_its_own_in_every_format() {
+        check::<X86_64>(EntryAttributes { leaf: 1 << 51 | 1 << 3, table: 1 << 51 });
+        check::<X86_64>(EntryAttributes::default());
+        check::<AArch64>(EntryAttributes { leaf: 1 << 2 | 3 << 8, table: 0 });
+        check::<Portable>(EntryAttributes::default());
+    }
+}

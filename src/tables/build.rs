@@ -1,0 +1,134 @@
+//! Building the tables, linking them into the window, and giving them back.
+
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+
+use super::Tables;
+use crate::arch::{Arch, TableReach};
+use crate::layout::ArenaLayout;
+use crate::platform::{EntryAttributes, Frame, FrameSource, PhysMap, Platform, UpperSlots};
+use crate::slot::{SlotCodec, SlotState};
+use crate::sync::{self, AtomicU64};
+
+impl<A: Arch> Tables<A> {
+    /// Builds all tables of an arena, linked to each other but not to anything above; `None` if the frames ran out, and
+    /// then all of them went back.
+    pub(crate) fn build<P: Platform>(platform: &P, layout: &ArenaLayout, attributes: EntryAttributes) -> Option<Self> {
+        let mut taken = Fixed { platform, frames: [None; 7] };
+        for place in &mut taken.frames {
+            *place = Some(platform.frames().alloc(None)?);
+        }
+        let [Some(d0), Some(d1), Some(d2), Some(d3), Some(guard), Some(scratch_table), Some(scratch_page)] =
+            taken.frames
+        else {
+            return None;
+        };
+        let extent = layout.extent().numbers();
+        let leaf = Self::LEAF_PAGES;
+        let tables = Self {
+            directories: [d0, d1, d2, d3],
+            guard,
+            scratch_table,
+            scratch_page,
+            attributes,
+            built: extent.start / leaf * leaf..extent.end.next_multiple_of(leaf),
+            format: PhantomData,
+        };
+        let scratch = SlotCodec::<A>::new(attributes, scratch_page).encode(SlotState::Scratch);
+        for table in [d0, d1, d2, d3, guard] {
+            write_table::<A, P>(platform, table, 0);
+        }
+        write_table::<A, P>(platform, scratch_table, scratch);
+        zero_frame(platform, scratch_page);
+        if tables.build_leaves(platform).is_none() {
+            tables.free_leaves(platform);
+            return None;
+        }
+        taken.frames = [None; 7];
+        Some(tables)
+    }
+
+    fn build_leaves<P: Platform>(&self, platform: &P) -> Option<()> {
+        for page in self.built().step_by(Self::LEAF_PAGES as usize) {
+            let table = platform.frames().alloc(None)?;
+            write_table::<A, P>(platform, table, 0);
+            let word = A::table(table, TableReach::Open, self.attributes);
+            A::swap(self.directory_entry(platform, page)?, word);
+        }
+        Some(())
+    }
+
+    fn free_leaves<P: Platform>(&self, platform: &P) {
+        for page in self.built().step_by(Self::LEAF_PAGES as usize) {
+            let entry = self.directory_entry(platform, page);
+            if let Some(table) = entry.and_then(|entry| A::decode_table(A::swap(entry, 0), self.attributes)) {
+                platform.frames().free(table);
+            }
+        }
+    }
+
+    /// Whether all lent entries are zero, as they must be before they are linked.
+    pub(crate) fn upper_is_vacant<P: Platform>(platform: &P) -> bool {
+        let upper = platform.upper();
+        upper.window_entries().into_iter().chain([upper.guard_entry()]).all(|entry| A::load(entry) == 0)
+    }
+
+    /// Puts the window into the kernel view.
+    pub(crate) fn link<P: Platform>(&self, platform: &P) {
+        let (window, guard) = self.upper_words();
+        for (entry, word) in platform.upper().window_entries().into_iter().zip(window) {
+            A::swap(entry, word);
+        }
+        A::swap(platform.upper().guard_entry(), guard);
+        A::publish_and_sync();
+    }
+
+    /// Takes the window out of the kernel view. What TLBs remember is the caller's to flush.
+    pub(crate) fn unlink<P: Platform>(&self, platform: &P) {
+        let upper = platform.upper();
+        for entry in upper.window_entries().into_iter().chain([upper.guard_entry()]) {
+            A::swap(entry, 0);
+        }
+    }
+
+    /// Gives all tables and the scratch page back.
+    ///
+    /// The caller has unlinked the window and had every CPU forget it, and nobody else uses the arena any more.
+    pub(crate) fn release<P: Platform>(self, platform: &P) {
+        self.free_leaves(platform);
+        let fixed = [self.guard, self.scratch_table, self.scratch_page];
+        for frame in self.directories.into_iter().chain(fixed) {
+            platform.frames().free(frame);
+        }
+    }
+}
+
+/// The frames that every arena has; those still in it go back when it is dropped.
+struct Fixed<'a, P: Platform> {
+    platform: &'a P,
+    frames: [Option<Frame>; 7],
+}
+
+impl<P: Platform> Drop for Fixed<'_, P> {
+    fn drop(&mut self) {
+        for frame in self.frames.into_iter().flatten() {
+            self.platform.frames().free(frame);
+        }
+    }
+}
+
+/// Makes a table of a fresh frame, all of whose words are `word`.
+fn write_table<A: Arch, P: Platform>(platform: &P, table: Frame, word: u64) {
+    let first = platform.phys_map().frame_to_ptr(table).cast::<MaybeUninit<AtomicU64>>();
+    // SAFETY: the frame came from the frame source a moment ago and belongs to nobody else; the physical map gives its
+    // memory, which need not be initialised.
+    let memory = unsafe { core::slice::from_raw_parts_mut(first.as_ptr(), 1 << A::TABLE_SHIFT) };
+    sync::write_words(memory, word);
+}
+
+/// Fills a fresh frame with zeros.
+pub(crate) fn zero_frame<P: Platform>(platform: &P, frame: Frame) {
+    let first = platform.phys_map().frame_to_ptr(frame);
+    // SAFETY: the frame belongs to the arena and is not mapped anywhere yet; the physical map gives its 4096 bytes.
+    unsafe { first.as_ptr().write_bytes(0, 4096) };
+}

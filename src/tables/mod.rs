@@ -1,0 +1,139 @@
+//! The arena's page tables: built once, then only their words change.
+//!
+//! Four directories cover the window, one for each lent 1 GiB entry. Every leaf table that the extent touches is built at
+//! creation, so neither an allocation nor a fault ever needs a table. Elsewhere in the window a directory entry is vacant
+//! until a fault links the *scratch table* there, whose every slot holds the scratch page, and which never changes. The upper
+//! guard has a leaf table of its own under the lent 2 MiB entry.
+//!
+//! What is not here: when a word may change, and to what. That is the business of the layers above.
+
+use core::marker::PhantomData;
+
+use crate::arch::{Arch, TableReach};
+use crate::platform::{EntryAttributes, Frame, Platform};
+use crate::slot::SlotCodec;
+use crate::sync::AtomicU64;
+
+mod build;
+
+pub(crate) use build::zero_frame;
+
+/// The frames that the tables are made of.
+#[derive(Debug)]
+pub(crate) struct Tables<A> {
+    directories: [Frame; 4],
+    guard: Frame,
+    scratch_table: Frame,
+    scratch_page: Frame,
+    attributes: EntryAttributes,
+    /// The pages of the leaf tables that the extent touches.
+    built: core::ops::Range<u32>,
+    format: PhantomData<fn() -> A>,
+}
+
+/// A word by which an address is translated, or would be.
+#[derive(Debug)]
+pub(crate) enum Location<'a> {
+    /// A slot of one of the extent's leaf tables.
+    Page(&'a AtomicU64),
+    /// The directory entry of a region without a leaf table of its own; its number.
+    Region(&'a AtomicU64, u32),
+}
+
+/// The words of a table.
+///
+/// # Safety
+/// `table` was built by [`write_table`](build) and has not been given back.
+unsafe fn words<A: Arch, P: Platform>(platform: &P, table: Frame) -> &[AtomicU64] {
+    use crate::platform::PhysMap;
+    let first = platform.phys_map().frame_to_ptr(table).cast::<AtomicU64>();
+    // SAFETY: the physical map gives the frame's memory, in which the caller promises initialised atomics; the arena alone
+    // writes it, through these atomics.
+    unsafe { core::slice::from_raw_parts(first.as_ptr(), 1 << A::TABLE_SHIFT) }
+}
+
+impl<A: Arch> Tables<A> {
+    /// Pages of a leaf table.
+    pub(crate) const LEAF_PAGES: u32 = 1 << A::TABLE_SHIFT;
+    /// Pages that the four directories cover: the window, unless a model's tables are smaller.
+    pub(crate) const COVERED_PAGES: u32 = 4 << (2 * A::TABLE_SHIFT);
+
+    /// The codec for the words of these tables.
+    pub(crate) const fn codec(&self) -> SlotCodec<A> {
+        SlotCodec::new(self.attributes, self.scratch_page)
+    }
+
+    /// The scratch page.
+    pub(crate) const fn scratch_page(&self) -> Frame {
+        self.scratch_page
+    }
+
+    /// The pages of the leaf tables that the extent touches.
+    pub(crate) fn built(&self) -> core::ops::Range<u32> {
+        self.built.clone()
+    }
+
+    /// The word of a directory entry that links the scratch table.
+    pub(crate) fn scratch_link(&self) -> u64 {
+        A::table(self.scratch_table, TableReach::Open, self.attributes)
+    }
+
+    /// Where `page` is translated; `None` beyond what a model's tables cover.
+    pub(crate) fn locate<'a, P: Platform>(&self, platform: &'a P, page: u32) -> Option<Location<'a>> {
+        let entry = self.directory_entry(platform, page)?;
+        if !self.built.contains(&page) {
+            return Some(Location::Region(entry, page >> A::TABLE_SHIFT));
+        }
+        let table = A::decode_table(A::load(entry), self.attributes)?;
+        // SAFETY: the directory entries of the extent point to the leaf tables built for it, from creation on until the
+        // tables are released.
+        let slots = unsafe { words::<A, P>(platform, table) };
+        slots.get((page & (Self::LEAF_PAGES - 1)) as usize).map(Location::Page)
+    }
+
+    /// The slot of a page of the extent's leaf tables.
+    pub(crate) fn slot<'a, P: Platform>(&self, platform: &'a P, page: u32) -> Option<&'a AtomicU64> {
+        match self.locate(platform, page)? {
+            Location::Page(slot) => Some(slot),
+            Location::Region(..) => None,
+        }
+    }
+
+    /// The directory entry of a region, by number.
+    pub(crate) fn region_entry<'a, P: Platform>(&self, platform: &'a P, region: u32) -> Option<&'a AtomicU64> {
+        self.directory_entry(platform, region.checked_mul(Self::LEAF_PAGES)?)
+    }
+
+    /// A slot of the upper guard's leaf table.
+    pub(crate) fn guard_slot<'a, P: Platform>(&self, platform: &'a P, slot: u32) -> Option<&'a AtomicU64> {
+        // SAFETY: the guard's table was built at creation and is given back only with all others.
+        unsafe { words::<A, P>(platform, self.guard) }.get(slot as usize)
+    }
+
+    fn directory_entry<'a, P: Platform>(&self, platform: &'a P, page: u32) -> Option<&'a AtomicU64> {
+        let directory = *self.directories.get((page >> (2 * A::TABLE_SHIFT)) as usize)?;
+        // SAFETY: the directories were built at creation and are given back only with all others.
+        let entries = unsafe { words::<A, P>(platform, directory) };
+        entries.get((page >> A::TABLE_SHIFT & (Self::LEAF_PAGES - 1)) as usize)
+    }
+
+    /// What the lent entries hold while the window is linked: four for the window, one for the guard.
+    pub(crate) fn upper_words(&self) -> ([u64; 4], u64) {
+        let word = |table| A::table(table, TableReach::KernelView, self.attributes);
+        (self.directories.map(word), word(self.guard))
+    }
+
+    /// Whether a directory entry's word points to a leaf table of the extent.
+    pub(crate) fn is_leaf_link(&self, word: u64) -> bool {
+        A::decode_table(word, self.attributes).is_some_and(|table| {
+            let others = [self.guard, self.scratch_table, self.scratch_page];
+            !others.contains(&table) && A::table(table, TableReach::Open, self.attributes) == word
+        })
+    }
+
+    /// How many frames the tables and the scratch page take.
+    pub(crate) fn frame_count(&self) -> u32 {
+        let leaves = (self.built.end - self.built.start) >> A::TABLE_SHIFT;
+        4 + leaves + 3
+    }
+}

@@ -1,0 +1,155 @@
+//! The record of violations: a bounded ring that any context may write and anyone may drain.
+//!
+//! Queues on the market keep a record that is complete behind one whose writer was interrupted; here each cell stands for
+//! itself, so a writer that an NMI caught half-way hides nothing but its own record, and only until it goes on. A record that
+//! finds no free cell is counted as lost; its sequence number is missing then, so the reader sees where.
+//!
+//! A cell's first word is its state: empty, or a sequence number with "being written", "full" or "being read" in the low two
+//! bits. Whoever changes it from empty to "being written" owns the other words until the store that says "full" (Release);
+//! whoever changes that to "being read" (Acquire) owns them until the store that says "empty" (Release, paired with the
+//! Acquire of the next writer's exchange). Nobody waits for anybody.
+
+use core::ptr;
+
+use crate::addr::KernelAddr;
+use crate::fault::{Access, Fault, InstructionAddr};
+use crate::platform::CpuId;
+use crate::sync::{AtomicU64, Ordering};
+
+/// How many records an arena keeps until they are drained.
+pub const VIOLATION_CAPACITY: usize = 64;
+
+pub(crate) const RING_WORDS: usize = VIOLATION_CAPACITY * CELL_WORDS;
+const CELL_WORDS: usize = 4;
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ViolationKind {
+    /// A load from a page that is not there.
+    Read,
+    /// A store to a page that is not there.
+    Write,
+    /// A free of pages that were not the caller's to free.
+    InvalidFree,
+}
+
+/// An access that needed the scratch page, or an invalid free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The exact address that was accessed, or the start of the range that was freed.
+    pub address: KernelAddr,
+    /// What was done.
+    pub kind: ViolationKind,
+    /// Where the access was made; 0 for a free.
+    pub instruction: InstructionAddr,
+    /// On which CPU, if the kernel knew.
+    pub cpu: Option<CpuId>,
+    /// Counts the arena's violations from 0, those that were lost included: a gap says how many.
+    pub sequence: u64,
+}
+
+/// The ring: its cells lie in the arena's metadata.
+#[derive(Debug)]
+pub(crate) struct ViolationRing {
+    cells: &'static [Cell; VIOLATION_CAPACITY],
+    next_sequence: AtomicU64,
+    lost: AtomicU64,
+}
+
+/// State, address, instruction, kind and CPU.
+type Cell = [AtomicU64; CELL_WORDS];
+
+const EMPTY: u64 = 0;
+const WRITING: u64 = 1;
+const FULL: u64 = 2;
+const READING: u64 = 3;
+const PHASE_MASK: u64 = 3;
+const SEQUENCE_SHIFT: u32 = 2;
+
+const KIND_SHIFT: u32 = 32;
+const NO_CPU: u64 = 1 << 16;
+
+impl ViolationRing {
+    /// A ring over words that hold 0.
+    pub(crate) fn new(words: &'static [AtomicU64; RING_WORDS]) -> Self {
+        // SAFETY: an array of `N * M` words has the size and layout of `N` arrays of `M` words.
+        let cells = unsafe { &*ptr::from_ref(words).cast::<[Cell; VIOLATION_CAPACITY]>() };
+        Self { cells, next_sequence: AtomicU64::new(0), lost: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn record_fault(&self, fault: &Fault, cpu: Option<CpuId>) {
+        let kind = match fault.access {
+            Access::Read => ViolationKind::Read,
+            Access::Write => ViolationKind::Write,
+        };
+        self.record(fault.address, kind, fault.instruction, cpu);
+    }
+
+    /// Writes a record into a free cell, or counts it as lost: at most one look at each cell.
+    pub(crate) fn record(
+        &self,
+        address: KernelAddr,
+        kind: ViolationKind,
+        instruction: InstructionAddr,
+        cpu: Option<CpuId>,
+    ) {
+        // Relaxed: the number is only a name; the cell's own exchange orders the record.
+        let sequence = self.next_sequence.fetch_add(1, Ordering::Relaxed);
+        let tagged = sequence << SEQUENCE_SHIFT;
+        for probe in 0..VIOLATION_CAPACITY as u64 {
+            let [state, words @ ..] = self.cell(sequence.wrapping_add(probe));
+            // Acquire: the last reader's loads of this cell come before our stores.
+            if state.compare_exchange(EMPTY, tagged | WRITING, Ordering::Acquire, Ordering::Relaxed).is_err() {
+                continue;
+            }
+            let cpu = cpu.map_or(NO_CPU, |cpu| u64::from(cpu.number()));
+            for (word, value) in
+                words.iter().zip([address.value(), instruction.value(), (kind as u64) << KIND_SHIFT | cpu])
+            {
+                word.store(value, Ordering::Relaxed);
+            }
+            state.store(tagged | FULL, Ordering::Release);
+            return;
+        }
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn cell(&self, number: u64) -> &Cell {
+        let index = number % VIOLATION_CAPACITY as u64;
+        &self.cells[(index & 0xffff) as usize]
+    }
+
+    /// Takes the oldest record that is complete; `None` if there is none.
+    pub(crate) fn take(&self) -> Option<Violation> {
+        loop {
+            let full = self.cells.iter().filter_map(|cell| {
+                let state = cell[0].load(Ordering::Relaxed);
+                (state & PHASE_MASK == FULL).then_some((state, cell))
+            });
+            let (tagged, [state, words @ ..]) = full.min_by_key(|(state, _)| *state)?;
+            // Acquire: pairs with the writer's Release. Another reader may be first; then there is one record less to find.
+            let reading = tagged & !PHASE_MASK | READING;
+            if state.compare_exchange(tagged, reading, Ordering::Acquire, Ordering::Relaxed).is_err() {
+                continue;
+            }
+            let [address, instruction, rest] = words.each_ref().map(|word| word.load(Ordering::Relaxed));
+            state.store(EMPTY, Ordering::Release);
+            return Some(decode(address, instruction, rest, tagged >> SEQUENCE_SHIFT));
+        }
+    }
+
+    /// How many violations there have been, and how many of them found no free cell.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        (self.next_sequence.load(Ordering::Relaxed), self.lost.load(Ordering::Relaxed))
+    }
+}
+
+fn decode(address: u64, instruction: u64, rest: u64, sequence: u64) -> Violation {
+    let kind = match rest >> KIND_SHIFT {
+        0 => ViolationKind::Read,
+        1 => ViolationKind::Write,
+        _ => ViolationKind::InvalidFree,
+    };
+    let cpu = (rest & NO_CPU == 0).then(|| CpuId::new((rest & 0xffff) as u16));
+    Violation { address: KernelAddr::new(address), kind, instruction: InstructionAddr::new(instruction), cpu, sequence }
+}

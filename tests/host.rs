@@ -1,0 +1,1 @@
+//! Tests on a software machine; they follow in the next step.

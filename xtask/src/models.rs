@@ -1,0 +1,121 @@
+//! Runs the protocol models of `docs/model`: what must hold, and the breakages that must be caught.
+//!
+//! A model that finds nothing wrong with a broken protocol checks nothing. So each rule is also left out on purpose, and
+//! the model must then report a violation of the very invariant that the rule guards, in the fewest operations in which
+//! it can be seen.
+
+use std::process::{Command, Stdio};
+
+use crate::verdict::{Outcome, Report, Verdict};
+use crate::workspace::Workspace;
+
+/// One run of a model.
+#[derive(Debug)]
+struct Case {
+    /// The model's short name.
+    model: &'static str,
+    /// Its arguments: the sizes, and the breakage if there is one.
+    arguments: &'static str,
+    /// What its output must begin or, if all states hold, end with.
+    expected: Expected,
+}
+
+/// What a run must come to.
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    /// Every state holds.
+    Holds,
+    /// A violation of this invariant.
+    Violates(&'static str),
+}
+use Expected::{Holds, Violates};
+
+const fn case(model: &'static str, arguments: &'static str, expected: Expected) -> Case {
+    Case { model, arguments, expected }
+}
+
+/// All runs; the sizes of the breakages are the smallest at which they are caught.
+const CASES: [Case; 11] = [
+    case("protocol", "2 5", Holds),
+    case("protocol", "2 2 noflush_alloc", Violates("I2")),
+    case("protocol", "2 2 noflush_free", Violates("I5")),
+    case("protocol", "2 3 noflush_heal", Violates("I2")),
+    case("protocol", "2 3 early_unclaim", Violates("I2")),
+    case("protocol", "2 3 nobbm", Violates("I1")),
+    case("protocol", "2 5 notag", Violates("I1")),
+    case("views", "5", Holds),
+    case("views", "3 linkfirst", Violates("I5")),
+    case("views", "4 unlistfirst", Violates("I5")),
+    case("views", "3 readfirst", Violates("I5")),
+];
+
+impl Case {
+    fn name(&self) -> String {
+        format!("model::{} {}", self.model, self.arguments)
+    }
+
+    fn run(&self, workspace: &Workspace) -> Verdict {
+        let output = Command::new("python3")
+            .arg(workspace.model(&format!("{}_model.py", self.model)))
+            .args(self.arguments.split(' '))
+            .stdin(Stdio::null())
+            .output();
+        let output = match output {
+            Ok(output) => output,
+            Err(error) => {
+                return Verdict::failed(self.name(), format!("python3 did not run: {error}"));
+            }
+        };
+        let said = String::from_utf8_lossy(&output.stdout);
+        if self.expected.is_met(output.status.code(), &said) {
+            return Verdict::passed(self.name());
+        }
+        let mut why = vec![format!("expected: {:?}; it ended with {}", self.expected, output.status)];
+        why.extend(said.lines().chain(String::from_utf8_lossy(&output.stderr).lines()).map(String::from));
+        Verdict { name: self.name(), result: Outcome::Failed(why) }
+    }
+}
+
+impl Expected {
+    fn is_met(self, code: Option<i32>, said: &str) -> bool {
+        match self {
+            Holds => code == Some(0) && said.trim_end().ends_with(" states hold"),
+            Violates(invariant) => code == Some(1) && said.starts_with(&format!("VIOLATION {invariant}:")),
+        }
+    }
+}
+
+/// Runs every case and reports it.
+pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
+    eprintln!("== protocol models");
+    for case in &CASES {
+        report.add(&case.run(workspace));
+    }
+}
+
+/// The names of the cases.
+pub(crate) fn list() -> Vec<String> {
+    CASES.iter().map(Case::name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_expected_violation_counts() {
+        let said = "VIOLATION I2: slot M0, a TLB has S\n(…)\n";
+        assert!(Violates("I2").is_met(Some(1), said));
+        assert!(!Violates("I5").is_met(Some(1), said));
+        assert!(!Violates("I2").is_met(Some(2), said));
+        assert!(!Violates("I2").is_met(Some(1), "Traceback (most recent call last):\n"));
+        assert!(!Violates("I2").is_met(Some(0), "50140 states hold\n"));
+    }
+
+    #[test]
+    fn holding_is_said_and_meant() {
+        assert!(Holds.is_met(Some(0), "50140 states hold\n"));
+        assert!(!Holds.is_met(Some(1), "50140 states hold\n"));
+        assert!(!Holds.is_met(Some(0), ""));
+    }
+}

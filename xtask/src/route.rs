@@ -1,0 +1,236 @@
+//! By which Rust the kernels are built.
+//!
+//! Two routes lead to a bare-metal kernel. On an ordinary machine rustup has fetched the targets that
+//! `rust-toolchain.toml` names, and plain cargo does it. Where rustup may fetch nothing, a distribution's Rust with the
+//! library's source builds core itself (`-Zbuild-std`), which stable Rust does only under `RUSTC_BOOTSTRAP=1`: a licence
+//! for that one flag of cargo's, not for unstable features in the code. Looking is cheap; deciding is pure and tested.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::arch::Arch;
+use crate::child;
+use crate::workspace::Workspace;
+
+/// The oldest Rust that builds the kernels (their dependencies ask for it), as the minor version.
+const OLDEST_MINOR: u32 = 88;
+/// The distribution's programs, by full path: the same names may be rustup's elsewhere on the search path.
+const SYSTEM_BIN: &str = "/usr/bin";
+/// Where the distribution keeps the library's source.
+const SYSTEM_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/core/Cargo.toml";
+/// Linkers that will do, the first found is taken.
+const LINKERS: [&str; 3] = ["ld.lld", "ld.lld-19", "ld.lld-22"];
+
+/// What was found on this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Survey {
+    /// The current toolchain has the core library of every target.
+    pub(crate) targets: bool,
+    /// The current toolchain brings the linker that the targets ask for by default.
+    pub(crate) default_linker: bool,
+    /// The distribution has a cargo, a new enough rustc and the library's source.
+    pub(crate) system: bool,
+    /// The distribution has clippy.
+    pub(crate) system_clippy: bool,
+    /// A linker.
+    pub(crate) linker: Option<PathBuf>,
+}
+
+/// A way to build kernels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// The current toolchain has the targets.
+    Targets {
+        /// The linker, where the toolchain's own is missing.
+        linker: Option<PathBuf>,
+    },
+    /// The distribution's Rust builds the core library from its source.
+    BuildStd {
+        /// The linker.
+        linker: PathBuf,
+    },
+}
+
+impl Survey {
+    /// Looks around.
+    pub(crate) fn take() -> Self {
+        let sysroot = rustc("rustc", &["--print", "sysroot"]).map(PathBuf::from);
+        let targets = Arch::ALL.into_iter().all(|arch| {
+            rustc("rustc", &["--print", "target-libdir", "--target", arch.target()])
+                .is_some_and(|directory| holds_core(Path::new(&directory)))
+        });
+        // Per host: <sysroot>/lib/rustlib/<host>/bin/…
+        let bundled = |file: &str| sysroot.as_deref().and_then(|sysroot| in_rustlib(sysroot, file));
+        let linker = LINKERS.into_iter().find_map(child::find_program).or_else(|| bundled("gcc-ld/ld.lld"));
+        let default_linker = bundled("rust-lld").or_else(|| child::find_program("rust-lld")).is_some();
+        let system = |name: &str| Path::new(SYSTEM_BIN).join(name);
+        Self {
+            targets,
+            default_linker,
+            linker,
+            system: !targets
+                && Path::new(SYSTEM_SOURCE).is_file()
+                && system("cargo").is_file()
+                && rustc(&system("rustc").to_string_lossy(), &["--version"]).is_some_and(|v| is_new_enough(&v)),
+            system_clippy: system("cargo-clippy").is_file(),
+        }
+    }
+
+    /// The route to take, if there is one.
+    pub(crate) fn route(&self) -> Option<Route> {
+        if self.targets {
+            let linker = if self.default_linker { None } else { self.linker.clone() };
+            return Some(Route::Targets { linker });
+        }
+        match &self.linker {
+            Some(linker) if self.system => Some(Route::BuildStd { linker: linker.clone() }),
+            _ => None,
+        }
+    }
+}
+
+impl Route {
+    /// What to tell the user about it.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Targets { .. } => "the current toolchain has the bare-metal targets".to_owned(),
+            Self::BuildStd { linker } => {
+                format!("{SYSTEM_BIN}/rustc builds core from its source, linked by {}", linker.display())
+            }
+        }
+    }
+
+    /// A cargo command for a kernel's target, in release mode, to which only packages and flags are missing.
+    ///
+    /// RUSTFLAGS are removed, since they would replace those in `.cargo/config.toml`, without which nothing links.
+    pub(crate) fn cargo(&self, workspace: &Workspace, subcommand: &str, arch: Arch) -> Command {
+        let mut command = match (self, subcommand) {
+            (Self::Targets { .. }, _) => Command::new("cargo"),
+            // Run directly: `cargo clippy` would prefer rustup's, which cannot read what this rustc compiled.
+            (Self::BuildStd { .. }, "clippy") => Command::new(format!("{SYSTEM_BIN}/cargo-clippy")),
+            (Self::BuildStd { .. }, _) => Command::new(format!("{SYSTEM_BIN}/cargo")),
+        };
+        child::forget_package(&mut command);
+        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").current_dir(workspace.root());
+        command.args([subcommand, "--locked", "--release", "--target", arch.target(), "--target-dir"]);
+        command.arg(workspace.kernels());
+        match self {
+            Self::Targets { linker } => {
+                if let Some(linker) = linker {
+                    command.env(arch.linker_variable(), linker);
+                }
+            }
+            Self::BuildStd { linker } => {
+                command
+                    .arg("-Zbuild-std=core,alloc")
+                    .env(arch.linker_variable(), linker)
+                    .env("RUSTC_BOOTSTRAP", "1")
+                    .env("CARGO", format!("{SYSTEM_BIN}/cargo"))
+                    .env("RUSTC", format!("{SYSTEM_BIN}/rustc"))
+                    .env("RUSTDOC", format!("{SYSTEM_BIN}/rustdoc"))
+                    // What a future cargo will say about this core library is none of our business.
+                    .env("CARGO_FUTURE_INCOMPAT_REPORT_FREQUENCY", "never")
+                    .env_remove("RUSTUP_TOOLCHAIN");
+            }
+        }
+        command
+    }
+}
+
+/// Whether rustup is there and may fetch.
+pub(crate) fn rustup_may_fetch() -> bool {
+    env::var_os("RUSTUP_AUTO_INSTALL").is_none_or(|value| value != "0") && child::find_program("rustup").is_some()
+}
+
+/// What a rustc answers, if it is there and answers.
+fn rustc(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let answer = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| answer.trim().to_owned())
+}
+
+/// Whether a target's directory really holds its core library: rustc names the directory in any case.
+fn holds_core(directory: &Path) -> bool {
+    directory.read_dir().is_ok_and(|mut entries| {
+        entries.any(|entry| entry.is_ok_and(|entry| is_core(&entry.file_name().to_string_lossy())))
+    })
+}
+
+fn is_core(file: &str) -> bool {
+    file.starts_with("libcore-") && file.ends_with(".rlib")
+}
+
+/// A program that a sysroot brings along for its host.
+fn in_rustlib(sysroot: &Path, file: &str) -> Option<PathBuf> {
+    let hosts = sysroot.join("lib").join("rustlib").read_dir().ok()?;
+    hosts.flatten().map(|host| host.path().join("bin").join(file)).find(|path| path.is_file())
+}
+
+/// `rustc 1.96.0 (…)`.
+fn is_new_enough(version: &str) -> bool {
+    let minor = || version.strip_prefix("rustc 1.")?.split('.').next()?.parse::<u32>().ok();
+    minor().is_some_and(|minor| minor >= OLDEST_MINOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lld() -> Option<PathBuf> {
+        Some(PathBuf::from("/usr/bin/ld.lld-19"))
+    }
+
+    #[test]
+    fn installed_targets_come_first() {
+        let survey = Survey { targets: true, default_linker: true, system: true, linker: lld(), ..Survey::default() };
+        assert_eq!(survey.route(), Some(Route::Targets { linker: None }));
+        let without = Survey { default_linker: false, ..survey };
+        assert_eq!(without.route(), Some(Route::Targets { linker: lld() }));
+    }
+
+    #[test]
+    fn the_distribution_needs_a_linker_too() {
+        let survey = Survey { system: true, ..Survey::default() };
+        assert_eq!(survey.route(), None);
+        let Some(linker) = lld() else { unreachable!() };
+        assert_eq!(Survey { linker: lld(), ..survey }.route(), Some(Route::BuildStd { linker }));
+        assert_eq!(Survey { linker: lld(), ..Survey::default() }.route(), None);
+    }
+
+    #[test]
+    fn old_or_odd_versions_are_refused() {
+        for (version, expected) in [
+            ("rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)", true),
+            ("rustc 1.88.0", true),
+            ("rustc 1.63.0", false),
+            ("gcc 12", false),
+        ] {
+            assert_eq!(is_new_enough(version), expected, "{version}");
+        }
+    }
+
+    #[test]
+    fn only_a_library_file_proves_a_target() {
+        assert!(is_core("libcore-0123456789abcdef.rlib"));
+        assert!(!is_core("libcompiler_builtins-0123456789abcdef.rlib"));
+        assert!(!holds_core(Path::new("/nonexistent")));
+    }
+
+    #[test]
+    fn the_distribution_s_rust_is_kept_apart_from_rustup() {
+        let Ok(workspace) = Workspace::find() else { panic!("no workspace") };
+        let route = Route::BuildStd { linker: PathBuf::from("/lld") };
+        let build = route.cargo(&workspace, "build", Arch::Aarch64);
+        assert_eq!(build.get_program(), "/usr/bin/cargo");
+        let variable = |name: &str| {
+            build.get_envs().find(|(key, _)| *key == name).map(|(_, value)| value.map(std::ffi::OsStr::to_os_string))
+        };
+        assert_eq!(variable("RUSTC"), Some(Some("/usr/bin/rustc".into())));
+        assert_eq!(variable("CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_LINKER"), Some(Some("/lld".into())));
+        for removed in ["RUSTUP_TOOLCHAIN", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
+            assert_eq!(variable(removed), Some(None), "{removed}");
+        }
+        assert_eq!(route.cargo(&workspace, "clippy", Arch::Aarch64).get_program(), "/usr/bin/cargo-clippy");
+    }
+}

@@ -1,0 +1,105 @@
+//! What is missing: a pure function of what is wanted and what was found.
+
+use crate::arch::Arch;
+use crate::route::Survey;
+
+/// What a command needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// To run kernels.
+    Qemu,
+    /// To build kernels.
+    Kernels,
+    /// To run the protocol models.
+    Python,
+    /// To run clippy over kernels.
+    Clippy,
+}
+
+impl Want {
+    /// Everything.
+    pub(crate) const ALL: [Self; 4] = [Self::Qemu, Self::Kernels, Self::Python, Self::Clippy];
+}
+
+/// Something that is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    /// The emulator of a machine.
+    Qemu(Arch),
+    /// A Python interpreter.
+    Python,
+    /// A Rust that can build for the bare-metal targets.
+    Targets,
+    /// A linker for that Rust.
+    Linker,
+    /// The clippy of that Rust.
+    Clippy,
+}
+
+impl Item {
+    /// Its name, for messages.
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            Self::Qemu(arch) => arch.qemu(),
+            Self::Python => "python3",
+            Self::Targets => "a Rust with the bare-metal targets",
+            Self::Linker => "the linker ld.lld",
+            Self::Clippy => "a clippy for the bare-metal targets",
+        }
+    }
+}
+
+/// What of the wanted is missing, given what was found and which programs are on the search path.
+pub(super) fn missing(wants: &[Want], survey: &Survey, has_program: impl Fn(&str) -> bool) -> Vec<Item> {
+    let mut items = Vec::new();
+    for want in wants {
+        match want {
+            Want::Qemu => {
+                items.extend(Arch::ALL.into_iter().filter(|arch| !has_program(arch.qemu())).map(Item::Qemu));
+            }
+            Want::Python if !has_program("python3") => items.push(Item::Python),
+            // The distribution's Rust: only where the current toolchain lacks the targets.
+            Want::Kernels if !survey.targets => {
+                items.extend((!survey.system).then_some(Item::Targets));
+                items.extend(survey.linker.is_none().then_some(Item::Linker));
+            }
+            Want::Clippy if !survey.targets && !survey.system_clippy => items.push(Item::Clippy),
+            Want::Python | Want::Kernels | Want::Clippy => {}
+        }
+    }
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    #[test]
+    fn a_bare_machine_lacks_everything() {
+        let items = missing(&Want::ALL, &Survey::default(), |_| false);
+        let [x86, arm] = Arch::ALL.map(Item::Qemu);
+        assert_eq!(items, [x86, arm, Item::Targets, Item::Linker, Item::Python, Item::Clippy]);
+    }
+
+    #[test]
+    fn a_toolchain_with_the_targets_needs_no_packages_of_rust() {
+        let survey = Survey { targets: true, ..Survey::default() };
+        assert_eq!(missing(&Want::ALL, &survey, |_| true), []);
+        assert_eq!(missing(&Want::ALL, &survey, |program| program != "python3"), [Item::Python]);
+    }
+
+    #[test]
+    fn a_distribution_s_rust_may_lack_its_linker_or_clippy() {
+        let survey = Survey { system: true, ..Survey::default() };
+        assert_eq!(missing(&Want::ALL, &survey, |_| true), [Item::Linker, Item::Clippy]);
+        assert_eq!(missing(&[Want::Kernels], &survey, |_| true), [Item::Linker]);
+        let whole = Survey { linker: Some(PathBuf::from("/lld")), system_clippy: true, ..survey };
+        assert_eq!(missing(&Want::ALL, &whole, |_| true), []);
+    }
+
+    #[test]
+    fn only_the_wanted_is_asked_for() {
+        assert_eq!(missing(&[Want::Python], &Survey::default(), |_| false), [Item::Python]);
+    }
+}

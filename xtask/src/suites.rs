@@ -1,0 +1,28 @@
+//! The host's test suites: each a way of running `cargo test`.
+//!
+//! To add one, add an entry to [`SUITES`]: a suite that is built with other flags gets a target directory of its own,
+//! so that the suites do not throw away each other's builds, and a prefix, so that their names cannot be confused.
+
+/// A way of running `cargo test`.
+#[derive(Debug)]
+pub(crate) struct Suite {
+    /// What it is, for the progress line.
+    pub(crate) title: &'static str,
+    /// What its tests' names begin with.
+    pub(crate) prefix: &'static str,
+    /// Arguments for `cargo test`.
+    pub(crate) arguments: &'static [&'static str],
+    /// Environment variables.
+    pub(crate) environment: &'static [(&'static str, &'static str)],
+    /// Its target directory, below the common one; empty for that itself.
+    pub(crate) target: &'static str,
+}
+
+/// All suites, in the order in which they run.
+pub(crate) const SUITES: &[Suite] = &[Suite {
+    title: "host tests",
+    prefix: "",
+    arguments: &["--package", "kernel-arena", "--package", "xtask"],
+    environment: &[],
+    target: "",
+}];

@@ -1,0 +1,67 @@
+//! Where things are: the checkout, the target directories, the kernels.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use crate::arch::Arch;
+use crate::status::Stop;
+
+/// The directories of this checkout, all absolute.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    root: PathBuf,
+    target: PathBuf,
+}
+
+impl Workspace {
+    /// Finds the workspace that this xtask belongs to.
+    ///
+    /// Cargo says so at run time; a binary started by hand falls back to where it was built.
+    pub(crate) fn find() -> Result<Self, Stop> {
+        let package =
+            env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let Some(root) = package.parent().filter(|root| root.join("Cargo.toml").is_file()) else {
+            return Err(Stop::not_ready(format!(
+                "no workspace above {}: run this as `cargo xtask` inside the checkout",
+                package.display()
+            )));
+        };
+        let target = match env::var_os("CARGO_TARGET_DIR") {
+            Some(directory) => env::current_dir()
+                .map_err(|error| Stop::not_ready(format!("no current directory: {error}")))?
+                .join(directory),
+            None => root.join("target"),
+        };
+        Ok(Self { root: root.to_path_buf(), target })
+    }
+
+    /// The checkout.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A directory below the target directory; an empty name means the target directory itself.
+    pub(crate) fn target(&self, name: &str) -> PathBuf {
+        if name.is_empty() { self.target.clone() } else { self.target.join(name) }
+    }
+
+    /// The target directory of the kernels: their own, so that neither route disturbs the host's builds.
+    pub(crate) fn kernels(&self) -> PathBuf {
+        self.target("kernels")
+    }
+
+    /// The kernel of this name, as the build leaves it.
+    pub(crate) fn kernel(&self, arch: Arch, name: &str) -> PathBuf {
+        self.kernels().join(arch.target()).join("release").join(name)
+    }
+
+    /// The file that QEMU logs a kernel's exceptions to.
+    pub(crate) fn exception_log(&self, arch: Arch, name: &str) -> PathBuf {
+        self.kernels().join(format!("{}-{name}.int.log", arch.name()))
+    }
+
+    /// A protocol model.
+    pub(crate) fn model(&self, file: &str) -> PathBuf {
+        self.root.join("docs").join("model").join(file)
+    }
+}
