@@ -24,14 +24,17 @@ pub const GUARD_SIZE: u64 = 1 << 15;
 /// A virtual address in any view.
 ///
 /// Holding one proves nothing about it; it is what a TLB flush needs to know of [`KernelAddr`] and [`ProgramAddr`].
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VirtAddr(u64);
 
 /// A virtual address in the kernel view.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KernelAddr(u64);
 
 /// A virtual address in a program view.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProgramAddr(u64);
 
@@ -80,6 +83,7 @@ impl From<ProgramAddr> for VirtAddr {
 }
 
 /// The number of a page in the window, `0..2^20`.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageIndex(u32);
 
@@ -111,6 +115,7 @@ impl PageIndex {
 }
 
 /// A number of pages, `0..=2^20`.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageCount(u32);
 
@@ -144,6 +149,7 @@ impl PageCount {
 /// Consecutive pages of the window.
 ///
 /// Holding one proves that every page in it has a number below 2^20.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PageRange {
     first: u32,
@@ -268,7 +274,15 @@ impl<T> fmt::Debug for ArenaPtr<T> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl<T> defmt::Format for ArenaPtr<T> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "ArenaPtr({=u32:#x})", self.offset);
+    }
+}
+
 /// The address at which a program view starts: a multiple of 4 GiB.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProgramBase(u64);
 
@@ -288,6 +302,7 @@ impl ProgramBase {
 }
 
 /// An address does not lie in the window that it was to be translated for.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutsideWindow {
     /// The address that was given.
@@ -313,6 +328,7 @@ pub(crate) const fn window_offset<T>(base: u64, address: u64) -> Result<ArenaPtr
 }
 
 /// Consecutive page-aligned virtual addresses, for a TLB flush.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressRange {
     start: VirtAddr,

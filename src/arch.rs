@@ -132,6 +132,7 @@ pub unsafe trait Arch: Sized + 'static {
 
 /// What about a CPU's set-up keeps the arena from working on it.
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnsupportedCpu {
     /// x86_64: EFER.NXE is off, so that the no-execute bit of a leaf would be reserved: turn it on.

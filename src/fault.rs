@@ -5,6 +5,7 @@ use core::fmt;
 use crate::addr::KernelAddr;
 
 /// How memory was accessed.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
     /// A load.
@@ -14,6 +15,7 @@ pub enum Access {
 }
 
 /// The address of the instruction that was interrupted.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InstructionAddr(u64);
 
@@ -39,6 +41,7 @@ impl fmt::Debug for InstructionAddr {
 ///
 /// [`arch::x86_64::decode_fault`](crate::arch::x86_64::decode_fault) and
 /// [`arch::aarch64::decode_fault`](crate::arch::aarch64::decode_fault) make one of what the processor reports.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// What was accessed.
@@ -51,6 +54,7 @@ pub struct Fault {
 
 /// What became of a fault.
 #[must_use = "the exception handler returns to the instruction unless the fault was `NotOurs`"]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultOutcome {
     /// Not an address that the arena recovers, or one that keeps faulting for a reason that the arena does not see: the

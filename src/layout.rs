@@ -10,10 +10,11 @@ use crate::addr::{
     AddressRange, ArenaPtr, GUARD_SIZE, KernelAddr, OutsideWindow, PAGE_SHIFT, PageCount, PageIndex, PageRange,
     VirtAddr, WINDOW_PAGES, WINDOW_SIZE, window_offset,
 };
-use crate::pages::MapGeometry;
+use crate::metadata::MapGeometry;
 use crate::platform::CpuCount;
 
 /// How many bits of a virtual address the machine translates.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressWidth(u32);
 
@@ -57,6 +58,7 @@ impl AddressWidth {
 
 /// Why a layout was refused.
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayoutError {
     /// The base is not a multiple of 4 GiB: choose one that is.
@@ -99,6 +101,7 @@ impl core::error::Error for LayoutError {}
 /// assert_eq!(layout.to_kernel(ptr), KernelAddr::new(0xffff_9000_0000_1234));
 /// assert_eq!(layout.to_ptr(layout.to_kernel(ptr)), Ok(ptr));
 /// ```
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArenaLayout {
     base: u64,
@@ -227,7 +230,11 @@ impl ArenaLayout {
     /// # let _ = &raw mut METADATA;
     /// ```
     pub const fn metadata_words(&self) -> usize {
-        MapGeometry::of(self).total_words()
+        self.geometry().total_words()
+    }
+
+    pub(crate) const fn geometry(&self) -> MapGeometry {
+        MapGeometry::of(self.extent, self.cpus)
     }
 
     /// Bytes of metadata that [`Arena::new`](crate::Arena::new) wants to be lent: three bits a page and a few KiB.
@@ -245,3 +252,85 @@ impl ArenaLayout {
 }
 
 const _: () = assert!(WINDOW_PAGES as u64 == WINDOW_SIZE >> PAGE_SHIFT);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ArenaPtr, ProgramAddr, ProgramBase};
+
+    const BASE: u64 = 0xffff_9000_0000_0000;
+
+    fn layout(base: u64, first: u32, count: u32) -> Result<ArenaLayout, LayoutError> {
+        let (first, count) = (PageIndex::new(first).unwrap(), PageCount::new(count).unwrap());
+        ArenaLayout::new(KernelAddr::new(base), AddressWidth::BITS_48, first, count)
+    }
+
+    #[test]
+    fn each_bad_layout_is_refused_by_name() {
+        use LayoutError::*;
+        assert_eq!(layout(BASE + 0x8000_0000, 1, 1), Err(BaseNotAligned));
+        assert_eq!(layout(0x0001_0000_0000_0000, 1, 1), Err(BaseNotCanonical));
+        assert_eq!(layout(0xffff_7fff_0000_0000, 1, 1), Err(BaseNotCanonical));
+        assert_eq!(layout(0x0000_7fff_0000_0000, 1, 1), Err(GuardLeavesHalf), "upper guard, lower half");
+        assert_eq!(layout(0xffff_ffff_0000_0000, 1, 1), Err(GuardLeavesHalf), "upper guard, end of the space");
+        assert_eq!(layout(0xffff_8000_0000_0000, 1, 1), Err(GuardLeavesHalf), "lower guard, upper half");
+        assert_eq!(layout(0, 1, 1), Err(GuardLeavesHalf), "lower guard, start of the space");
+        assert_eq!(layout(BASE, 1, 0), Err(ExtentEmpty));
+        assert_eq!(layout(BASE, 0, 1), Err(ExtentHasPageZero));
+        assert_eq!(layout(BASE, 1, WINDOW_PAGES), Err(ExtentOutsideWindow));
+        assert_eq!(layout(BASE, WINDOW_PAGES - 1, 2), Err(ExtentOutsideWindow));
+        assert!(layout(BASE, 1, WINDOW_PAGES - 1).is_ok());
+        assert!(layout(0x0000_7ffe_0000_0000, 1, 1).is_ok());
+        assert!(layout(1 << 32, 1, 1).is_ok());
+    }
+
+    #[test]
+    fn canonical_is_relative_to_the_width() {
+        let base = KernelAddr::new(0xff10_0000_0000_0000);
+        let new = |width| ArenaLayout::new(base, width, PageIndex::new(1).unwrap(), PageCount::ONE);
+        assert_eq!(new(AddressWidth::BITS_48), Err(LayoutError::BaseNotCanonical));
+        assert!(new(AddressWidth::BITS_57).is_ok());
+        assert_eq!(AddressWidth::new(33), None);
+        assert_eq!(AddressWidth::new(58), None);
+        assert_eq!(AddressWidth::of_halves(u32::MAX), None);
+    }
+
+    #[test]
+    fn window_and_guards_are_where_the_fields_say() {
+        let layout = layout(BASE, 1, 16).unwrap();
+        assert_eq!(layout.lower_guard().start().value(), BASE - 0x8000);
+        assert_eq!(layout.lower_guard().size_bytes(), 0x8000);
+        assert_eq!(layout.upper_guard().start().value(), BASE + (1 << 32));
+        assert_eq!(layout.upper_guard().size_bytes(), 0x8000);
+        assert_eq!(layout.recoverable().size_bytes(), (1 << 32) + 0x8000);
+    }
+
+    #[test]
+    fn translation_never_cuts_off_bits() {
+        let layout = layout(BASE, 1, 16).unwrap();
+        let program = ProgramBase::new(ProgramAddr::new(0x0000_1000_0000_0000)).unwrap();
+        for offset in [0, 1, 0xfff, 0x8000_0000, u32::MAX] {
+            let ptr: ArenaPtr<u8> = ArenaPtr::new(offset);
+            assert_eq!(layout.to_kernel(ptr).value(), BASE | u64::from(offset));
+            assert_eq!(layout.to_ptr(layout.to_kernel(ptr)), Ok(ptr));
+            assert_eq!(program.to_ptr(ptr.to_program(program)), Ok(ptr));
+        }
+        for outside in [0, BASE - 1, BASE + (1 << 32), BASE ^ 1 << 63, u64::MAX] {
+            assert!(layout.to_ptr::<u8>(KernelAddr::new(outside)).is_err(), "{outside:#x}");
+            assert!(program.to_ptr::<u8>(ProgramAddr::new(outside)).is_err(), "{outside:#x}");
+        }
+        assert_eq!(ProgramBase::new(ProgramAddr::new(0x1000)), None);
+    }
+
+    /// The figures that README quotes.
+    #[test]
+    fn bookkeeping_costs_what_the_documents_say() {
+        let cost = |pages| {
+            let layout = layout(BASE, 1, pages).unwrap();
+            (layout.table_frames().bytes(), layout.metadata_size())
+        };
+        assert_eq!(cost(16), (32 << 10, 3192), "64 KiB");
+        assert_eq!(cost(4096), (64 << 10, 4728), "16 MiB");
+        assert_eq!(cost(WINDOW_PAGES - 1), (2055 << 12, 398_072), "4 GiB less a page");
+    }
+}

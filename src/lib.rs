@@ -10,6 +10,12 @@
 //! [`platform`]; the page-table formats are in [`arch`]. The states of a page and the rules that hold among many CPUs are in
 //! `docs/MODEL.md`, numbered; comments cite them as I1, I2, … and S1, S2, …
 //!
+//! # Features
+//!
+//! None is on by default.
+//! - `defmt`, `log`: creation, destruction and drained violations are logged; with `defmt` value types are `Format`.
+//! - `x86_64-frames`: the adapter `arch::x86_64::frames` for frame allocators of the `x86_64` crate (brings in `spin`).
+//!
 //! The crate needs no `alloc`, no nightly compiler and no lock.
 
 #![cfg_attr(not(any(test, loom, shuttle)), no_std)]
@@ -22,8 +28,11 @@ mod addr;
 mod arena;
 mod fault;
 mod layout;
+mod metadata;
 mod pages;
+mod programs;
 mod registry;
+mod report;
 mod slot;
 mod tables;
 mod violations;
@@ -33,12 +42,13 @@ pub use addr::{
     PageRange, ProgramAddr, ProgramBase, VirtAddr, WINDOW_PAGES, WINDOW_SIZE,
 };
 pub use arena::{
-    AllocError, AllocRequest, Arena, Context, CreateError, Destroyed, FreeError, Placement, Reclaimable, Reclaimed,
-    ReserveError, Stats, ValidateError,
+    AllocError, AllocRequest, Arena, Context, CreateError, CreateRefused, Destroyed, FreeError, Placement, Reclaimable,
+    Reclaimed, ReserveError, Stats, ValidateError,
 };
 pub use fault::{Access, Fault, FaultOutcome, InstructionAddr};
 pub use layout::{AddressWidth, ArenaLayout, LayoutError};
 pub use platform::Platform;
+pub use programs::{ProgramId, ProgramScope};
 pub use registry::{RegisterError, Registration, Registry, RemoveError};
 pub use slot::{Owner, SlotState, Tag};
 pub use violations::{VIOLATION_CAPACITY, Violation, ViolationKind};
@@ -47,3 +57,8 @@ pub use violations::{VIOLATION_CAPACITY, Violation, ViolationKind};
 pub type MetadataWord = sync::AtomicU64;
 
 const _: () = assert!(usize::BITS == 64, "kernel-arena is for 64-bit machines");
+
+/// The example in the README is compiled with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -61,6 +61,7 @@ pub struct Registration {
 
 /// Why an arena was not registered.
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegisterError {
     /// All entries are taken: remove an arena, or use a larger registry.

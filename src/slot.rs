@@ -18,6 +18,7 @@ use crate::arch::{Arch, Leaf, Reach};
 use crate::platform::{EntryAttributes, Frame};
 
 /// Whose a page is: who allocated or reserved it, and who alone may free it.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
     /// A program, or the kernel on its behalf.
@@ -44,6 +45,7 @@ impl Owner {
 }
 
 /// What tells one vacated word of a slot from the next, 20 bits.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tag(u32);
 
@@ -57,6 +59,7 @@ impl Tag {
 }
 
 /// What a slot says about its page.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotState {
     /// Nothing is here.

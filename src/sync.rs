@@ -2,7 +2,7 @@
 //!
 //! Everything in this crate that two CPUs may touch goes through these names, so that a model checker can take their
 //! place: `--cfg loom` gives loom's atomics, `--cfg shuttle` shuttle's, anything else the processor's. Page tables and
-//! bitmaps are arrays of these types *built in place* ([`write_words`]), never memory cast to atomics, because a
+//! bitmaps are arrays of these types *built in place* (`write_words`), never memory cast to atomics, because a
 //! model's atomic is larger than the word it stands for.
 
 #[cfg(not(any(loom, shuttle)))]

@@ -14,15 +14,17 @@ use core::ptr;
 use crate::addr::KernelAddr;
 use crate::fault::{Access, Fault, InstructionAddr};
 use crate::platform::CpuId;
+use crate::programs::ProgramId;
 use crate::sync::{AtomicU64, Ordering};
 
-/// How many records an arena keeps until they are drained.
-pub const VIOLATION_CAPACITY: usize = 64;
+/// How many records an arena keeps until they are drained; under `--cfg loom` two, so that a model can fill it.
+pub const VIOLATION_CAPACITY: usize = if cfg!(loom) { 2 } else { 64 };
 
 pub(crate) const RING_WORDS: usize = VIOLATION_CAPACITY * CELL_WORDS;
 const CELL_WORDS: usize = 4;
 
 /// What was done.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ViolationKind {
     /// A load from a page that is not there.
@@ -34,6 +36,7 @@ pub enum ViolationKind {
 }
 
 /// An access that needed the scratch page, or an invalid free.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The exact address that was accessed, or the start of the range that was freed.
@@ -44,8 +47,18 @@ pub struct Violation {
     pub instruction: InstructionAddr,
     /// On which CPU, if the kernel knew.
     pub cpu: Option<CpuId>,
+    /// For which program the CPU worked, if somebody said so ([`Arena::work_for`](crate::Arena::work_for)).
+    pub program: Option<ProgramId>,
     /// Counts the arena's violations from 0, those that were lost included: a gap says how many.
     pub sequence: u64,
+}
+
+/// What is known of a violation before it is recorded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offence {
+    address: KernelAddr,
+    kind: ViolationKind,
+    instruction: InstructionAddr,
 }
 
 /// The ring: its cells lie in the arena's metadata.
@@ -66,8 +79,10 @@ const READING: u64 = 3;
 const PHASE_MASK: u64 = 3;
 const SEQUENCE_SHIFT: u32 = 2;
 
-const KIND_SHIFT: u32 = 32;
+// The last word: CPU in 15:0, or NO_CPU; kind in 18:17; program in 63:32.
 const NO_CPU: u64 = 1 << 16;
+const KIND_SHIFT: u32 = 17;
+const PROGRAM_SHIFT: u32 = 32;
 
 impl ViolationRing {
     /// A ring over words that hold 0.
@@ -77,22 +92,8 @@ impl ViolationRing {
         Self { cells, next_sequence: AtomicU64::new(0), lost: AtomicU64::new(0) }
     }
 
-    pub(crate) fn record_fault(&self, fault: &Fault, cpu: Option<CpuId>) {
-        let kind = match fault.access {
-            Access::Read => ViolationKind::Read,
-            Access::Write => ViolationKind::Write,
-        };
-        self.record(fault.address, kind, fault.instruction, cpu);
-    }
-
     /// Writes a record into a free cell, or counts it as lost: at most one look at each cell.
-    pub(crate) fn record(
-        &self,
-        address: KernelAddr,
-        kind: ViolationKind,
-        instruction: InstructionAddr,
-        cpu: Option<CpuId>,
-    ) {
+    pub(crate) fn record(&self, offence: Offence, cpu: Option<CpuId>, program: Option<ProgramId>) {
         // Relaxed: the number is only a name; the cell's own exchange orders the record.
         let sequence = self.next_sequence.fetch_add(1, Ordering::Relaxed);
         let tagged = sequence << SEQUENCE_SHIFT;
@@ -102,10 +103,7 @@ impl ViolationRing {
             if state.compare_exchange(EMPTY, tagged | WRITING, Ordering::Acquire, Ordering::Relaxed).is_err() {
                 continue;
             }
-            let cpu = cpu.map_or(NO_CPU, |cpu| u64::from(cpu.number()));
-            for (word, value) in
-                words.iter().zip([address.value(), instruction.value(), (kind as u64) << KIND_SHIFT | cpu])
-            {
+            for (word, value) in words.iter().zip(offence.encode(cpu, program)) {
                 word.store(value, Ordering::Relaxed);
             }
             state.store(tagged | FULL, Ordering::Release);
@@ -132,9 +130,9 @@ impl ViolationRing {
             if state.compare_exchange(tagged, reading, Ordering::Acquire, Ordering::Relaxed).is_err() {
                 continue;
             }
-            let [address, instruction, rest] = words.each_ref().map(|word| word.load(Ordering::Relaxed));
+            let record = words.each_ref().map(|word| word.load(Ordering::Relaxed));
             state.store(EMPTY, Ordering::Release);
-            return Some(decode(address, instruction, rest, tagged >> SEQUENCE_SHIFT));
+            return Some(decode(record, tagged >> SEQUENCE_SHIFT));
         }
     }
 
@@ -144,12 +142,42 @@ impl ViolationRing {
     }
 }
 
-fn decode(address: u64, instruction: u64, rest: u64, sequence: u64) -> Violation {
-    let kind = match rest >> KIND_SHIFT {
+impl Offence {
+    pub(crate) const fn invalid_free(address: KernelAddr) -> Self {
+        Self { address, kind: ViolationKind::InvalidFree, instruction: InstructionAddr::new(0) }
+    }
+
+    /// The words of a cell behind its state.
+    fn encode(self, cpu: Option<CpuId>, program: Option<ProgramId>) -> [u64; CELL_WORDS - 1] {
+        let cpu = cpu.map_or(NO_CPU, |cpu| u64::from(cpu.number()));
+        let program = program.map_or(0, |program| u64::from(program.number()));
+        let rest = cpu | (self.kind as u64) << KIND_SHIFT | program << PROGRAM_SHIFT;
+        [self.address.value(), self.instruction.value(), rest]
+    }
+}
+
+impl From<&Fault> for Offence {
+    fn from(fault: &Fault) -> Self {
+        let kind = match fault.access {
+            Access::Read => ViolationKind::Read,
+            Access::Write => ViolationKind::Write,
+        };
+        Self { address: fault.address, kind, instruction: fault.instruction }
+    }
+}
+
+fn decode([address, instruction, rest]: [u64; CELL_WORDS - 1], sequence: u64) -> Violation {
+    let kind = match rest >> KIND_SHIFT & 0b11 {
         0 => ViolationKind::Read,
         1 => ViolationKind::Write,
         _ => ViolationKind::InvalidFree,
     };
-    let cpu = (rest & NO_CPU == 0).then(|| CpuId::new((rest & 0xffff) as u16));
-    Violation { address: KernelAddr::new(address), kind, instruction: InstructionAddr::new(instruction), cpu, sequence }
+    Violation {
+        address: KernelAddr::new(address),
+        kind,
+        instruction: InstructionAddr::new(instruction),
+        cpu: (rest & NO_CPU == 0).then(|| CpuId::new((rest & 0xffff) as u16)),
+        program: ProgramId::new((rest >> PROGRAM_SHIFT) as u32),
+        sequence,
+    }
 }

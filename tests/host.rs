@@ -1,1 +1,8 @@
-//! Tests on a software machine; they follow in the next step.
+//! All tests that run the whole arena in a process, on the software machine of [`machine`].
+//!
+//! One crate, so that the machine is compiled once and nothing of it is unused.
+
+#![cfg(not(any(loom, shuttle)))]
+
+#[macro_use]
+mod machine;

@@ -1,12 +1,14 @@
 //! x86_64: 4-level or 5-level paging with 4 KiB pages.
 //!
-//! [`entry`] is the format, [`slot`] the inline assembly on it, [`fault`] decodes a #PF, [`control`] checks the control
+//! [`entry`] is the format, `slot` the inline assembly on it, [`fault`] decodes a #PF, [`control`] checks the control
 //! registers, [`tlb`] flushes this CPU. Entry format: Intel SDM vol. 3, 5.5 (figures 5-11, tables 5-15 to 5-20); AMD64
 //! APM vol. 2, 5.3.
 
 pub mod control;
 pub mod entry;
 pub mod fault;
+#[cfg(all(feature = "x86_64-frames", target_arch = "x86_64"))]
+pub mod frames;
 mod slot;
 pub mod tlb;
 

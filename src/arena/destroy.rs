@@ -6,6 +6,7 @@ use super::Arena;
 use crate::MetadataWord;
 use crate::arch::Arch;
 use crate::platform::{FlushScope, FrameSource, Platform};
+use crate::report;
 use crate::slot::SlotState;
 
 /// What comes back from an arena that was destroyed.
@@ -35,11 +36,10 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let everything = [self.layout.window(), self.layout.upper_guard()];
         self.flush(&everything, FlushScope::Tables);
         let pages = self.free_all_pages();
+        report::destroyed(&self.layout, pages);
         let Self { platform, tables, metadata, .. } = self;
         tables.release(&platform);
-        // SAFETY: the slice was lent for ever, and everything that was built in it went with `self`.
-        let metadata = unsafe { &mut *metadata.0 };
-        Destroyed { platform, metadata, pages }
+        Destroyed { platform, metadata: metadata.give_back(), pages }
     }
 
     fn free_all_pages(&self) -> u32 {

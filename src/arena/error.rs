@@ -7,6 +7,7 @@ use crate::arch::UnsupportedCpu;
 use crate::slot::Owner;
 
 /// Pages that [`Arena::reclaim`](crate::Arena::reclaim) would bring back, as counted when the error was made.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reclaimable {
     /// Pages queued by a deferred free.
@@ -23,6 +24,7 @@ impl fmt::Display for Reclaimable {
 
 /// Why no arena was created.
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CreateError {
     /// This CPU is not set up as the arena needs it.
@@ -55,6 +57,7 @@ impl fmt::Display for CreateError {
 
 /// Why no pages were allocated. Nothing was changed, but for marks and pages that wait for `reclaim`.
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AllocError {
     /// Zero pages: ask for at least one.
@@ -101,6 +104,7 @@ impl fmt::Display for AllocError {
 
 /// Why pages were not freed.
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FreeError {
     /// The address is not that of a page's first byte. Nothing was freed.
@@ -145,6 +149,7 @@ impl fmt::Display for FreeError {
 
 /// Why no pages were reserved. Nothing was changed.
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReserveError {
     /// The address is not that of a page's first byte.

@@ -5,11 +5,10 @@ use super::batch::{Batch, Claim, Stale};
 use super::{Arena, FreeError};
 use crate::addr::{ArenaPtr, PageCount, PageRange};
 use crate::arch::Arch;
-use crate::fault::InstructionAddr;
 use crate::pages::{masks, ones};
-use crate::platform::{CpuIdentity, Platform};
+use crate::platform::Platform;
 use crate::slot::{Owner, SlotState};
-use crate::violations::ViolationKind;
+use crate::violations::Offence;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Frees pages, allocated or reserved, that all belong to `owner`: when it returns no CPU reaches them any more, their
@@ -19,7 +18,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     ///
     /// # Errors
     /// [`FreeError`]. All but `Raced` leave everything as it was, and are recorded as a violation
-    /// ([`ViolationKind::InvalidFree`]).
+    /// ([`ViolationKind::InvalidFree`](crate::ViolationKind::InvalidFree)).
     pub fn free_pages(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
         let pages = self.check_free(at, count, owner)?;
         let mut batch = Batch::new(self);
@@ -72,9 +71,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     fn check_free(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<PageRange, FreeError> {
         let checked = self.look(at, count, owner);
         if checked.is_err() {
-            let cpu = self.platform.cpus().current().map(|current| current.cpu);
-            let address = self.layout.to_kernel(at);
-            self.violations.record(address, ViolationKind::InvalidFree, InstructionAddr::new(0), cpu);
+            let (address, cpu) = (self.layout.to_kernel(at), self.cpu());
+            self.violations.record(Offence::invalid_free(address), cpu, self.running.on(cpu));
         }
         checked
     }

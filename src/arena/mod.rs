@@ -8,14 +8,14 @@
 //! No operation takes a lock or waits for another (I8); each one's documentation says in which contexts it may be called.
 
 use core::fmt;
-use core::mem::MaybeUninit;
 
-use crate::MetadataWord;
 use crate::addr::{PageIndex, PageRange};
 use crate::arch::{Arch, Native, UnsupportedCpu};
 use crate::layout::ArenaLayout;
 use crate::pages::PageMaps;
-use crate::platform::{PhysMap, Platform};
+use crate::platform::{CpuId, CpuIdentity, Platform};
+use crate::programs::{ProgramId, ProgramScope, RunningPrograms};
+use crate::report;
 use crate::slot::{SlotCodec, SlotState, Tag};
 use crate::sync::{AtomicU64, Ordering};
 use crate::tables::Tables;
@@ -23,11 +23,13 @@ use crate::violations::{Violation, ViolationRing};
 
 mod alloc;
 mod batch;
+mod create;
 mod destroy;
 mod error;
 mod frames;
 mod free;
 mod install;
+mod lent;
 mod reclaim;
 mod recover;
 mod request;
@@ -36,6 +38,7 @@ mod rows;
 mod stats;
 mod validate;
 
+pub use create::CreateRefused;
 pub use destroy::Destroyed;
 pub use error::{AllocError, CreateError, FreeError, Reclaimable, ReserveError};
 pub use reclaim::Reclaimed;
@@ -43,6 +46,7 @@ pub use request::{AllocRequest, Context, Placement};
 pub use stats::Stats;
 pub use validate::ValidateError;
 
+use lent::Metadata;
 use rows::FaultRows;
 use stats::Counters;
 
@@ -60,6 +64,7 @@ pub struct Arena<P: Platform, A: Arch = Native> {
     codec: SlotCodec<A>,
     maps: PageMaps,
     rows: FaultRows,
+    running: RunningPrograms,
     violations: ViolationRing,
     metadata: Metadata,
     shared: Line<Shared>,
@@ -79,60 +84,7 @@ struct Shared {
 #[repr(align(128))]
 struct Line<T>(T);
 
-/// The lent metadata, to be given back. Not accessed through this pointer while the arena lives.
-#[derive(Debug)]
-struct Metadata(*mut [MaybeUninit<MetadataWord>]);
-
-// SAFETY: the pointer stands for a `&'static mut` slice of `Send + Sync` words that the arena was given, and it is turned
-// back into one only by whoever owns the arena.
-unsafe impl Send for Metadata {}
-// SAFETY: as above; nothing is reachable through a shared reference to it.
-unsafe impl Sync for Metadata {}
-
 impl<P: Platform, A: Arch> Arena<P, A> {
-    /// Creates the arena: checks this CPU, takes [`ArenaLayout::table_frames`] frames for tables and the scratch page, and
-    /// links the window into the lent entries. `metadata` wants [`ArenaLayout::metadata_words`] words.
-    ///
-    /// Context: *may wait* (it zeroes tables), once, before the window is used. Other CPUs that will use the window call
-    /// [`check_cpu`](Self::check_cpu).
-    ///
-    /// # Errors
-    /// [`CreateError`] says what is missing; every frame that was taken went back, and nothing is linked.
-    pub fn new(
-        platform: P,
-        layout: ArenaLayout,
-        metadata: &'static mut [MaybeUninit<MetadataWord>],
-    ) -> Result<Self, CreateError> {
-        A::check_cpu(&layout).map_err(CreateError::UnsupportedCpu)?;
-        let attributes = platform.phys_map().attributes();
-        if attributes.leaf & !A::LEAF_ATTRIBUTES != 0 || attributes.table & !A::TABLE_ATTRIBUTES != 0 {
-            return Err(CreateError::AttributesNotAllowed);
-        }
-        if layout.extent().numbers().end > Tables::<A>::COVERED_PAGES {
-            return Err(CreateError::ExtentNotCovered);
-        }
-        if !Tables::<A>::upper_is_vacant(&platform) {
-            return Err(CreateError::UpperEntryInUse);
-        }
-        let lent: *mut [MaybeUninit<MetadataWord>] = metadata;
-        // SAFETY: the slice was lent for ever, and the pointer is not used again before the arena is destroyed.
-        let words = unsafe { &mut *lent };
-        let (maps, others) = PageMaps::new(&layout, words).ok_or(CreateError::MetadataTooSmall)?;
-        let tables = Tables::<A>::build(&platform, &layout, attributes).ok_or(CreateError::OutOfFrames)?;
-        tables.link(&platform);
-        Ok(Self {
-            codec: tables.codec(),
-            platform,
-            layout,
-            tables,
-            maps,
-            rows: FaultRows::new(others.fault_rows),
-            violations: ViolationRing::new(others.violations),
-            metadata: Metadata(lent),
-            shared: Line(Shared { batches: AtomicU64::new(0), counters: Counters::new() }),
-        })
-    }
-
     /// Checks that the CPU this runs on translates the way the arena relies on. [`new`](Self::new) does it for the CPU that it
     /// runs on; every other CPU that will use the window calls this once. Context: *any*.
     ///
@@ -159,7 +111,20 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// Takes the oldest violation out of the record; `None` when there is none. Context: *any*.
     pub fn take_violation(&self) -> Option<Violation> {
-        self.violations.take()
+        self.violations.take().inspect(report::drained)
+    }
+
+    /// Opens a scope in which violations on this CPU name `program`; with `None` they name nobody, which is what an interrupt
+    /// handler wants that may have interrupted a program's work.
+    ///
+    /// Context: *any*. On a CPU that the kernel cannot name ([`CpuIdentity`]), the scope has no effect.
+    pub fn work_for(&self, program: Option<ProgramId>) -> ProgramScope<'_> {
+        self.running.enter(self.cpu(), program)
+    }
+
+    /// The CPU that this runs on, if the kernel knows.
+    fn cpu(&self) -> Option<CpuId> {
+        self.platform.cpus().current().map(|current| current.cpu)
     }
 
     /// The slot of a page of the extent.

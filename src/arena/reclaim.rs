@@ -11,6 +11,7 @@ use crate::sync::Ordering;
 use crate::tables::Tables;
 
 /// What a [`reclaim`](Arena::reclaim) did.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reclaimed {
     /// Pages whose deferred free was finished: their frames are back, their numbers may be allocated again.

@@ -11,7 +11,7 @@ use super::Arena;
 use crate::addr::{GUARD_SIZE, PAGE_SHIFT, WINDOW_PAGES, WINDOW_SIZE};
 use crate::arch::Arch;
 use crate::fault::{Fault, FaultOutcome};
-use crate::platform::{CpuId, CpuIdentity, FlushScope, Platform};
+use crate::platform::{CpuId, FlushScope, Platform};
 use crate::slot::SlotState;
 use crate::sync::{AtomicU64, Ordering};
 use crate::tables::Location;
@@ -45,14 +45,14 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let Some(place) = self.place(offset) else {
             return FaultOutcome::NotOurs;
         };
-        let cpu = self.platform.cpus().current().map(|current| current.cpu);
+        let cpu = self.cpu();
         let installed = match place {
             Place::Slot(slot, bit, page) => self.scratch_slot(slot, page).map(|()| self.maps.tainted.set_bit(bit)),
             Place::Region(entry, region) => self.scratch_region(entry).map(|()| self.maps.regions.set_bit(region)),
         };
         match installed {
             Ok(()) => {
-                self.violations.record_fault(fault, cpu);
+                self.violations.record(fault.into(), cpu, self.running.on(cpu));
                 self.rows.forget(cpu);
                 FaultOutcome::Recovered
             }

@@ -5,6 +5,7 @@ use crate::platform::NodeId;
 use crate::slot::Owner;
 
 /// Where pages are to be.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
     /// At the lowest numbers where they fit, the first a multiple of `align`.
@@ -17,6 +18,7 @@ pub enum Placement {
 }
 
 /// What the caller's context allows.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Context {
     /// The caller may wait for a shootdown: pages that hold scratch are healed where they are needed.
@@ -34,6 +36,7 @@ pub enum Context {
 ///     .in_context(Context::Any);
 /// # let _ = request;
 /// ```
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct AllocRequest {

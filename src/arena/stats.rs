@@ -20,6 +20,7 @@ impl Counters {
 }
 
 /// Figures of an arena. Pages are counted word by word while other CPUs go on, so they are exact only at rest.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -5,7 +5,7 @@ use core::fmt;
 use super::Arena;
 use crate::addr::WINDOW_PAGES;
 use crate::arch::Arch;
-use crate::pages::REGIONS;
+use crate::metadata::REGIONS;
 use crate::platform::{Platform, UpperSlots};
 use crate::slot::SlotState;
 use crate::sync::Ordering;
@@ -13,6 +13,7 @@ use crate::tables::Tables;
 
 /// What [`Arena::validate`] found. A page of the upper guard is numbered on from the window's end, 2^20.
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValidateError {
     /// A lent upper entry does not hold what the arena put there.

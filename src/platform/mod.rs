@@ -131,6 +131,7 @@ pub trait PhysMap {
 }
 
 /// What has changed before a shootdown.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FlushScope {
     /// Leaf entries only: each page of each range is to be flushed.

@@ -7,6 +7,7 @@ use crate::addr::PAGE_SIZE;
 /// A physical page of 4 KiB.
 ///
 /// Holding one proves that its address is a multiple of 4096 below 2^52; not that anybody owns it.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Frame(u64);
 
@@ -34,6 +35,7 @@ impl fmt::Debug for Frame {
 }
 
 /// A memory node (NUMA), as the frame source numbers them.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(u32);
 
@@ -50,6 +52,7 @@ impl NodeId {
 }
 
 /// A CPU, numbered from 0 by the kernel.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CpuId(u16);
 
@@ -66,6 +69,7 @@ impl CpuId {
 }
 
 /// How many CPUs a machine may have: 1 to 65536.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CpuCount(u32);
 
@@ -85,6 +89,7 @@ impl CpuCount {
 }
 
 /// A CPU and the interrupt level that runs on it: 0 is a thread, each kind of interrupt that may come on top is higher.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CpuLevel {
     /// The CPU.
@@ -96,6 +101,7 @@ pub struct CpuLevel {
 /// The bits of an entry that the physical map decides: memory type, shareability, encryption.
 ///
 /// [`Arena::new`](crate::Arena::new) refuses bits that the arena itself gives a meaning.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EntryAttributes {
     /// For leaf entries (x86_64: PWT, PCD, PAT, an encryption bit; aarch64: AttrIndx, SH, NS).

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::arch::Arch;
 use crate::console::Console;
 use crate::intlog;
-use crate::kernel::{CLAIMS, DEMO, Kernel};
+use crate::kernel::{CLAIMS, DEMO, Kernel, PLAIN};
 use crate::qemu::{Machine, Outcome, Run};
 use crate::route::Route;
 use crate::status::Stop;
@@ -41,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, report: &mut
     match build(workspace, route, arch, DEMO) {
         Err(verdict) => report.add(&verdict),
         Ok(kernel) => {
-            let run = boot(arch, DEMO, &kernel, &[], None);
+            let run = boot(arch, DEMO, &kernel, PLAIN, None);
             let name = full_name(arch, DEMO);
             if run.outcome == Outcome::Passed {
                 report.add(&Verdict::passed(name));

@@ -1,8 +1,10 @@
 //! `cargo xtask demo`: boots the demo kernel, its console on this terminal.
 
+use std::io::IsTerminal;
+
 use crate::arch::Arch;
 use crate::cli::DemoMode;
-use crate::kernel::DEMO;
+use crate::kernel::{DEMO, PLAIN};
 use crate::qemu::{Machine, Outcome};
 use crate::setup::{self, Want};
 use crate::status::{Status, Stop};
@@ -25,7 +27,8 @@ pub(crate) fn run(workspace: &Workspace, arches: &[Arch], mode: DemoMode) -> Res
     for &arch in arches {
         eprintln!("== {}: building and booting the demo", arch.name());
         let kernel = DEMO.build(workspace, &route, arch).map_err(Stop::not_ready)?;
-        let run = machine(arch, &kernel).run(DEMO.limit(), &mut |line| println!("{line}"));
+        let machine = Machine { arguments: arguments(), ..machine(arch, &kernel) };
+        let run = machine.run(DEMO.limit(), &mut |line| println!("{line}"));
         for complaint in &run.complaints {
             eprintln!("[QEMU] {complaint}");
         }
@@ -40,6 +43,12 @@ pub(crate) fn run(workspace: &Workspace, arches: &[Arch], mode: DemoMode) -> Res
         }
     }
     Ok(status)
+}
+
+/// Asks for plain text where colours are not wanted, or not understood (<https://no-color.org>).
+fn arguments() -> &'static [&'static str] {
+    let wanted = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if wanted { &[] } else { PLAIN }
 }
 
 fn machine(arch: Arch, kernel: &std::path::Path) -> Machine<'_> {

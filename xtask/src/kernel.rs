@@ -24,6 +24,8 @@ pub(crate) struct Kernel {
 
 /// Shows what the library is for.
 pub(crate) const DEMO: Kernel = Kernel { name: "demo", usual_seconds: 1 };
+/// The demo's command line for text without colours.
+pub(crate) const PLAIN: &[&str] = &["plain"];
 /// Tests the library's claims on the emulated machine.
 pub(crate) const CLAIMS: Kernel = Kernel { name: "claims", usual_seconds: 5 };
 

@@ -19,10 +19,26 @@ pub(crate) struct Suite {
 }
 
 /// All suites, in the order in which they run.
-pub(crate) const SUITES: &[Suite] = &[Suite {
-    title: "host tests",
-    prefix: "",
-    arguments: &["--package", "kernel-arena", "--package", "xtask"],
-    environment: &[],
-    target: "",
-}];
+pub(crate) const SUITES: &[Suite] = &[
+    Suite {
+        title: "host tests",
+        prefix: "",
+        arguments: &["--package", "kernel-arena", "--package", "xtask"],
+        environment: &[],
+        target: "",
+    },
+    Suite {
+        title: "host tests with all features",
+        prefix: "all-features::",
+        arguments: &["--package", "kernel-arena", "--all-features"],
+        environment: &[],
+        target: "",
+    },
+    Suite {
+        title: "loom models",
+        prefix: "loom::",
+        arguments: &["--release", "--package", "kernel-arena", "--test", "loom"],
+        environment: &[("RUSTFLAGS", "--cfg loom")],
+        target: "loom",
+    },
+];

@@ -42,7 +42,10 @@ impl Item {
         match self {
             Self::Qemu(arch) => arch.qemu(),
             Self::Python => "python3",
-            Self::Targets => "a Rust with the bare-metal targets",
+            Self::Targets => {
+                "a Rust for the bare-metal targets (rustup's targets, or a packaged rustc, 1.88 or newer, with its source: \
+                 Debian's security suite has one)"
+            }
             Self::Linker => "the linker ld.lld",
             Self::Clippy => "a clippy for the bare-metal targets",
         }

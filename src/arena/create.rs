@@ -1,0 +1,114 @@
+//! Creation: everything is checked and taken before anything is linked.
+
+use core::fmt;
+use core::mem::MaybeUninit;
+
+use super::rows::FaultRows;
+use super::stats::Counters;
+use super::{Arena, CreateError, Line, Metadata, Shared};
+use crate::MetadataWord;
+use crate::arch::Arch;
+use crate::layout::ArenaLayout;
+use crate::metadata::Parts;
+use crate::pages::PageMaps;
+use crate::platform::{PhysMap, Platform};
+use crate::programs::RunningPrograms;
+use crate::report;
+use crate::sync::AtomicU64;
+use crate::tables::Tables;
+use crate::violations::ViolationRing;
+
+/// No arena was created: why, and all that was lent for it.
+///
+/// The error alone is had by `?`, where the caller returns a [`CreateError`], or as [`error`](Self::error).
+pub struct CreateRefused<P> {
+    /// What is missing.
+    pub error: CreateError,
+    /// The platform, as it was: every frame went back, and nothing is linked.
+    pub platform: P,
+    /// The metadata that was lent.
+    pub metadata: &'static mut [MaybeUninit<MetadataWord>],
+}
+
+impl<P: Platform, A: Arch> Arena<P, A> {
+    /// Creates the arena: checks this CPU, takes [`ArenaLayout::table_frames`] frames for tables and the scratch page, and
+    /// links the window into the lent entries. `metadata` wants [`ArenaLayout::metadata_words`] words.
+    ///
+    /// Context: *may wait* (it zeroes tables), once, before the window is used. Other CPUs that will use the window call
+    /// [`check_cpu`](Self::check_cpu).
+    ///
+    /// # Errors
+    /// [`CreateRefused`] says what is missing and gives back what was lent; nothing is taken, nothing is linked.
+    pub fn new(
+        platform: P,
+        layout: ArenaLayout,
+        metadata: &'static mut [MaybeUninit<MetadataWord>],
+    ) -> Result<Self, CreateRefused<P>> {
+        let lent = Metadata::new(metadata);
+        match build(&platform, &layout, &lent) {
+            Ok((tables, parts)) => Ok(Self::assemble(platform, layout, lent, tables, &parts)),
+            Err(error) => Err(CreateRefused { error, platform, metadata: lent.give_back() }),
+        }
+    }
+
+    fn assemble(platform: P, layout: ArenaLayout, metadata: Metadata, tables: Tables<A>, parts: &Parts) -> Self {
+        tables.link(&platform);
+        report::created(&layout, tables.frame_count());
+        Self {
+            codec: tables.codec(),
+            platform,
+            layout,
+            tables,
+            maps: PageMaps::new(layout.geometry(), parts),
+            rows: FaultRows::new(parts.fault_rows),
+            running: RunningPrograms::new(parts.running),
+            violations: ViolationRing::new(parts.violations),
+            metadata,
+            shared: Line(Shared { batches: AtomicU64::new(0), counters: Counters::new() }),
+        }
+    }
+}
+
+/// Everything that can be refused; the frames come last.
+fn build<P: Platform, A: Arch>(
+    platform: &P,
+    layout: &ArenaLayout,
+    metadata: &Metadata,
+) -> Result<(Tables<A>, Parts), CreateError> {
+    A::check_cpu(layout).map_err(CreateError::UnsupportedCpu)?;
+    let attributes = platform.phys_map().attributes();
+    if attributes.leaf & !A::LEAF_ATTRIBUTES != 0 || attributes.table & !A::TABLE_ATTRIBUTES != 0 {
+        return Err(CreateError::AttributesNotAllowed);
+    }
+    if layout.extent().numbers().end > Tables::<A>::COVERED_PAGES {
+        return Err(CreateError::ExtentNotCovered);
+    }
+    if !Tables::<A>::upper_is_vacant(platform) {
+        return Err(CreateError::UpperEntryInUse);
+    }
+    // SAFETY: nothing was built in it yet, and `give_back` is called only if no part is used: parts go into the arena.
+    let words = unsafe { metadata.words() };
+    let parts = layout.geometry().carve(words).ok_or(CreateError::MetadataTooSmall)?;
+    let tables = Tables::build(platform, layout, attributes).ok_or(CreateError::OutOfFrames)?;
+    Ok((tables, parts))
+}
+
+impl<P> From<CreateRefused<P>> for CreateError {
+    fn from(refused: CreateRefused<P>) -> Self {
+        refused.error
+    }
+}
+
+impl<P> fmt::Debug for CreateRefused<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateRefused").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<P> fmt::Display for CreateRefused<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<P> core::error::Error for CreateRefused<P> {}

@@ -1,0 +1,115 @@
+//! For which program the kernel works at the moment, so that a violation can name it.
+//!
+//! Naming is all it does: recovery never depends on it, and a fault without a scope is recovered the same. A scope belongs to
+//! the CPU on which it was opened; one word per CPU says who it is.
+
+use core::marker::PhantomData;
+use core::num::NonZeroU32;
+use core::sync::atomic::{Ordering as CoreOrdering, compiler_fence};
+
+use crate::platform::CpuId;
+use crate::sync::{AtomicU64, Ordering};
+
+/// A program, by the number that the kernel gives it; never 0.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProgramId(NonZeroU32);
+
+impl ProgramId {
+    /// The program with this number, or `None` for 0.
+    pub const fn new(number: u32) -> Option<Self> {
+        match NonZeroU32::new(number) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u32 {
+        self.0.get()
+    }
+}
+
+/// Who each CPU works for: 0, or the number of a program.
+///
+/// Relaxed throughout: a word is read by faults on its own CPU, which come after, in program order, what they interrupt.
+#[derive(Debug)]
+pub(crate) struct RunningPrograms {
+    words: &'static [AtomicU64],
+}
+
+impl RunningPrograms {
+    pub(crate) const fn new(words: &'static [AtomicU64]) -> Self {
+        Self { words }
+    }
+
+    /// The program that a CPU works for.
+    pub(crate) fn on(&self, cpu: Option<CpuId>) -> Option<ProgramId> {
+        let word = self.words.get(usize::from(cpu?.number()))?;
+        ProgramId::new((word.load(Ordering::Relaxed) & 0xffff_ffff) as u32)
+    }
+
+    /// Says who a CPU works for from now on.
+    pub(crate) fn enter(&self, cpu: Option<CpuId>, program: Option<ProgramId>) -> ProgramScope<'_> {
+        let word = cpu.and_then(|cpu| self.words.get(usize::from(cpu.number())));
+        let now = program.map_or(0, |program| u64::from(program.number()));
+        let before = word.map_or(0, |word| word.swap(now, Ordering::Relaxed));
+        // The accesses inside the scope must not move out of it: they are what faults.
+        compiler_fence(CoreOrdering::SeqCst);
+        ProgramScope { word, before, cpu_bound: PhantomData }
+    }
+}
+
+/// As long as it lives, violations on this CPU name the program that it was opened for.
+///
+/// Holding one proves nothing about the program. Scopes nest like calls: what runs on a CPU in between, an interrupt handler
+/// or another thread, must have closed its own before this one goes on, and the holder must not move to another CPU.
+#[derive(Debug)]
+#[must_use = "the program is named only as long as the scope lives"]
+pub struct ProgramScope<'a> {
+    word: Option<&'a AtomicU64>,
+    before: u64,
+    /// Neither `Send` nor `Sync`: it belongs to the CPU on which it was opened.
+    cpu_bound: PhantomData<*const ()>,
+}
+
+impl Drop for ProgramScope<'_> {
+    fn drop(&mut self) {
+        compiler_fence(CoreOrdering::SeqCst);
+        if let Some(word) = self.word {
+            word.store(self.before, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_nest_and_belong_to_their_cpu() {
+        let running = RunningPrograms::new((0..2).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak());
+        let (zero, one) = (Some(CpuId::new(0)), Some(CpuId::new(1)));
+        let (a, b) = (ProgramId::new(7), ProgramId::new(u32::MAX));
+        assert_eq!(running.on(zero), None);
+        let outer = running.enter(zero, a);
+        {
+            let _interrupt = running.enter(zero, None);
+            assert_eq!(running.on(zero), None);
+            let _nested = running.enter(zero, b);
+            assert_eq!((running.on(zero), running.on(one)), (b, None));
+        }
+        assert_eq!(running.on(zero), a);
+        drop(outer);
+        assert_eq!(running.on(zero), None);
+    }
+
+    #[test]
+    fn an_unknown_cpu_names_nobody() {
+        let running = RunningPrograms::new((0..1).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak());
+        for cpu in [None, Some(CpuId::new(1))] {
+            let _scope = running.enter(cpu, ProgramId::new(1));
+            assert_eq!(running.on(cpu), None);
+        }
+    }
+}

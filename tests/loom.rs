@@ -1,0 +1,2 @@
+//! Models of weak memory, for `--cfg loom`.
+#![cfg(loom)]

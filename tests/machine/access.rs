@@ -1,0 +1,148 @@
+//! What a CPU does with memory: loads, stores, fetches, and the faults that they raise.
+//!
+//! A fault goes the way it goes in a kernel: the processor's registers, the library's decoder, the registry, and back to the
+//! instruction, or not.
+
+use kernel_arena::{Fault, FaultOutcome, VirtAddr};
+
+use super::fixture::Machine;
+use super::format::{Cause, Exception, Format, Intent, Kind, Mode};
+use super::memory::index;
+use super::rule;
+use super::tlb::AsTag;
+
+/// The instruction that accesses memory, in every test.
+pub(crate) const INSTRUCTION: u64 = 0xffff_ffff_8010_0004;
+
+/// An instruction that still faults after as many turns never stops.
+const TURNS: u32 = 20;
+
+/// An access that the arena did not recover: in a kernel, the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Declined {
+    /// What was accessed.
+    pub(crate) address: u64,
+    /// Why it was not translated.
+    pub(crate) cause: Cause,
+}
+
+/// A CPU that accesses memory, in kernel mode unless [`user`](Self::user) says otherwise.
+pub(crate) struct Cpu<'m, F: Format> {
+    machine: &'m Machine<F>,
+    number: usize,
+    mode: Mode,
+}
+
+impl<'m, F: Format> Cpu<'m, F> {
+    pub(super) fn new(machine: &'m Machine<F>, number: usize) -> Self {
+        Self { machine, number, mode: Mode::Kernel }
+    }
+
+    /// The same CPU in user mode.
+    pub(crate) fn user(self) -> Self {
+        Self { mode: Mode::User, ..self }
+    }
+
+    /// Loads the address space with this tag, without forgetting anything.
+    pub(crate) fn switch_to(&self, tag: AsTag) {
+        assert!(tag < self.machine.hardware().tags, "there is no tag {tag}");
+        self.machine.hardware().cpus[self.number].tag.set(tag);
+    }
+
+    pub(crate) fn read_u8(&self, address: impl Into<VirtAddr>) -> Result<u8, Declined> {
+        let mut byte = [0];
+        self.read(address.into(), &mut byte)?;
+        Ok(byte[0])
+    }
+
+    pub(crate) fn read_u64(&self, address: impl Into<VirtAddr>) -> Result<u64, Declined> {
+        let mut bytes = [0; 8];
+        self.read(address.into(), &mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    pub(crate) fn write_u8(&self, address: impl Into<VirtAddr>, value: u8) -> Result<(), Declined> {
+        self.write(address.into(), &[value])
+    }
+
+    pub(crate) fn write_u64(&self, address: impl Into<VirtAddr>, value: u64) -> Result<(), Declined> {
+        self.write(address.into(), &value.to_le_bytes())
+    }
+
+    /// Executes what is at the address, if it may.
+    pub(crate) fn fetch(&self, address: impl Into<VirtAddr>) -> Result<(), Declined> {
+        self.reach(address.into().value(), Kind::Fetch).map(drop)
+    }
+
+    /// Raises the fault of a kernel's access to an address without a translation, whether or not it has one.
+    pub(crate) fn raise(&self, fault: &Fault) -> FaultOutcome {
+        let hardware = self.machine.hardware();
+        hardware.exceptions.set(hardware.exceptions.get() + 1);
+        hardware.on_cpu(self.number, || hardware.in_handler(|| self.machine.registry().handle_kernel_fault(fault)))
+    }
+
+    fn read(&self, address: VirtAddr, bytes: &mut [u8]) -> Result<(), Declined> {
+        for (start, part) in parts(address.value(), bytes.len()) {
+            let from = self.reach(start, Kind::Read)?;
+            for (n, byte) in bytes[part].iter_mut().enumerate() {
+                // SAFETY: `reach` gave a byte of a frame, and a part does not leave its page.
+                let from = unsafe { from.add(n) };
+                // SAFETY: frames are initialised memory of the machine, which has one thread.
+                *byte = unsafe { from.read() };
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, address: VirtAddr, bytes: &[u8]) -> Result<(), Declined> {
+        for (start, part) in parts(address.value(), bytes.len()) {
+            let to = self.reach(start, Kind::Write)?;
+            for (n, byte) in bytes[part].iter().enumerate() {
+                // SAFETY: `reach` gave a byte of a frame, and a part does not leave its page.
+                let to = unsafe { to.add(n) };
+                // SAFETY: frames are memory of the machine, which has one thread.
+                unsafe { to.write(*byte) };
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs an instruction until it reaches its operand: a byte of physical memory.
+    fn reach(&self, address: u64, kind: Kind) -> Result<std::ptr::NonNull<u8>, Declined> {
+        let hardware = self.machine.hardware();
+        let intent = Intent { mode: self.mode, kind };
+        for _ in 0..TURNS {
+            hardware.observe();
+            let translated = match self.machine.stutters() {
+                true => Err(Cause::Missing { level: 3 }),
+                false => hardware.translate(self.number, intent, address),
+            };
+            let cause = match translated {
+                Ok(entry) => {
+                    rule(hardware.memory.is_taken(entry.frame), || {
+                        format!("{address:#x} still leads to a frame that is free")
+                    });
+                    let page = hardware.memory.pointer(entry.frame);
+                    // SAFETY: the offset in a page is less than its size.
+                    return Ok(unsafe { page.add(index(address & 0xfff)) });
+                }
+                Err(cause) => cause,
+            };
+            let exception = Exception { address, intent, cause, instruction: INSTRUCTION };
+            let outcome = F::decode(exception).map(|fault| self.raise(&fault));
+            if matches!(outcome, None | Some(FaultOutcome::NotOurs)) {
+                return Err(Declined { address, cause });
+            }
+        }
+        rule(false, || format!("{address:#x} faults for ever"));
+        Err(Declined { address, cause: Cause::Forbidden })
+    }
+}
+
+/// The parts of an access that lie in different pages: where each starts, and which of its bytes it has.
+fn parts(address: u64, bytes: usize) -> impl Iterator<Item = (u64, std::ops::Range<usize>)> {
+    let in_first = index(0x1000 - (address & 0xfff)).min(bytes);
+    [(address, 0..in_first), (address + in_first as u64, in_first..bytes)]
+        .into_iter()
+        .filter(|(_, part)| !part.is_empty())
+}
