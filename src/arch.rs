@@ -7,7 +7,6 @@
 
 use core::fmt;
 
-use crate::addr::VirtAddr;
 use crate::layout::{AddressWidth, ArenaLayout};
 use crate::platform::{EntryAttributes, Frame};
 use crate::sync::{AtomicU64, Ordering};
@@ -120,8 +119,9 @@ pub unsafe trait Arch: Sized + 'static {
     /// Makes entries that were installed visible to the table walkers of all CPUs, and to all that follows on this one.
     fn publish_and_sync() {}
 
-    /// Forgets this CPU's translations of one page, under the PCID or ASID that is loaded now (aarch64: under every ASID).
-    fn flush_local(address: VirtAddr);
+    /// After a fault that found its slot present: makes the entry that was seen visible to this CPU's walker before the
+    /// instruction runs again. Whoever installed it may not have come to its own barrier yet; it may be what we interrupted.
+    fn observe() {}
 
     /// Checks that this CPU translates the way this crate relies on.
     ///
@@ -135,6 +135,8 @@ pub unsafe trait Arch: Sized + 'static {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnsupportedCpu {
+    /// The page-table format is not this processor's: use `Native`.
+    OtherArchitecture,
     /// x86_64: EFER.NXE is off, so that the no-execute bit of a leaf would be reserved: turn it on.
     NoExecuteDisabled,
     /// x86_64: CR0.WP is off, so that the kernel would write through read-only entries: turn it on.
@@ -163,6 +165,7 @@ pub enum UnsupportedCpu {
 impl fmt::Display for UnsupportedCpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
+            Self::OtherArchitecture => "the page-table format is not this processor's: use Native",
             Self::NoExecuteDisabled => "EFER.NXE is off: turn it on",
             Self::WriteProtectDisabled => "CR0.WP is off: turn it on",
             Self::AddressWidth { machine } => {

@@ -10,7 +10,7 @@ use crate::addr::KernelAddr;
 pub enum Access {
     /// A load.
     Read,
-    /// A store, or a read-modify-write.
+    /// A store. An atomic read-modify-write is one on x86_64; on aarch64 the processor may report it as a read.
     Write,
 }
 
@@ -62,6 +62,6 @@ pub enum FaultOutcome {
     NotOurs,
     /// The scratch page was installed and the violation recorded: return to the instruction.
     Recovered,
-    /// Somebody else had mapped the page meanwhile: return to the instruction.
+    /// Somebody else had mapped the page meanwhile, or was just changing its slot: return to the instruction.
     Spurious,
 }

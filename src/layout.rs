@@ -24,6 +24,9 @@ impl AddressWidth {
     /// 57 bits: x86_64 with 5-level paging (CR4.LA57).
     pub const BITS_57: Self = Self(57);
 
+    /// The least that has room for a window and its guards.
+    pub(crate) const NARROWEST: Self = Self(34);
+
     /// A width between 34 (room for the window and its guards) and 57 bits.
     pub const fn new(bits: u32) -> Option<Self> {
         if bits >= 34 && bits <= 57 { Some(Self(bits)) } else { None }
@@ -129,14 +132,7 @@ impl ArenaLayout {
         if !width.is_canonical(base) || !width.is_canonical(base + (WINDOW_SIZE - 1)) {
             return Err(LayoutError::BaseNotCanonical);
         }
-        // A guard stays in its half if its outermost byte is canonical and has the base's top bit.
-        let below = base.wrapping_sub(GUARD_SIZE);
-        let above = base.wrapping_add(WINDOW_SIZE + (GUARD_SIZE - 1));
-        if !width.is_canonical(below)
-            || !width.is_canonical(above)
-            || (below ^ base) >> 63 != 0
-            || (above ^ base) >> 63 != 0
-        {
+        if !guards_fit(base, width) {
             return Err(LayoutError::GuardLeavesHalf);
         }
         if page_count.get() == 0 {
@@ -156,6 +152,11 @@ impl ArenaLayout {
     #[must_use]
     pub const fn with_cpus(self, cpus: CpuCount) -> Self {
         Self { cpus, ..self }
+    }
+
+    /// Whether a machine that translates `width` bits reaches all of the window and its guards.
+    pub(crate) const fn fits(&self, width: AddressWidth) -> bool {
+        width.is_canonical(self.base) && guards_fit(self.base, width)
     }
 
     /// The start of the window in the kernel view.
@@ -252,6 +253,13 @@ impl ArenaLayout {
 }
 
 const _: () = assert!(WINDOW_PAGES as u64 == WINDOW_SIZE >> PAGE_SHIFT);
+
+/// Whether both guards of a window at `base` stay in its half: their outermost bytes are canonical and have its top bit.
+const fn guards_fit(base: u64, width: AddressWidth) -> bool {
+    let below = base.wrapping_sub(GUARD_SIZE);
+    let above = base.wrapping_add(WINDOW_SIZE + (GUARD_SIZE - 1));
+    width.is_canonical(below) && width.is_canonical(above) && (below ^ base) >> 63 == 0 && (above ^ base) >> 63 == 0
+}
 
 #[cfg(test)]
 mod tests {

@@ -32,8 +32,13 @@ use crate::sync::{AtomicU64, Ordering};
 /// ```
 pub struct Registry<P: Platform, const N: usize, A: Arch = Native> {
     entries: [Entry; N],
-    arenas: PhantomData<fn(&Arena<P, A>)>,
+    arenas: PhantomData<*const Arena<P, A>>,
 }
+
+// SAFETY: it holds pointers to arenas, and reaches them from whichever CPU a fault comes on: as an arena may be.
+unsafe impl<P: Platform + Sync, const N: usize, A: Arch> Sync for Registry<P, N, A> {}
+// SAFETY: as above.
+unsafe impl<P: Platform + Sync, const N: usize, A: Arch> Send for Registry<P, N, A> {}
 
 /// One arena. `word` is [`OPEN`] and the number of faults inside; `base` and `arena` are written only by whoever holds
 /// [`TAKEN`], before `OPEN` is set with Release.
@@ -57,6 +62,7 @@ const COUNT: u64 = OPEN - 1;
 #[must_use = "without it the arena cannot be removed from the registry"]
 pub struct Registration {
     entry: usize,
+    arena: u64,
 }
 
 /// Why an arena was not registered.
@@ -76,19 +82,27 @@ impl fmt::Display for RegisterError {
     }
 }
 
-/// Why an arena was not removed: faults are being handled in it. It is closed to new ones; call
-/// [`Registry::remove`] again.
+/// Why an arena was not removed. The registration comes back: it is still in force.
+#[non_exhaustive]
 #[derive(Debug, PartialEq, Eq)]
-pub struct RemoveError {
-    /// The registration, still in force.
-    pub registration: Registration,
-    /// How many faults were in flight.
-    pub in_flight: u64,
+pub enum RemoveError {
+    /// Faults are being handled in the arena. It is closed to new ones; call [`Registry::remove`] again.
+    Busy {
+        /// The registration.
+        registration: Registration,
+        /// How many faults were in flight.
+        in_flight: u64,
+    },
+    /// The registration is another registry's: remove the arena there.
+    NotHere(Registration),
 }
 
 impl fmt::Display for RemoveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} faults are in flight in the arena: remove it again", self.in_flight)
+        match self {
+            Self::Busy { in_flight, .. } => write!(f, "{in_flight} faults are in flight in the arena: remove it again"),
+            Self::NotHere(_) => f.write_str("the registration is another registry's"),
+        }
     }
 }
 
@@ -114,31 +128,36 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
     /// [`RegisterError`]; nothing was changed then.
     ///
     /// # Safety
-    /// The arena is neither moved nor dropped before [`remove`](Self::remove) has returned `Ok` for this registration.
+    /// The arena is neither moved nor dropped before [`remove`](Self::remove) of *this* registry has returned `Ok` for this
+    /// registration.
     pub unsafe fn register(&self, arena: &Arena<P, A>) -> Result<Registration, RegisterError> {
         let base = arena.layout().base().value();
         let index = self.entries.iter().position(Entry::take).ok_or(RegisterError::Full)?;
         let entry = &self.entries[index];
         entry.base.store(base, Ordering::Relaxed);
-        entry.arena.store(core::ptr::from_ref(arena).expose_provenance() as u64, Ordering::Relaxed);
+        let address = core::ptr::from_ref(arena).expose_provenance() as u64;
+        entry.arena.store(address, Ordering::Relaxed);
         // Release: whoever finds the entry open finds the arena.
         entry.word.fetch_or(OPEN, Ordering::AcqRel);
-        Ok(Registration { entry: index })
+        Ok(Registration { entry: index, arena: address })
     }
 
     /// Takes an arena out: no fault finds it from now on. Context: *any*.
     ///
     /// # Errors
-    /// [`RemoveError`] while faults are being handled in it; nobody enters any more, so a later call succeeds.
+    /// [`RemoveError::Busy`] while faults are being handled in it; nobody enters any more, so a later call succeeds.
+    /// [`RemoveError::NotHere`] if the registration is another registry's; nothing was changed then.
     pub fn remove(&self, registration: Registration) -> Result<(), RemoveError> {
-        let Some(entry) = self.entries.get(registration.entry) else {
-            return Ok(());
+        let here = |entry: &&Entry| entry.arena.load(Ordering::Relaxed) == registration.arena;
+        let Some(entry) = self.entries.get(registration.entry).filter(here) else {
+            return Err(RemoveError::NotHere(registration));
         };
         // Acquire: what the faults that have left did to the arena comes before what its owner does next.
         let in_flight = entry.word.fetch_and(!OPEN, Ordering::AcqRel) & COUNT;
         if in_flight != 0 {
-            return Err(RemoveError { registration, in_flight });
+            return Err(RemoveError::Busy { registration, in_flight });
         }
+        entry.arena.store(0, Ordering::Relaxed);
         entry.word.fetch_and(!TAKEN, Ordering::Release);
         Ok(())
     }
@@ -175,9 +194,8 @@ impl Entry {
 
     /// Makes a free entry one's own. Acquire: pairs with the Release that freed it.
     fn take(&self) -> bool {
-        // A fault that is just finding the entry closed makes the count differ from zero for a moment; then this entry is
-        // passed over.
-        self.word.compare_exchange(0, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        // The count may differ from zero for a moment, by faults that are just finding the entry closed.
+        self.word.fetch_or(TAKEN, Ordering::Acquire) & TAKEN == 0
     }
 
     /// Whether the fault lies where this entry's arena is. Relaxed: looked at again once inside.

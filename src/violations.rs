@@ -99,6 +99,9 @@ impl ViolationRing {
         let tagged = sequence << SEQUENCE_SHIFT;
         for probe in 0..VIOLATION_CAPACITY as u64 {
             let [state, words @ ..] = self.cell(sequence.wrapping_add(probe));
+            if state.load(Ordering::Relaxed) != EMPTY {
+                continue;
+            }
             // Acquire: the last reader's loads of this cell come before our stores.
             if state.compare_exchange(EMPTY, tagged | WRITING, Ordering::Acquire, Ordering::Relaxed).is_err() {
                 continue;

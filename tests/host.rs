@@ -6,3 +6,4 @@
 
 #[macro_use]
 mod machine;
+mod upstream;

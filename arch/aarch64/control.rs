@@ -89,14 +89,14 @@ impl Control {
         }
         let size = (self.tcr >> size_shift & tcr::TXSZ_MASK) as u32;
         match AddressWidth::of_halves(64 - size) {
-            Some(width) if width.is_canonical(base) => Ok(()),
-            Some(machine) => Err(UnsupportedCpu::AddressWidth { machine }),
-            None => Err(UnsupportedCpu::Granule),
+            Some(width) if layout.fits(width) => Ok(()),
+            // A half too small for a window and its guards is too narrow for any base.
+            machine => Err(UnsupportedCpu::AddressWidth { machine: machine.unwrap_or(AddressWidth::NARROWEST) }),
         }
     }
 }
 
-/// Reads and checks this CPU's registers. In a process they cannot be read, and none of this applies.
+/// Reads and checks this CPU's registers.
 #[cfg(all(target_arch = "aarch64", not(any(unix, windows))))]
 pub(super) fn check_this_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
     use aarch64_cpu::registers::{CurrentEL, HCR_EL2, Readable, TCR_EL1};
@@ -126,9 +126,10 @@ fn read_tcr2() -> u64 {
     tcr2
 }
 
+/// In a process nothing is walked, so every format will do; on a bare machine only the processor's own.
 #[cfg(any(not(target_arch = "aarch64"), unix, windows))]
 pub(super) fn check_this_cpu(_layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
-    Ok(())
+    if cfg!(any(unix, windows)) { Ok(()) } else { Err(UnsupportedCpu::OtherArchitecture) }
 }
 
 #[cfg(test)]
@@ -175,9 +176,11 @@ mod tests {
         let machine = AddressWidth::new(40).unwrap();
         let far = layout(0xffff_9000_0000_0000);
         assert_eq!(GOOD.check(&far), Err(UnsupportedCpu::AddressWidth { machine }));
-        // The lowest base that 39 translated bits reach in the upper half.
-        assert_eq!(GOOD.check(&layout(0xffff_ff80_0000_0000)), Ok(()));
+        // The lowest base whose lower guard 39 translated bits reach, in the upper half.
+        assert_eq!(GOOD.check(&layout(0xffff_ff81_0000_0000)), Ok(()));
+        assert!(GOOD.check(&layout(0xffff_ff80_0000_0000)).is_err(), "the lower guard is beyond");
         assert!(GOOD.check(&layout(0x0000_0080_0000_0000)).is_err());
-        assert_eq!(GOOD.check(&layout(0x0000_007f_0000_0000)), Ok(()));
+        assert!(GOOD.check(&layout(0x0000_007f_0000_0000)).is_err(), "the upper guard is beyond");
+        assert_eq!(GOOD.check(&layout(0x0000_007e_0000_0000)), Ok(()));
     }
 }

@@ -5,8 +5,9 @@ use crate::fault::{Access, Fault, InstructionAddr};
 
 /// ESR_EL1.EC of a data abort taken without a change of exception level (Arm ARM D24.2.45).
 const EC_DATA_ABORT_SAME_LEVEL: u64 = 0x25;
-/// ESR_ELx.ISS.DFSC of translation faults at levels 0 to 3.
-const DFSC_TRANSLATION_LEVEL_0: u64 = 0b00_0100;
+/// ESR_ELx.ISS.DFSC of translation faults at levels 2 and 3. Above, the lent entries are always present: a fault at level 0 or
+/// 1 means another root, or an address with a tag that is not ignored.
+const DFSC_TRANSLATION_LEVEL_2: u64 = 0b00_0110;
 /// ISS.WnR: the access was a write.
 const ISS_WRITE: u64 = 1 << 6;
 /// ISS.CM: the fault came from a cache maintenance or address translation instruction.
@@ -29,7 +30,7 @@ const ISS_FAR_NOT_VALID: u64 = 1 << 10;
 pub const fn decode_fault(esr: u64, far: u64, elr: u64) -> Option<Fault> {
     let class = esr >> 26 & 0x3f;
     let status = esr & 0x3f;
-    let translation = status & !0b11 == DFSC_TRANSLATION_LEVEL_0;
+    let translation = status & !1 == DFSC_TRANSLATION_LEVEL_2;
     if class != EC_DATA_ABORT_SAME_LEVEL || !translation || esr & (ISS_FAR_NOT_VALID | ISS_CACHE_MAINTENANCE) != 0 {
         return None;
     }
@@ -50,8 +51,8 @@ mod tests {
     const FAR: u64 = 0xffff_ff80_0000_1234;
 
     #[test]
-    fn translation_faults_of_all_levels_are_decoded() {
-        for level in 0..4 {
+    fn translation_faults_below_the_lent_entries_are_decoded() {
+        for level in 2..4 {
             let read = decode_fault(0x9600_0004 | level, FAR, 0x99).unwrap();
             assert_eq!((read.address, read.access), (KernelAddr::new(FAR), Access::Read));
             assert_eq!(read.instruction, InstructionAddr::new(0x99));
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn everything_else_is_not() {
-        for status in (0..64).filter(|status| !(4..8).contains(status)) {
+        for status in (0..64).filter(|status| !(6..8).contains(status)) {
             assert_eq!(decode_fault(0x9600_0000 | status, FAR, 0), None, "DFSC {status:#x}");
         }
         for class in (0..64).filter(|class| *class != 0x25) {

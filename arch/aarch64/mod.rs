@@ -14,7 +14,6 @@ pub mod tlb;
 pub use fault::decode_fault;
 pub use tlb::BroadcastShootdown;
 
-use crate::addr::VirtAddr;
 use crate::arch::{Arch, Leaf, TableReach, UnsupportedCpu};
 use crate::layout::ArenaLayout;
 use crate::platform::{EntryAttributes, Frame};
@@ -66,8 +65,8 @@ unsafe impl Arch for AArch64 {
         tlb::publish_and_sync();
     }
 
-    fn flush_local(address: VirtAddr) {
-        tlb::flush_local_page(address);
+    fn observe() {
+        tlb::observe();
     }
 
     fn check_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {

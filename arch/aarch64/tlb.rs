@@ -103,7 +103,14 @@ mod processor {
         isb(SY);
     }
 
-    pub(in super::super) fn flush_local_page(address: VirtAddr) {
+    /// `dsb ish`, not `ishst`: what was seen was a load.
+    pub(in super::super) fn observe() {
+        dsb(ISH);
+        isb(SY);
+    }
+
+    /// Forgets this CPU's translations of one page, under every ASID, and nobody else's.
+    pub fn flush_local_page(address: VirtAddr) {
         dsb(NSHST);
         // SAFETY: forgetting translations is always right.
         unsafe {
@@ -127,10 +134,13 @@ mod processor {
 
     pub(in super::super) fn publish() {}
     pub(in super::super) fn publish_and_sync() {}
-    pub(in super::super) fn flush_local_page(_address: VirtAddr) {}
+    pub(in super::super) fn observe() {}
+    /// Forgets nothing: this is a process or another processor, whose TLB cannot be flushed.
+    pub fn flush_local_page(_address: VirtAddr) {}
 }
 
-pub(super) use processor::{flush_local_page, publish, publish_and_sync};
+pub use processor::flush_local_page;
+pub(super) use processor::{observe, publish, publish_and_sync};
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,6 @@
 //! Its slots are changed by the `sync` module's atomics only, so loom and shuttle see every access, and a table may have
 //! as few as two entries, so that a model of the whole arena stays small.
 
-use crate::addr::VirtAddr;
 use crate::arch::{Arch, Leaf, Reach, TableReach, UnsupportedCpu};
 use crate::layout::ArenaLayout;
 use crate::platform::{EntryAttributes, Frame};
@@ -47,9 +46,7 @@ unsafe impl<const TABLE_SHIFT: u32> Arch for Portable<TABLE_SHIFT> {
         (word & PRESENT != 0).then(|| Frame::from_entry(word))
     }
 
-    fn flush_local(_address: VirtAddr) {}
-
     fn check_cpu(_layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
-        Ok(())
+        if cfg!(any(unix, windows)) { Ok(()) } else { Err(UnsupportedCpu::OtherArchitecture) }
     }
 }

@@ -27,14 +27,14 @@ impl Control {
             return Err(UnsupportedCpu::WriteProtectDisabled);
         }
         let machine = if self.five_level { AddressWidth::BITS_57 } else { AddressWidth::BITS_48 };
-        if !machine.is_canonical(layout.base().value()) {
+        if !layout.fits(machine) {
             return Err(UnsupportedCpu::AddressWidth { machine });
         }
         Ok(())
     }
 }
 
-/// Reads and checks this CPU's registers. In a process they cannot be read, and none of this applies.
+/// Reads and checks this CPU's registers.
 #[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
 pub(super) fn check_this_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
     use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags};
@@ -46,9 +46,10 @@ pub(super) fn check_this_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu>
     .check(layout)
 }
 
+/// In a process nothing is walked, so every format will do; on a bare machine only the processor's own.
 #[cfg(any(not(target_arch = "x86_64"), unix, windows))]
 pub(super) fn check_this_cpu(_layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
-    Ok(())
+    if cfg!(any(unix, windows)) { Ok(()) } else { Err(UnsupportedCpu::OtherArchitecture) }
 }
 
 #[cfg(test)]

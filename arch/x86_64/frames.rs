@@ -42,9 +42,9 @@ impl<T: FrameAllocator<Size4KiB> + FrameDeallocator<Size4KiB>> FrameSource for L
         self.with(|allocator| allocator.allocate_frame()).and_then(|frame| Frame::new(frame.start_address().as_u64()))
     }
 
-    fn free(&self, frame: Frame) {
+    unsafe fn free(&self, frame: Frame) {
         let frame = PhysFrame::containing_address(PhysAddr::new_truncate(frame.address()));
-        // SAFETY: the arena gives a frame back only after its last use, and every CPU has flushed it.
+        // SAFETY: the caller promises that the frame is not used any more.
         self.with(|allocator| unsafe { allocator.deallocate_frame(frame) });
     }
 }
@@ -82,7 +82,8 @@ mod tests {
         assert_eq!(first, Frame::new(0x8000).unwrap());
         assert_eq!(source.alloc(None), Frame::new(0x3000));
         assert_eq!(source.alloc(None), None);
-        source.free(first);
+        // SAFETY: it came from this source.
+        unsafe { source.free(first) };
         assert_eq!(source.with(|stack| stack.0.len()), 1);
         assert_eq!(source.into_inner().0, [frames[1]]);
     }

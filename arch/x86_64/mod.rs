@@ -14,7 +14,6 @@ pub mod tlb;
 
 pub use fault::decode_fault;
 
-use crate::addr::VirtAddr;
 use crate::arch::{Arch, Leaf, TableReach, UnsupportedCpu};
 use crate::layout::ArenaLayout;
 use crate::platform::{EntryAttributes, Frame};
@@ -55,10 +54,6 @@ unsafe impl Arch for X86_64 {
 
     fn swap(slot: &AtomicU64, new: u64) -> u64 {
         slot::swap(slot, new)
-    }
-
-    fn flush_local(address: VirtAddr) {
-        tlb::flush_page(address);
     }
 
     fn check_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {

@@ -1,8 +1,8 @@
 //! Flushing this CPU's TLB: what a shootdown runs on each CPU.
 //!
 //! `invlpg` forgets a page, and all walk caches, under the PCID that is loaded, and no other (Intel SDM vol. 3, 5.10.4.1).
-//! The kernel view is in every address space, so where CR4.PCIDE is on, other PCIDs may remember the page too: then INVPCID
-//! type 3 forgets all of them.
+//! The kernel view is in every address space, so where CR4.PCIDE is on, other PCIDs may remember the page too: then all of them
+//! are made to forget everything.
 
 use crate::addr::{AddressRange, VirtAddr};
 use crate::platform::{FlushScope, Shootdown};
@@ -17,7 +17,7 @@ pub enum FlushPlan {
     EachPage,
     /// Everything under the PCID that is loaded: write CR3.
     Everything,
-    /// Everything under every PCID: INVPCID type 3.
+    /// Everything under every PCID.
     EveryContext,
 }
 
@@ -61,16 +61,30 @@ pub fn flush_local(ranges: &[AddressRange], scope: FlushScope) {
     match FlushPlan::of(ranges, scope, pcid) {
         FlushPlan::EachPage => ranges.iter().flat_map(|range| range.pages()).for_each(flush_page),
         FlushPlan::Everything => tlb::flush_all(),
-        // SAFETY: CR4.PCIDE is on, and every processor with PCIDs that this crate is for has INVPCID (Intel SDM vol. 2,
-        // INVPCID; since Haswell and Zen 3); forgetting translations is always right.
-        FlushPlan::EveryContext => unsafe { tlb::flush_pcid(tlb::InvPcidCommand::AllExceptGlobal) },
+        FlushPlan::EveryContext => flush_every_context(),
     }
+}
+
+/// Forgets everything under every PCID by changing CR4.PGE and changing it back, which every processor with PCIDs can (Intel
+/// SDM vol. 3, 5.10.4.1); INVPCID came later than they did. Interrupts are masked, for a handler might change CR4 in between.
+#[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
+fn flush_every_context() {
+    use x86_64::registers::control::{Cr4, Cr4Flags};
+    x86_64::instructions::interrupts::without_interrupts(|| {
+        let before = Cr4::read();
+        // SAFETY: whether translations may be global has no meaning for those that are cached no more; it is put back at once.
+        unsafe { Cr4::write(before ^ Cr4Flags::PAGE_GLOBAL) };
+        // SAFETY: the value that was there.
+        unsafe { Cr4::write(before) };
+    });
 }
 
 /// Forgets this CPU's translation of one page, under the PCID that is loaded.
 #[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
 pub fn flush_page(address: VirtAddr) {
-    x86_64::instructions::tlb::flush(x86_64::VirtAddr::new_truncate(address.value()));
+    // Not through the `x86_64` crate's address type, which has 48 bits: the page may be another one with 57.
+    // SAFETY: forgetting a translation is always right; no `nomem`, so no access moves across.
+    unsafe { core::arch::asm!("invlpg [{}]", in(reg) address.value(), options(nostack, preserves_flags)) };
 }
 
 /// Forgets nothing: this is a process or another processor, whose TLB cannot be flushed.

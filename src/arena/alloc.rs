@@ -7,9 +7,12 @@ use crate::arch::Arch;
 use crate::pages::{Avoid, ClaimError, ones};
 use crate::platform::{CpuIdentity, Platform};
 use crate::slot::SlotState;
+use crate::sync::Ordering;
 
 /// How many runs of pages an allocation tries that faults keep scratching meanwhile.
 const TRIES: u32 = 8;
+/// From how many pages on an allocation looks for room before it takes frames.
+const LARGE: u32 = 64;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Allocates pages, zeroed, visible in every view when it returns.
@@ -21,6 +24,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// [`AllocError`]; nothing was changed then, but for marks and pages that wait for [`reclaim`](Self::reclaim).
     pub fn alloc_pages(&self, request: AllocRequest) -> Result<PageRange, AllocError> {
         let claimer = self.check(&request)?;
+        self.foresee(&request, &claimer)?;
         let mut chain = FrameChain::new(&self.platform);
         for _ in 0..TRIES {
             chain.fill(request.count.get(), request.node).ok_or(AllocError::OutOfFrames)?;
@@ -30,6 +34,16 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             }
         }
         Err(AllocError::Busy(self.reclaimable()))
+    }
+
+    /// A look ahead for large requests, so that many frames are not taken and zeroed to no purpose. A hint, for the pages may
+    /// be gone a moment later.
+    fn foresee(&self, request: &AllocRequest, claimer: &Claimer) -> Result<(), AllocError> {
+        let (count, &Claimer::Run { align }) = (request.count.get(), claimer) else { return Ok(()) };
+        if count < LARGE || self.maps.has_run_without(count, align, avoided(request.context), |_, _| 0) {
+            return Ok(());
+        }
+        Err(self.no_run(count, align, request.context))
     }
 
     fn check(&self, request: &AllocRequest) -> Result<Claimer, AllocError> {
@@ -78,25 +92,31 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             Context::MayWait => self.maps.claim_run(count, align, Avoid::Nothing, own_start),
             Context::Any => Err(error),
         });
-        found.map_err(|_| {
-            let passing = |word: u32, claimed: u64| {
-                let in_passing = |bit: &u32| self.is_passing(self.maps.page_of(word * 64 + bit));
-                ones(claimed).filter(in_passing).fold(0, |mask, bit| mask | 1 << bit)
-            };
-            let tainted_run = context == Context::Any && self.maps.has_run_without(count, align, |_, _| 0);
-            if !tainted_run && self.maps.has_run_without(count, align, passing) {
-                AllocError::Busy(self.reclaimable())
-            } else {
-                AllocError::NoSpace(self.reclaimable())
-            }
-        })
+        found.map_err(|_| self.no_run(count, align, context))
+    }
+
+    /// Why there is no run: because none would be there even if all operations had ended, or because of those that have not.
+    fn no_run(&self, count: u32, align: u32, context: Context) -> AllocError {
+        let passing = |word: u32, claimed: u64| {
+            let in_passing = |bit: &u32| self.is_passing(self.maps.page_of(word * 64 + bit));
+            ones(claimed).filter(in_passing).fold(0, |mask, bit| mask | 1 << bit)
+        };
+        if self.maps.has_run_without(count, align, avoided(context), passing) {
+            AllocError::Busy(self.reclaimable())
+        } else {
+            AllocError::NoSpace(self.reclaimable())
+        }
     }
 
     /// Whether a page of the extent that is claimed is in the middle of somebody's operation: its slot does not say whose it
-    /// is, so it is about to be installed or has just been freed.
+    /// is, so it is about to be installed or has just been freed; or it is deferred but not queued, so it is about to be.
     fn is_passing(&self, page: u32) -> bool {
-        let known = self.maps.in_extent(self.maps.bit_of(page));
-        known && (self.state(page).is_vacant() || self.state(page) == SlotState::Scratch)
+        let bit = self.maps.bit_of(page);
+        match self.state(page) {
+            SlotState::Vacant | SlotState::Vacated(_) | SlotState::Scratch => self.maps.in_extent(bit),
+            SlotState::Deferred(..) => !self.maps.deferred.test(bit, Ordering::Acquire),
+            _ => false,
+        }
     }
 
     /// Where this CPU goes on searching after it has lost a race, as a fraction of the extent in 2^-16: a CPU's number with
@@ -121,7 +141,16 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 }
 
+/// Which pages an allocation in this context must leave alone.
+const fn avoided(context: Context) -> Avoid {
+    match context {
+        Context::Any => Avoid::Tainted,
+        Context::MayWait => Avoid::Nothing,
+    }
+}
+
 /// Which page numbers an allocation is after.
+#[derive(Clone, Copy)]
 enum Claimer {
     These(PageRange),
     Run { align: u32 },

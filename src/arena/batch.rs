@@ -101,6 +101,9 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
 
     /// Pays: one shootdown for all, then frames back, then numbers.
     fn settle(&mut self) {
+        if self.len == 0 {
+            return;
+        }
         let base = self.arena.layout.base();
         let mut ranges = [AddressRange::new(base.into(), 0); BATCH_PAGES];
         for (range, run) in ranges.iter_mut().zip(&self.stale[..self.stale_len]) {
@@ -109,8 +112,12 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
         self.arena.flush(&ranges[..self.stale_len], FlushScope::Leaves);
         let owed = &self.owed[..self.len];
         for frame in owed.iter().filter_map(|owed| owed.frame) {
-            self.arena.platform.frames().free(frame);
+            // SAFETY: it came from this source; the exchange that took it from its slot was the right to free it, and the
+            // flush above was the last that anybody saw of it.
+            unsafe { self.arena.platform.frames().free(frame) };
         }
+        // Counted again before any page can be installed anew: a fault on that is none of the row before (see `rows`).
+        self.arena.next_batch();
         self.unclaim_runs(owed);
         (self.len, self.stale_len, self.tag) = (0, 0, None);
     }

@@ -46,7 +46,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let mut pages = 0;
         for slot in self.layout.extent().numbers().filter_map(|page| self.slot(page)) {
             if let SlotState::Mapped(frame, _) | SlotState::Deferred(frame, _) = self.codec.decode(A::swap(slot, 0)) {
-                self.platform.frames().free(frame);
+                // SAFETY: it came from this source, its slot held it alone, and every CPU has forgotten the window.
+                unsafe { self.platform.frames().free(frame) };
                 pages += 1;
             }
         }

@@ -34,6 +34,8 @@ pub enum CreateError {
     AttributesNotAllowed,
     /// The extent reaches beyond what this format's tables cover (only a model's cover less than the window).
     ExtentNotCovered,
+    /// The layout's base is not the address that the lent entries translate: make both the same.
+    WrongBase,
     /// A lent upper entry is not zero: lend entries that nothing else uses.
     UpperEntryInUse,
     /// Lend at least [`ArenaLayout::metadata_words`](crate::ArenaLayout::metadata_words).
@@ -48,6 +50,7 @@ impl fmt::Display for CreateError {
             Self::UnsupportedCpu(cpu) => return cpu.fmt(f),
             Self::AttributesNotAllowed => "the physical map's attributes contain bits that are the arena's",
             Self::ExtentNotCovered => "the extent reaches beyond what the tables cover",
+            Self::WrongBase => "the layout's base is not the address that the lent entries translate",
             Self::UpperEntryInUse => "a lent upper entry is not zero",
             Self::MetadataTooSmall => "the metadata is smaller than the layout asks for",
             Self::OutOfFrames => "the frame source ran out while the tables were built",

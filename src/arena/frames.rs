@@ -62,7 +62,8 @@ impl<'a, P: Platform> FrameChain<'a, P> {
 impl<P: Platform> Drop for FrameChain<'_, P> {
     fn drop(&mut self) {
         while let Some(frame) = self.pop() {
-            self.platform.frames().free(frame);
+            // SAFETY: it came from this source, and was never visible to anybody else.
+            unsafe { self.platform.frames().free(frame) };
         }
     }
 }

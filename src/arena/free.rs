@@ -17,16 +17,17 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Context: *may wait for a shootdown*. It calls the frame source.
     ///
     /// # Errors
-    /// [`FreeError`]. All but `Raced` leave everything as it was, and are recorded as a violation
+    /// [`FreeError`], also recorded as a violation. All but `Raced` leave everything as it was
     /// ([`ViolationKind::InvalidFree`](crate::ViolationKind::InvalidFree)).
     pub fn free_pages(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
         let pages = self.check_free(at, count, owner)?;
-        let mut batch = Batch::new(self);
         let mut freed = 0;
-        for page in pages.numbers() {
-            freed += u32::from(self.take_away(page, owner, &mut batch));
+        {
+            let mut batch = Batch::new(self);
+            for page in pages.numbers() {
+                freed += u32::from(self.take_away(page, owner, &mut batch));
+            }
         }
-        drop(batch);
         self.freed(freed, pages)
     }
 
@@ -61,20 +62,24 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     fn freed(&self, freed: u32, pages: PageRange) -> Result<(), FreeError> {
         if freed == pages.count().get() {
-            Ok(())
-        } else {
-            Err(FreeError::Raced { freed: PageCount::saturating(freed) })
+            return Ok(());
         }
+        self.record_invalid_free(pages.to_ptr());
+        Err(FreeError::Raced { freed: PageCount::saturating(freed) })
     }
 
     /// Looks at every slot before any is changed (I6, I7).
     fn check_free(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<PageRange, FreeError> {
         let checked = self.look(at, count, owner);
         if checked.is_err() {
-            let (address, cpu) = (self.layout.to_kernel(at), self.cpu());
-            self.violations.record(Offence::invalid_free(address), cpu, self.running.on(cpu));
+            self.record_invalid_free(at);
         }
         checked
+    }
+
+    fn record_invalid_free(&self, at: ArenaPtr) {
+        let (address, cpu) = (self.layout.to_kernel(at), self.cpu());
+        self.violations.record(Offence::invalid_free(address), cpu, self.running.on(cpu));
     }
 
     fn look(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<PageRange, FreeError> {

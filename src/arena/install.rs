@@ -122,8 +122,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             for bit in crate::pages::ones(mask) {
                 let page = self.maps.page_of(word * 64 + bit);
                 if let (Some(slot), SlotState::Mapped(frame, _)) = (self.slot(page), self.state(page)) {
-                    // It can only fail if the owner's free came first, a free of pages that were never handed out; then that
-                    // free has the page.
+                    // A wrong free of pages that were never handed out may have come first: then the exchange fails, or
+                    // meets a page that was allocated again to the same owner meanwhile, and is that owner's wrong free (I6).
                     if self.exchange(slot, SlotState::Mapped(frame, owner), SlotState::Deferred(frame, owner)).is_ok() {
                         self.maps.deferred.set_bit(word * 64 + bit);
                     }

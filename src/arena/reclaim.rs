@@ -41,6 +41,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Takes the queue's bits, word by word, and frees what they stand for as `free_pages` does.
+    #[inline(never)] // Each of these has a batch of its own on the stack: one at a time.
     fn finish_deferred(&self) -> u32 {
         let mut batch = Batch::new(self);
         let mut freed = 0;
@@ -72,6 +73,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// Heals marked pages of the extent's leaf tables. Those of the extent are claimed first, for an allocation might be on its
     /// way there; the others are nobody's.
+    #[inline(never)]
     fn heal_extent(&self) -> u32 {
         let mut batch = Batch::new(self);
         let mut healed = 0;
@@ -91,6 +93,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         healed
     }
 
+    #[inline(never)]
     fn heal_guard(&self) -> u32 {
         let mut batch = Batch::new(self);
         let mut healed = 0;

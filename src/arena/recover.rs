@@ -59,6 +59,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             Err(Missed::Present) => self.spurious(offset, cpu),
             Err(Missed::Lost) => {
                 self.shared.0.counters.lost_installs.fetch_add(1, Ordering::Relaxed);
+                A::observe();
                 FaultOutcome::Spurious
             }
             Err(Missed::Foreign) => FaultOutcome::NotOurs,
@@ -92,6 +93,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
                 // before another takes its place (I1); the tag makes sure that the exchange below fails if the slot was used
                 // again meanwhile.
                 if A::BREAK_BEFORE_MAKE {
+                    A::observe();
                     self.flush(&[self.page_addresses(page, 1)], FlushScope::Leaves);
                 }
                 SlotState::Scratch
@@ -124,6 +126,10 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         self.shared.0.counters.spurious.fetch_add(1, Ordering::Relaxed);
         // Read after the slot (Acquire): had its translation been taken away since the last fault, that batch is counted.
         let batch = self.shared.0.batches.load(Ordering::Relaxed);
-        if self.rows.is_stuck(cpu, offset, batch) { FaultOutcome::NotOurs } else { FaultOutcome::Spurious }
+        if self.rows.is_stuck(cpu, offset, batch) {
+            return FaultOutcome::NotOurs;
+        }
+        A::observe();
+        FaultOutcome::Spurious
     }
 }

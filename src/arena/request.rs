@@ -8,7 +8,8 @@ use crate::slot::Owner;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// At the lowest numbers where they fit, the first a multiple of `align`.
+    /// At the lowest numbers where they fit, the first a multiple of `align`. Pages that may hold the scratch page are passed
+    /// over as long as there are others, and so are pages that were taken a moment ago.
     Anywhere {
         /// In pages, a power of two.
         align: PageCount,

@@ -3,24 +3,29 @@
 //! A fault on a slot that is present is normally over when the instruction runs again: somebody mapped the page between the
 //! access and our look. If the same CPU faults at the same address three times, and no translation was taken away in between
 //! that could have explained it, the slot is not the reason, and the fault is not ours.
+//!
+//! CPUs that are not known, or beyond those the layout was made for, share a word, and then their faults look like one row:
+//! many may have seen the same page missing at once, each for good reason. So a shared row must be longer than there can be
+//! CPUs before it is declined.
 
 use crate::platform::CpuId;
 use crate::sync::{AtomicU64, Ordering};
 
-/// One word for each CPU, and a last one for those that are not known. Relaxed throughout: only its own CPU relies on a word,
-/// and where several share one, a row is merely forgotten.
+/// One word for each CPU, and a last one that the others share. Relaxed throughout: nothing is ordered by a row.
 #[derive(Debug)]
 pub(super) struct FaultRows {
     words: &'static [AtomicU64],
 }
 
-/// A word: the offset of the address, 33 bits; the length of the row, 2 bits; the number of the last batch, 29 bits.
+/// A word: the offset of the address, 33 bits; the length of the row, 18 bits; the number of the last batch, 13 bits.
 const LENGTH_SHIFT: u32 = 33;
-const LENGTH_MASK: u64 = 0b11 << LENGTH_SHIFT;
-const BATCH_SHIFT: u32 = 35;
+const LENGTH_MASK: u64 = 0x3_ffff << LENGTH_SHIFT;
+const BATCH_SHIFT: u32 = 51;
 
-/// The row that is declined.
+/// The row that is declined, on a CPU with a word of its own.
 const STUCK: u64 = 3;
+/// The row that is declined where CPUs share a word: more than two faults for each CPU that there can be.
+const STUCK_SHARED: u64 = 3 << 16;
 
 impl FaultRows {
     pub(super) const fn new(words: &'static [AtomicU64]) -> Self {
@@ -30,13 +35,11 @@ impl FaultRows {
     /// Counts a fault at `offset` that found a present slot, when `batch` batches had been taken away. Whether it is the third
     /// in a row.
     pub(super) fn is_stuck(&self, cpu: Option<CpuId>, offset: u64, batch: u64) -> bool {
-        let Some(word) = self.word(cpu) else {
-            return false;
-        };
+        let Some((word, limit)) = self.word(cpu) else { return false };
         let row = offset & ((1 << LENGTH_SHIFT) - 1) | batch << BATCH_SHIFT;
         let last = word.load(Ordering::Relaxed);
         let length = if last & !LENGTH_MASK == row { (last & LENGTH_MASK) >> LENGTH_SHIFT } else { 0 } + 1;
-        let stuck = length >= STUCK;
+        let stuck = length >= limit;
         // A row that was declined is over: what the kernel does about it may well explain the next fault.
         word.store(if stuck { 0 } else { row | length << LENGTH_SHIFT }, Ordering::Relaxed);
         stuck
@@ -44,14 +47,16 @@ impl FaultRows {
 
     /// Forgets the CPU's row: this fault had a reason.
     pub(super) fn forget(&self, cpu: Option<CpuId>) {
-        if let Some(word) = self.word(cpu) {
+        if let Some((word, _)) = self.word(cpu) {
             word.store(0, Ordering::Relaxed);
         }
     }
 
-    fn word(&self, cpu: Option<CpuId>) -> Option<&AtomicU64> {
-        let (unknown, known) = self.words.split_last()?;
-        Some(cpu.and_then(|cpu| known.get(usize::from(cpu.number()))).unwrap_or(unknown))
+    /// A CPU's word, and the length of the row that is declined there.
+    fn word(&self, cpu: Option<CpuId>) -> Option<(&AtomicU64, u64)> {
+        let (shared, own) = self.words.split_last()?;
+        let own = cpu.and_then(|cpu| own.get(usize::from(cpu.number())));
+        Some(own.map_or((shared, STUCK_SHARED), |own| (own, STUCK)))
     }
 }
 
@@ -65,11 +70,18 @@ mod tests {
 
     #[test]
     fn the_third_in_a_row_is_stuck_and_starts_anew() {
-        for cpu in [Some(CpuId::new(0)), Some(CpuId::new(1)), Some(CpuId::new(9)), None] {
+        for cpu in [Some(CpuId::new(0)), Some(CpuId::new(1))] {
             let rows = rows();
             let stuck: Vec<bool> = (0..6).map(|_| rows.is_stuck(cpu, 0x1_0000_7ff8, 5)).collect();
             assert_eq!(stuck, [false, false, true, false, false, true]);
         }
+    }
+
+    #[test]
+    fn cpus_that_share_a_word_are_declined_only_when_no_number_of_cpus_explains_the_row() {
+        let rows = rows();
+        let stuck = |turn: u64| rows.is_stuck([None, Some(CpuId::new(9))][(turn & 1) as usize], 0x1000, 5);
+        assert_eq!((1..).find(|turn| stuck(*turn)), Some(3 << 16));
     }
 
     #[test]

@@ -6,10 +6,10 @@ use super::Arena;
 use crate::addr::WINDOW_PAGES;
 use crate::arch::Arch;
 use crate::metadata::REGIONS;
-use crate::platform::{Platform, UpperSlots};
+use crate::platform::Platform;
 use crate::slot::SlotState;
 use crate::sync::Ordering;
-use crate::tables::Tables;
+use crate::tables::{Tables, upper_entries};
 
 /// What [`Arena::validate`] found. A page of the upper guard is numbered on from the window's end, 2^20.
 #[non_exhaustive]
@@ -97,9 +97,10 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     fn validate_tables(&self) -> Result<(), ValidateError> {
         let (window, guard) = self.tables.upper_words();
-        let upper = self.platform.upper();
-        let entries = upper.window_entries().into_iter().chain([upper.guard_entry()]);
-        if !entries.zip(window.into_iter().chain([guard])).all(|(entry, word)| A::load(entry) == word) {
+        if !upper_entries(&self.platform)
+            .zip(window.into_iter().chain([guard]))
+            .all(|(entry, word)| A::load(entry) == word)
+        {
             return Err(ValidateError::UpperEntry);
         }
         (0..REGIONS).try_for_each(|region| self.validate_region(region))

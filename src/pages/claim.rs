@@ -68,15 +68,17 @@ impl PageMaps {
 
     /// The lowest run from `from`, an offset into the extent, on: first with the help of the hints, then without.
     fn search(&self, from: u32, count: u32, align: u32, avoid: Avoid) -> Option<PageRange> {
-        let taken = |word: u32| {
-            let claimed = self.claimed.word(word, Ordering::Relaxed);
-            match avoid {
-                Avoid::Tainted => claimed | self.tainted.word(word, Ordering::Relaxed),
-                Avoid::Nothing => claimed,
-            }
-        };
+        let taken = |word: u32| self.claimed.word(word, Ordering::Relaxed) | self.avoided(word, avoid);
         self.search_words(from, count, align, taken, |word| self.skip_full(word))
             .or_else(|| self.search_words(from, count, align, taken, |word| word))
+    }
+
+    /// The pages of a word that are left alone, claimed or not.
+    fn avoided(&self, word: u32, avoid: Avoid) -> u64 {
+        match avoid {
+            Avoid::Tainted => self.tainted.word(word, Ordering::Relaxed),
+            Avoid::Nothing => 0,
+        }
     }
 
     fn search_words(
@@ -93,11 +95,18 @@ impl PageMaps {
         search.lowest(taken, skip).map(|bit| PageRange::of(self.page_of(bit), count))
     }
 
-    /// Whether there is a run if, of the pages that are claimed, those that `passing` gives for a word are left out.
-    pub(crate) fn has_run_without(&self, count: u32, align: u32, passing: impl Fn(u32, u64) -> u64) -> bool {
+    /// Whether there is a run if, of the pages that are claimed, those that `passing` gives for a word are left out. Looks at
+    /// the words themselves, not at hints.
+    pub(crate) fn has_run_without(
+        &self,
+        count: u32,
+        align: u32,
+        avoid: Avoid,
+        passing: impl Fn(u32, u64) -> u64,
+    ) -> bool {
         let taken = |word: u32| {
             let claimed = self.claimed.word(word, Ordering::Relaxed);
-            claimed & !passing(word, claimed)
+            claimed & !passing(word, claimed) | self.avoided(word, avoid)
         };
         self.search_words(0, count, align, taken, |word| word).is_some()
     }

@@ -22,6 +22,8 @@ impl RunSearch {
         let mut start = self.aligned(skip(self.from / 64).saturating_mul(64).max(self.from));
         // [start, bit) is clear.
         let mut bit = start;
+        // The word that was looked at last: one may hold many obstacles, and looking may be dear.
+        let mut last = None;
         loop {
             if start.checked_add(self.count)? > self.end {
                 return None;
@@ -29,7 +31,12 @@ impl RunSearch {
             if bit >= start + self.count {
                 return Some(start);
             }
-            let word = taken(bit / 64);
+            let number = bit / 64;
+            let word = match last {
+                Some((seen, word)) if seen == number => word,
+                _ => taken(number),
+            };
+            last = Some((number, word));
             let ahead = word >> (bit % 64);
             if ahead == 0 {
                 bit = (bit / 64 + 1) * 64;

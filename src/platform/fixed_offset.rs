@@ -26,8 +26,8 @@ impl PhysMap for FixedOffset {
     fn frame_to_ptr(&self, frame: Frame) -> NonNull<u8> {
         let address = frame.address().wrapping_add(self.offset);
         let pointer = core::ptr::with_exposed_provenance_mut(to_usize(address));
-        // SAFETY: whoever made this map promised that no frame is mapped at address 0.
-        unsafe { NonNull::new_unchecked(pointer) }
+        // Whoever made this map promised that no frame of the platform's is mapped at address 0.
+        NonNull::new(pointer).unwrap_or(NonNull::dangling())
     }
 
     fn attributes(&self) -> EntryAttributes {

@@ -5,7 +5,7 @@
 //! contracts written on them. What is not here: locks, interrupts, threads. Nothing in the arena waits, except in
 //! [`Shootdown::shootdown`].
 
-use crate::addr::AddressRange;
+use crate::addr::{AddressRange, KernelAddr};
 use crate::sync::AtomicU64;
 
 mod fixed_offset;
@@ -17,14 +17,15 @@ pub use types::{CpuCount, CpuId, CpuLevel, EntryAttributes, Frame, NodeId};
 /// Everything the kernel lends to an arena.
 ///
 /// # Safety
-/// The implementor vouches that each part keeps the contract of its trait for as long as the arena exists.
+/// The implementor vouches that each part keeps the contract of its trait for as long as the arena exists, and that nothing
+/// that the arena uses (the platform itself, tables, metadata, the stack of a fault handler) lies in any arena's window.
 ///
 /// # Examples
 /// A platform for one CPU, over a fixed-offset map of physical memory:
 /// ```
 /// use core::cell::Cell;
 /// use kernel_arena::platform::*;
-/// use kernel_arena::{AddressRange, sync::AtomicU64};
+/// use kernel_arena::{AddressRange, KernelAddr, sync::AtomicU64};
 ///
 /// struct Frames(Cell<u64>); // a bump allocator: your kernel has a better one
 /// impl FrameSource for Frames {
@@ -33,7 +34,7 @@ pub use types::{CpuCount, CpuId, CpuLevel, EntryAttributes, Frame, NodeId};
 ///         self.0.set(address + 4096);
 ///         Frame::new(address)
 ///     }
-///     fn free(&self, _frame: Frame) {}
+///     unsafe fn free(&self, _frame: Frame) {}
 /// }
 ///
 /// struct OneCpu;
@@ -50,10 +51,13 @@ pub use types::{CpuCount, CpuId, CpuLevel, EntryAttributes, Frame, NodeId};
 ///
 /// struct Upper([AtomicU64; 5]); // in a kernel: references into its page tables
 /// impl UpperSlots for Upper {
-///     fn window_entries(&self) -> [&AtomicU64; 4] {
+///     fn window_base(&self) -> KernelAddr {
+///         KernelAddr::new(0xffff_9000_0000_0000)
+///     }
+///     unsafe fn window_entries(&self) -> [&AtomicU64; 4] {
 ///         [&self.0[0], &self.0[1], &self.0[2], &self.0[3]]
 ///     }
-///     fn guard_entry(&self) -> &AtomicU64 {
+///     unsafe fn guard_entry(&self) -> &AtomicU64 {
 ///         &self.0[4]
 ///     }
 /// }
@@ -101,7 +105,8 @@ pub unsafe trait Platform {
 ///
 /// # Contract
 /// - A frame from [`alloc`](Self::alloc) is ordinary memory that belongs to the arena alone until
-///   [`free`](Self::free) gives it back. Its content may be anything.
+///   [`free`](Self::free) gives it back. Its content may be anything. Its address fits the format (aarch64: 48 bits) and has
+///   none of the physical map's attribute bits in it.
 /// - Both may be called wherever the arena's operations are. A source that takes a lock must say "not from a fault or an
 ///   NMI", and the arena's *any context* operations that allocate or free frames inherit that restriction; the fault path
 ///   never calls either.
@@ -111,7 +116,10 @@ pub trait FrameSource {
     fn alloc(&self, node: Option<NodeId>) -> Option<Frame>;
 
     /// Takes a frame back.
-    fn free(&self, frame: Frame);
+    ///
+    /// # Safety
+    /// The frame came from [`alloc`](Self::alloc) of this source, has not been given back since, and nothing uses it any more.
+    unsafe fn free(&self, frame: Frame);
 }
 
 /// The kernel's map of physical memory.
@@ -173,14 +181,23 @@ pub trait CpuIdentity {
 /// The page-table entries above the arena's own tables.
 ///
 /// # Contract
-/// Five 64-bit entries are lent, zero at the arena's creation: until [`Arena::destroy`](crate::Arena::destroy) the arena
-/// alone writes them, and they are reachable from every root table that can be loaded. The same references come back each
-/// time.
+/// Five 64-bit entries are lent, zero at the arena's creation, and no TLB or walk cache remembers anything of the addresses
+/// they cover. Until [`Arena::destroy`](crate::Arena::destroy) the arena alone writes them, and they are reachable from every
+/// root table that can be loaded. The same references come back each time.
 pub trait UpperSlots {
+    /// The address that the first window entry translates: the arena's base.
+    fn window_base(&self) -> KernelAddr;
+
     /// The four 1 GiB entries that cover the window, lowest address first (x86_64: in a page-directory-pointer table;
     /// aarch64 with 4 KiB granule: in a level-1 table).
-    fn window_entries(&self) -> [&AtomicU64; 4];
+    ///
+    /// # Safety
+    /// The caller does not write them, unless it is the arena they are lent to.
+    unsafe fn window_entries(&self) -> [&AtomicU64; 4];
 
     /// The 2 MiB entry that covers the upper guard (x86_64: in a page directory; aarch64: in a level-2 table).
-    fn guard_entry(&self) -> &AtomicU64;
+    ///
+    /// # Safety
+    /// As for [`window_entries`](Self::window_entries).
+    unsafe fn guard_entry(&self) -> &AtomicU64;
 }

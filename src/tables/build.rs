@@ -62,31 +62,29 @@ impl<A: Arch> Tables<A> {
         for page in self.built().step_by(Self::LEAF_PAGES as usize) {
             let entry = self.directory_entry(platform, page);
             if let Some(table) = entry.and_then(|entry| A::decode_table(A::swap(entry, 0), self.attributes)) {
-                platform.frames().free(table);
+                // SAFETY: it came from this source, and the entry that led to it is gone.
+                unsafe { platform.frames().free(table) };
             }
         }
     }
 
     /// Whether all lent entries are zero, as they must be before they are linked.
     pub(crate) fn upper_is_vacant<P: Platform>(platform: &P) -> bool {
-        let upper = platform.upper();
-        upper.window_entries().into_iter().chain([upper.guard_entry()]).all(|entry| A::load(entry) == 0)
+        upper_entries(platform).all(|entry| A::load(entry) == 0)
     }
 
     /// Puts the window into the kernel view.
     pub(crate) fn link<P: Platform>(&self, platform: &P) {
         let (window, guard) = self.upper_words();
-        for (entry, word) in platform.upper().window_entries().into_iter().zip(window) {
+        for (entry, word) in upper_entries(platform).zip(window.into_iter().chain([guard])) {
             A::swap(entry, word);
         }
-        A::swap(platform.upper().guard_entry(), guard);
         A::publish_and_sync();
     }
 
     /// Takes the window out of the kernel view. What TLBs remember is the caller's to flush.
     pub(crate) fn unlink<P: Platform>(&self, platform: &P) {
-        let upper = platform.upper();
-        for entry in upper.window_entries().into_iter().chain([upper.guard_entry()]) {
+        for entry in upper_entries(platform) {
             A::swap(entry, 0);
         }
     }
@@ -98,9 +96,20 @@ impl<A: Arch> Tables<A> {
         self.free_leaves(platform);
         let fixed = [self.guard, self.scratch_table, self.scratch_page];
         for frame in self.directories.into_iter().chain(fixed) {
-            platform.frames().free(frame);
+            // SAFETY: they came from this source when the tables were built; the caller has nobody use them any more.
+            unsafe { platform.frames().free(frame) };
         }
     }
+}
+
+/// The lent entries: four for the window, then the guard's.
+pub(crate) fn upper_entries<P: Platform>(platform: &P) -> impl Iterator<Item = &AtomicU64> {
+    let upper = platform.upper();
+    // SAFETY: they are lent to the arena whose platform this is, which writes them in `link` and `unlink` alone.
+    let window = unsafe { upper.window_entries() };
+    // SAFETY: as above.
+    let guard = unsafe { upper.guard_entry() };
+    window.into_iter().chain([guard])
 }
 
 /// The frames that every arena has; those still in it go back when it is dropped.
@@ -112,7 +121,8 @@ struct Fixed<'a, P: Platform> {
 impl<P: Platform> Drop for Fixed<'_, P> {
     fn drop(&mut self) {
         for frame in self.frames.into_iter().flatten() {
-            self.platform.frames().free(frame);
+            // SAFETY: it came from this source a moment ago, and nothing was linked to it.
+            unsafe { self.platform.frames().free(frame) };
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::sync::AtomicU64;
 
 mod build;
 
-pub(crate) use build::zero_frame;
+pub(crate) use build::{upper_entries, zero_frame};
 
 /// The frames that the tables are made of.
 #[derive(Debug)]

@@ -62,7 +62,7 @@ impl<F: Format> Machine<F> {
     pub(crate) fn create_arena(&self) -> Result<&Arena<Host<F>, F>, CreateError> {
         let number = self.arena_count();
         let layout = self.0.builder.layout(number);
-        let upper = Rc::new(Upper::default());
+        let upper = Rc::new(Upper::new(layout.base()));
         self.hardware().windows.borrow_mut().push(Window {
             base: layout.base().value(),
             first_page: layout.extent().first().number(),

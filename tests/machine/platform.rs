@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-use kernel_arena::Platform;
+use kernel_arena::{KernelAddr, Platform};
 use kernel_arena::platform::{CpuIdentity, CpuLevel, EntryAttributes, Frame, FrameSource, NodeId, PhysMap, UpperSlots};
 use kernel_arena::sync::{AtomicU64, Ordering};
 
@@ -23,11 +23,14 @@ pub(crate) struct Host<F: Format> {
 /// Frames, physical map and CPU identity.
 pub(crate) struct Port(Rc<Hardware>);
 
-/// The five lent entries.
-#[derive(Default)]
-pub(crate) struct Upper(pub(super) [AtomicU64; 5]);
+/// The five lent entries, and the address that the first translates.
+pub(crate) struct Upper(pub(super) [AtomicU64; 5], KernelAddr);
 
 impl Upper {
+    pub(super) fn new(base: KernelAddr) -> Self {
+        Self(Default::default(), base)
+    }
+
     pub(super) fn is_zero(&self) -> bool {
         self.0.iter().all(|entry| entry.load(Ordering::Relaxed) == 0)
     }
@@ -77,7 +80,7 @@ impl FrameSource for Port {
         self.0.memory.alloc(node)
     }
 
-    fn free(&self, frame: Frame) {
+    unsafe fn free(&self, frame: Frame) {
         self.0.control(Point::FrameFree);
         rule(!self.0.in_handler.get(), || "I4: the fault path frees a frame".into());
         self.0.check_free(frame);
@@ -106,11 +109,15 @@ impl CpuIdentity for Port {
 }
 
 impl UpperSlots for Upper {
-    fn window_entries(&self) -> [&AtomicU64; 4] {
+    fn window_base(&self) -> KernelAddr {
+        self.1
+    }
+
+    unsafe fn window_entries(&self) -> [&AtomicU64; 4] {
         [&self.0[0], &self.0[1], &self.0[2], &self.0[3]]
     }
 
-    fn guard_entry(&self) -> &AtomicU64 {
+    unsafe fn guard_entry(&self) -> &AtomicU64 {
         &self.0[4]
     }
 }

@@ -35,8 +35,9 @@ const fn case(model: &'static str, arguments: &'static str, expected: Expected) 
 }
 
 /// All runs; the sizes of the breakages are the smallest at which they are caught.
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     case("protocol", "2 5", Holds),
+    case("protocol", "2 5 x86", Holds),
     case("protocol", "2 2 noflush_alloc", Violates("I2")),
     case("protocol", "2 2 noflush_free", Violates("I5")),
     case("protocol", "2 3 noflush_heal", Violates("I2")),

@@ -128,7 +128,7 @@ impl FrameSource for FrameStack {
         self.alloc()
     }
 
-    fn free(&self, frame: Frame) {
+    unsafe fn free(&self, frame: Frame) {
         self.free(frame);
     }
 }

@@ -43,26 +43,43 @@ impl Window {
         KernelAddr::new(WINDOW_TABLE_BASE + self.first_entry() as u64 * GIB)
     }
 
+    /// What the five lent entries hold: four for the window, then the guard's. All zero where no arena is.
+    #[must_use]
+    pub fn entries(&self) -> [u64; 5] {
+        let [first, second, third, fourth] = self.gib_entries();
+        [first, second, third, fourth, self.guard()].map(|entry| entry.load(Ordering::Relaxed))
+    }
+
+    fn gib_entries(&self) -> [&'static AtomicU64; 4] {
+        core::array::from_fn(|gib| &WINDOW_TABLE[self.first_entry() + gib])
+    }
+
+    fn guard(&self) -> &'static AtomicU64 {
+        &GUARD_DIRECTORIES[self.index][0]
+    }
+
     fn first_entry(&self) -> usize {
         FIRST_WINDOW_ENTRY + self.index * WINDOW_STRIDE
     }
 }
 
 impl UpperSlots for Window {
-    fn window_entries(&self) -> [&AtomicU64; 4] {
-        core::array::from_fn(|gib| &WINDOW_TABLE[self.first_entry() + gib])
+    fn window_base(&self) -> KernelAddr {
+        self.base()
     }
 
-    fn guard_entry(&self) -> &AtomicU64 {
-        &GUARD_DIRECTORIES[self.index][0]
+    unsafe fn window_entries(&self) -> [&AtomicU64; 4] {
+        self.gib_entries()
+    }
+
+    unsafe fn guard_entry(&self) -> &AtomicU64 {
+        self.guard()
     }
 }
 
 impl Drop for Window {
     fn drop(&mut self) {
-        let entries = self.window_entries();
-        let mut all = entries.iter().copied().chain([self.guard_entry()]);
-        if all.all(|entry| entry.load(Ordering::Relaxed) == 0) {
+        if self.entries() == [0; 5] {
             LENT[self.index].store(false, Ordering::Release);
         }
     }
