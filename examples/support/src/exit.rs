@@ -3,10 +3,19 @@
 //! The two statuses are the same on both architectures, and neither is one that QEMU
 //! itself uses: a crash of the emulator, a triple fault (status 0 under `-no-reboot`) or a
 //! missing exit device never looks like a pass.
+//!
+//! One CPU ends the machine: the first that exits, panics or has a fault that nobody repairs. The
+//! others stop where they would print or end it too, so that its last words are the last.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::fmt::Arguments;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::arch;
+use crate::arch::{self, current, park};
+use crate::console::print_soon;
+
+/// The CPU that ends the machine, or [`NOBODY`].
+static ENDING: AtomicUsize = AtomicUsize::new(NOBODY);
+const NOBODY: usize = usize::MAX;
 
 /// How a kernel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +41,46 @@ impl ExitCode {
 /// Ends QEMU, with the exit status of `code`. If QEMU was started without the device for that,
 /// the kernel stops, and it is for whoever started QEMU to lose patience.
 pub fn exit(code: ExitCode) -> ! {
-    static EXITING: AtomicBool = AtomicBool::new(false);
+    begin();
+    leave(code)
+}
+
+/// Prints last words and ends QEMU as failed. From any context.
+pub(crate) fn fail(words: Arguments<'_>) -> ! {
+    // Words that themselves fail are not tried again.
+    if begin() == Begun::First {
+        print_soon(words);
+    }
+    leave(ExitCode::Failed)
+}
+
+/// Whether another CPU is ending the machine.
+pub(crate) fn is_ending_elsewhere() -> bool {
+    let ending = ENDING.load(Ordering::Relaxed);
+    ending != NOBODY && ending != current()
+}
+
+#[derive(PartialEq, Eq)]
+enum Begun {
+    First,
+    Again,
+}
+
+/// Makes this the CPU that ends the machine; never returns if another one is.
+fn begin() -> Begun {
+    match ENDING.compare_exchange(NOBODY, current(), Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => Begun::First,
+        Err(cpu) if cpu == current() => Begun::Again,
+        Err(_) => park(),
+    }
+}
+
+fn leave(code: ExitCode) -> ! {
+    static LEAVING: AtomicBool = AtomicBool::new(false);
 
     // Without the device the attempt may itself be an exception, whose handler comes here again.
-    while EXITING.swap(true, Ordering::Relaxed) {
-        arch::wait();
+    if LEAVING.swap(true, Ordering::Relaxed) {
+        park();
     }
     arch::exit(code.status())
 }

@@ -5,24 +5,34 @@
 //! [`MAX_LEVEL`] deep). It must not allocate from the kernel's heap nor wait for a lock: it has
 //! interrupted any code whatever.
 //!
+//! Each CPU handles its own faults, at a level of its own; the function is the same for all.
 //! Every page fault and every data abort is counted before anything else happens, those that
 //! nobody wants included, so that the count can be compared with the emulator's own log.
 
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use kernel_arena::Fault;
+use kernel_arena::platform::CpuId;
 
-use crate::console::print_now;
-use crate::exit::{ExitCode, exit};
+use crate::exit::fail;
+use crate::layout::MAX_CPUS;
 use crate::{ARCHITECTURE, arch, probe};
 
 /// A fault within handlers this deep ends the machine: they cause their own faults.
 const MAX_LEVEL: u32 = 8;
 
-static TAKEN: AtomicU64 = AtomicU64::new(0);
+/// What there is to know about one CPU's faults; on cache lines of its own.
+///
+/// Relaxed throughout: only its own CPU writes here, others read a figure.
+#[repr(align(64))]
+struct CpuFaults {
+    taken: AtomicU64,
+    /// How many handlers run, each having interrupted the next.
+    level: AtomicU32,
+}
 
-/// How many handlers run on the one CPU, each having interrupted the next.
-static LEVEL: AtomicU32 = AtomicU32::new(0);
+static CPUS: [CpuFaults; MAX_CPUS] =
+    [const { CpuFaults { taken: AtomicU64::new(0), level: AtomicU32::new(0) } }; MAX_CPUS];
 
 /// The kernel's handler, a [`FaultHandler`], or null.
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
@@ -73,29 +83,39 @@ pub fn set_fault_handler(handler: fn(&FaultFrame) -> FaultAction) {
     HANDLER.store(handler as *mut (), Ordering::Release);
 }
 
-/// How many page faults (x86_64) or data aborts (aarch64) there were since the start.
+fn here() -> &'static CpuFaults {
+    &CPUS[arch::current()]
+}
+
+/// How many page faults (x86_64) or data aborts (aarch64) there were on all CPUs since the start.
 ///
 /// QEMU's `-d int` logs each of these as `v=0e` or as `[Data Abort]`.
 #[must_use]
 pub fn exceptions_taken() -> u64 {
-    TAKEN.load(Ordering::Relaxed)
+    CPUS.iter().map(|cpu| cpu.taken.load(Ordering::Relaxed)).sum()
 }
 
-/// How many fault handlers have been entered and not left: 0 at thread level.
+/// How many of [`exceptions_taken`] were on this CPU.
+#[must_use]
+pub fn exceptions_taken_on(cpu: CpuId) -> u64 {
+    CPUS.get(usize::from(cpu.number())).map_or(0, |cpu| cpu.taken.load(Ordering::Relaxed))
+}
+
+/// How many fault handlers have been entered and not left on this CPU: 0 at thread level.
 #[must_use]
 pub fn fault_level() -> u32 {
-    LEVEL.load(Ordering::Relaxed)
+    here().level.load(Ordering::Relaxed)
 }
 
 /// Counts a page fault or data abort. The first thing its handler does.
 pub(crate) fn count_exception() {
-    TAKEN.fetch_add(1, Ordering::Relaxed);
+    here().taken.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Lets the kernel decide about a fault. Gives the address to go on at, if it is not that of the
 /// instruction that faulted.
 pub(crate) fn decide(frame: &FaultFrame) -> Option<u64> {
-    let level = LEVEL.fetch_add(1, Ordering::Relaxed);
+    let level = here().level.fetch_add(1, Ordering::Relaxed);
     if level >= MAX_LEVEL {
         fatal("fault in a fault handler, again and again", frame);
     }
@@ -107,7 +127,7 @@ pub(crate) fn decide(frame: &FaultFrame) -> Option<u64> {
         },
         FaultAction::Fatal => fatal("fault that the kernel calls fatal", frame),
     };
-    LEVEL.fetch_sub(1, Ordering::Relaxed);
+    here().level.fetch_sub(1, Ordering::Relaxed);
     resume
 }
 
@@ -122,16 +142,16 @@ fn handler() -> Option<FaultHandler> {
 
 /// Reports a fault and ends the machine as failed.
 pub(crate) fn fatal(reason: &str, frame: &FaultFrame) -> ! {
-    print_now(format_args!(
+    fail(format_args!(
         "{ARCHITECTURE}: {reason}\n  \
-         address {:#018x}, syndrome {:#x}, instruction {:#018x}, from {} mode, level {}, \
+         address {:#018x}, syndrome {:#x}, instruction {:#018x}, from {} mode, CPU {}, level {}, \
          exceptions so far {}\n",
         frame.address,
         frame.syndrome,
         frame.instruction,
         if frame.from_user { "user" } else { "kernel" },
+        arch::current(),
         fault_level(),
         exceptions_taken(),
-    ));
-    exit(ExitCode::Failed)
+    ))
 }

@@ -1,19 +1,51 @@
 //! Where things lie in physical memory, as distances from the start of RAM.
 //!
-//! The kernel's own image takes the first 18 MiB (`link/kernel.ld` shows the parts, the
+//! The kernel's own image takes the first 20 MiB (`link/kernel.ld` shows the parts, the
 //! architectures' page tables map them). Behind it lie the frames that kernels may allocate;
 //! those are mapped only through the map of all physical memory.
 
-use core::ops::Range;
-
 use crate::arch::RAM_BASE;
 
-/// What lies below the stack of the kernel and is not mapped, in bytes from the start of RAM.
-const STACK_GUARD: Range<u64> = 14 << 20..16 << 20;
+/// The most CPUs that run; any more that the machine may have stay asleep.
+pub const MAX_CPUS: usize = 8;
 
-/// Whether a fault at this address says that the kernel's stack has overflowed.
+/// Start of the CPUs' stacks, in bytes from the start of RAM.
+const STACKS_OFFSET: u64 = 16 << 20;
+
+/// What each CPU has there: four parts, the first and the third of which are not mapped.
+pub(crate) const CPU_STACKS_BYTES: u64 = 512 << 10;
+const EXCEPTION_STACK_START: u64 = 64 << 10;
+const EXCEPTION_STACK_END: u64 = 192 << 10;
+const STACK_START: u64 = 256 << 10;
+
+/// The same in pages, for the page tables: below the exception stack, that, below the stack, and
+/// that.
+pub(crate) const STACK_PAGES: [u64; 4] = [
+    EXCEPTION_STACK_START >> 12,
+    (EXCEPTION_STACK_END - EXCEPTION_STACK_START) >> 12,
+    (STACK_START - EXCEPTION_STACK_END) >> 12,
+    (CPU_STACKS_BYTES - STACK_START) >> 12,
+];
+
+// The page tables have two tables of 4 KiB entries for the stacks.
+const _: () = assert!(MAX_CPUS as u64 * CPU_STACKS_BYTES == 4 << 20);
+
+/// The end of a CPU's stack for the code that it normally runs.
+pub(crate) const fn stack_end(cpu: usize) -> u64 {
+    RAM_BASE + STACKS_OFFSET + (cpu as u64 + 1) * CPU_STACKS_BYTES
+}
+
+/// The end of a CPU's stack for exceptions: all of them on aarch64, the double fault on x86_64.
+pub(crate) const fn exception_stack_end(cpu: usize) -> u64 {
+    RAM_BASE + STACKS_OFFSET + cpu as u64 * CPU_STACKS_BYTES + EXCEPTION_STACK_END
+}
+
+/// Whether a fault at this address says that a CPU's stack has overflowed.
 pub(crate) fn is_stack_guard(address: u64) -> bool {
-    STACK_GUARD.contains(&address.wrapping_sub(RAM_BASE))
+    let offset = address.wrapping_sub(RAM_BASE + STACKS_OFFSET);
+    let within = offset % CPU_STACKS_BYTES;
+    let guard = within < EXCEPTION_STACK_START || (EXCEPTION_STACK_END..STACK_START).contains(&within);
+    offset < MAX_CPUS as u64 * CPU_STACKS_BYTES && guard
 }
 
 /// Start of the frames, in bytes from the start of RAM.

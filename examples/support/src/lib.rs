@@ -7,12 +7,14 @@
 //!
 //! What is here is what an arena needs of a kernel and no more: frames, a map of physical
 //! memory, page tables with windows left free to lend, exceptions that a kernel's own handler may
-//! answer, and a way to touch bad addresses on purpose. One CPU runs, interrupts stay masked, and
-//! there is no user mode.
+//! answer, several CPUs with a TLB shootdown, and a way to touch bad addresses on purpose. The only
+//! interrupts are those by which CPUs call each other (x86_64), and there is no user mode.
 //!
 //! QEMU is to have 512 MiB, `-append` for the command line (on both architectures), and a way to exit:
 //! `-device isa-debug-exit,iobase=0xf4,iosize=4` on x86_64, `-semihosting-config
-//! enable=on,target=native` and `-machine virt` on aarch64.
+//! enable=on,target=native` and `-machine virt` on aarch64. `-smp` may give it up to [`MAX_CPUS`]. On
+//! x86_64 the word `pcid` on the command line switches process-context identifiers on: then
+//! [`switch_context`] does something, and a processor without them is refused.
 //!
 //! It refuses to build for a host: there is nothing in it that could run there.
 
@@ -31,6 +33,7 @@ compile_error!(
 mod arch;
 #[doc(hidden)]
 pub mod console;
+mod cpus;
 mod exit;
 mod fault;
 mod frames;
@@ -42,13 +45,20 @@ mod platform;
 mod probe;
 mod window;
 
-pub use arch::{ADDRESS_WIDTH, ARCHITECTURE, LEAF_ATTRIBUTES, PHYSICAL_MAP, ticks};
+pub use arch::{
+    ADDRESS_WIDTH, ARCHITECTURE, LEAF_ATTRIBUTES, PHYSICAL_MAP, Shootdown, relax, switch_context, ticks,
+    without_interrupts,
+};
+pub use cpus::{Barrier, cpu_id};
 pub use exit::{ExitCode, exit};
-pub use fault::{FaultAction, FaultFrame, exceptions_taken, fault_level, set_fault_handler};
+pub use fault::{FaultAction, FaultFrame, exceptions_taken, exceptions_taken_on, fault_level, set_fault_handler};
 pub use frames::FrameStack;
+pub use layout::MAX_CPUS;
 pub use machine::Machine;
 pub use platform::{KernelPlatform, ThisCpu};
-pub use probe::{probe_read_u8, probe_read_u32, probe_read_u64, probe_write_u8, probe_write_u32, probe_write_u64};
+pub use probe::{
+    probe_instructions, probe_read_u8, probe_read_u32, probe_read_u64, probe_write_u8, probe_write_u32, probe_write_u64,
+};
 pub use window::Window;
 
 /// Names a kernel's main function, a `fn(&'static Machine) -> ExitCode`.

@@ -1,13 +1,16 @@
-//! What a kernel's main function is given, and the last steps before it runs.
+//! What a kernel's main function is given, and the last steps before it runs, which start
+//! the other CPUs.
 //!
 //! The architecture's start-up code calls [`run`] with the MMU on, the exception handlers in
 //! place and nothing else done.
+
+use kernel_arena::platform::CpuId;
 
 use crate::exit::{ExitCode, exit};
 use crate::frames::FrameStack;
 use crate::platform::KernelPlatform;
 use crate::window::Window;
-use crate::{arch, heap, layout};
+use crate::{arch, cpus, heap, layout};
 
 static FRAMES: FrameStack = FrameStack::new();
 
@@ -28,6 +31,24 @@ impl Machine {
     #[must_use]
     pub fn frames(&self) -> &'static FrameStack {
         &FRAMES
+    }
+
+    /// How many CPUs there are, the boot CPU included: as many as QEMU was given by `-smp`, up to
+    /// [`MAX_CPUS`](crate::MAX_CPUS). They are numbered from 0, which is the boot CPU.
+    #[must_use]
+    pub fn cpu_count(&self) -> u32 {
+        cpus::count()
+    }
+
+    /// Runs `job` on all CPUs at once, this one included, and returns when all have ended it. What it
+    /// did there is visible here then.
+    ///
+    /// # Panics
+    ///
+    /// If this is not the boot CPU at thread level, or is itself in a job. A panic in the job ends
+    /// the machine, on whichever CPU.
+    pub fn run_on_all(&self, job: impl Fn(CpuId) + Sync) {
+        cpus::run_on_all(&job);
     }
 
     /// All that one arena needs of the kernel, with a window that is not lent yet; none if all
@@ -55,5 +76,6 @@ pub(crate) unsafe fn run(command_line: &'static str) -> ! {
     // SAFETY: this function is called once, and nothing before it allocates.
     unsafe { heap::init() };
     FRAMES.fill(arch::RAM_BASE + layout::FRAMES_OFFSET);
+    cpus::start();
     exit(kernel_main(MACHINE.call_once(|| Machine { command_line })))
 }

@@ -1,14 +1,13 @@
-//! A panic says where, and ends the machine as failed.
+//! A panic says where, on which CPU, and ends the machine as failed.
 //!
-//! It never unwinds and never waits: what panicked may hold the console.
+//! It never unwinds, and waits for the console for a moment only: what panicked may hold it.
 
 use core::panic::PanicInfo;
 
-use crate::console::print_now;
-use crate::exit::{ExitCode, exit};
+use crate::cpus::cpu_id;
+use crate::exit::fail;
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    print_now(format_args!("{info}\n"));
-    exit(ExitCode::Failed)
+    fail(format_args!("CPU {}: {info}\n", cpu_id().number()))
 }

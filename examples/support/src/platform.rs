@@ -1,14 +1,14 @@
 //! What this kernel lends to an arena: the library's `Platform`, put together from parts that
 //! the rest of this crate has.
 //!
-//! One CPU runs. So the shootdown of x86_64 is local, and the CPU is always number 0; its interrupt
-//! level is the number of fault handlers that run. On aarch64 the shootdown is the library's
-//! own broadcast.
+//! The shootdown of x86_64 is the one in `x86_64/shootdown.rs`, by interrupt; that of aarch64 is the
+//! library's own broadcast. A CPU's interrupt level is the number of fault handlers that run on it.
 
 use kernel_arena::Platform;
-use kernel_arena::platform::{CpuId, CpuIdentity, CpuLevel, EntryAttributes, FixedOffset};
+use kernel_arena::platform::{CpuIdentity, CpuLevel, EntryAttributes, FixedOffset};
 
 use crate::arch::{self, LEAF_ATTRIBUTES, PHYSICAL_MAP, Shootdown};
+use crate::cpus::cpu_id;
 use crate::fault::fault_level;
 use crate::frames::FrameStack;
 use crate::window::Window;
@@ -48,8 +48,9 @@ impl KernelPlatform {
 // - frames: the stack hands out each frame once, and no other part of the kernel uses their RAM; it
 //   takes no lock; taking a frame acquires what putting it back released;
 // - map: see `new`;
-// - shootdown: one CPU runs, with one root that is never changed and no PCID, so a local flush is
-//   a flush everywhere; on aarch64 the hardware broadcasts;
+// - shootdown: `x86_64/shootdown.rs` argues for its own contract, which is this one; what it asks for
+//   is given: nothing preempts, and whoever spins with interrupts masked does it by `relax`. On
+//   aarch64 the hardware broadcasts;
 // - CPU: see `ThisCpu`;
 // - upper entries: `Window` exists once for each, the kernel's roots never change, and nothing
 //   else writes there.
@@ -81,16 +82,16 @@ unsafe impl Platform for KernelPlatform {
     }
 }
 
-/// The one CPU.
+/// The CPU that runs.
 ///
-/// Nothing preempts, and interrupts are masked: the only code that comes between is a fault
-/// handler, and that has a level of its own.
+/// Nothing preempts, and the interrupts of `x86_64/interrupts.rs` call no arena: the only code that
+/// comes between and does is a fault handler, and that has a level of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct ThisCpu;
 
 impl CpuIdentity for ThisCpu {
     fn current(&self) -> Option<CpuLevel> {
         let level = u8::try_from(fault_level()).ok()?;
-        Some(CpuLevel { cpu: CpuId::new(0), level })
+        Some(CpuLevel { cpu: cpu_id(), level })
     }
 }

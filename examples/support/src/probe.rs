@@ -20,17 +20,25 @@ pub(crate) struct Probed<T> {
     pub(crate) done: u64,
 }
 
-/// Where to go on if the access that faulted is given up; none if it is not a probe's.
-pub(crate) fn resume_address(frame: &FaultFrame) -> Option<u64> {
-    let accesses = [
+/// The instructions that make the probes' accesses: reads of 1, 4 and 8 bytes, then writes.
+///
+/// A record of who touched what can be held against these.
+#[must_use]
+pub fn probe_instructions() -> [u64; 6] {
+    [
         instructions::read_u8 as *const () as u64,
         instructions::read_u32 as *const () as u64,
         instructions::read_u64 as *const () as u64,
         instructions::write_u8 as *const () as u64,
         instructions::write_u32 as *const () as u64,
         instructions::write_u64 as *const () as u64,
-    ];
-    (!frame.from_user && accesses.contains(&frame.instruction)).then_some(instructions::given_up as *const () as u64)
+    ]
+}
+
+/// Where to go on if the access that faulted is given up; none if it is not a probe's.
+pub(crate) fn resume_address(frame: &FaultFrame) -> Option<u64> {
+    (!frame.from_user && probe_instructions().contains(&frame.instruction))
+        .then_some(instructions::given_up as *const () as u64)
 }
 
 macro_rules! probes {

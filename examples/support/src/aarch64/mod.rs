@@ -6,10 +6,13 @@
 //!
 //! That stack is for exceptions: the kernel moves to another one, which it names by SP_EL0 (Arm
 //! ARM D1.2). On one stack, an overflow could not even be reported, since taking the exception
-//! would push to the same bad address, for ever.
+//! would push to the same bad address, for ever. Each other CPU (`secondaries`) has two stacks too.
+//!
+//! Interrupts stay masked: no device sends any, and TLB flushes are broadcast by the hardware.
 
 mod exceptions;
 mod processor;
+mod secondaries;
 mod semihosting;
 mod uart;
 
@@ -17,20 +20,23 @@ pub(crate) mod probe;
 pub(crate) mod tables;
 
 use core::arch::asm;
-use core::cell::UnsafeCell;
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{CNTVCT_EL0, Readable};
 use qemu_exit::{AArch64, QEMUExit};
 
 use kernel_arena::Fault;
-pub(crate) use kernel_arena::arch::aarch64::BroadcastShootdown as Shootdown;
+pub use kernel_arena::arch::aarch64::BroadcastShootdown as Shootdown;
 use kernel_arena::arch::aarch64::decode_fault;
 use kernel_arena::arch::aarch64::tlb::Processor;
+pub(crate) use processor::current;
+pub use processor::switch_context;
+pub(crate) use secondaries::{start as start_others, wake as wake_others};
 pub use tables::{ADDRESS_WIDTH, LEAF_ATTRIBUTES, PHYSICAL_MAP};
 pub(crate) use uart::Uart;
 
 use crate::fault::FaultFrame;
+use crate::layout::stack_end;
 use crate::machine;
 
 /// The architecture's name.
@@ -45,33 +51,32 @@ pub(crate) const RAM_BASE: u64 = 0x4000_0000;
 // A stack of 32 pages for the boot, and then for exceptions: they nest eight deep at most.
 aarch64_rt::entry!(start, 32);
 
-/// Size of the kernel's stack, in bytes.
-const STACK_BYTES: usize = 256 << 10;
-
-#[repr(C, align(4096))]
-struct Stack(UnsafeCell<[u8; STACK_BYTES]>);
-
-// SAFETY: only the boot CPU uses it, as its stack.
-unsafe impl Sync for Stack {}
-
-#[unsafe(link_section = ".stack.kernel_stack")]
-static STACK: Stack = Stack(UnsafeCell::new([0; STACK_BYTES]));
-
 /// The first code of ours, on the boot stack.
 fn start(_: u64, _: u64, _: u64, _: u64) -> ! {
+    processor::set_number(0);
     processor::enable_upper_half();
     processor::enable_protections();
-    // SAFETY: the stack is nobody's yet and reserved for this; what is on the boot stack is not
-    // needed again; and `on_kernel_stack` never returns.
+    // SAFETY: the stack is the boot CPU's, and not in use.
+    unsafe { move_to_stack(stack_end(0), on_kernel_stack) }
+}
+
+/// Leaves the stack that is in use for exceptions, and calls `next` on the one that ends at `end`.
+///
+/// # Safety
+///
+/// That stack is nobody's.
+unsafe fn move_to_stack(end: u64, next: extern "C" fn() -> !) -> ! {
+    // SAFETY: the caller promises that the stack is free; what is on the other is not needed again,
+    // since `next` never returns.
     unsafe {
         asm!(
             "msr spsel, #0",
-            "mov sp, {top}",
+            "mov sp, {end}",
             "mov x29, xzr",
             "mov x30, xzr",
-            "b {next}",
-            top = in(reg) STACK.0.get().wrapping_add(1),
-            next = sym on_kernel_stack,
+            "br {next}",
+            end = in(reg) end,
+            next = in(reg) next,
             options(noreturn),
         )
     }
@@ -89,9 +94,28 @@ pub(crate) fn exit(status: u32) -> ! {
     AArch64::new().exit(status)
 }
 
-/// Does nothing for a while.
-pub(crate) fn wait() {
-    aarch64_cpu::asm::wfi();
+/// Does nothing any more.
+pub(crate) fn park() -> ! {
+    loop {
+        aarch64_cpu::asm::wfi();
+    }
+}
+
+/// What a loop that waits for another CPU does in each turn: lets others run, and, on x86_64,
+/// answers their shootdowns, so that it may spin with interrupts masked too.
+pub fn relax() {
+    // Not `core::hint::spin_loop`, which is an ISB: that does not let another CPU run where they take
+    // turns, as under QEMU's `-icount`.
+    // SAFETY: a hint (Arm ARM C6.2, YIELD). It counts as an access, so that loads are not moved across.
+    unsafe { asm!("yield", options(nostack, preserves_flags)) }
+}
+
+/// Runs `f` with interrupts masked, and then as it was before.
+///
+/// On x86_64 others who need an answer from this CPU wait meanwhile, unless it calls
+/// [`relax`]. On aarch64 nothing interrupts, and this just calls `f`.
+pub fn without_interrupts<R>(f: impl FnOnce() -> R) -> R {
+    f()
 }
 
 /// The virtual counter, of 62.5 MHz (Arm ARM D24, CNTVCT_EL0). Under `-icount shift=0` it counts

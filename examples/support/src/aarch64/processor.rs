@@ -1,11 +1,25 @@
-//! What each CPU switches on for itself, beyond what the entry code of `aarch64-rt` does.
+//! What each CPU switches on for itself, beyond what the entry code of `aarch64-rt` does, and which
+//! CPU it is.
 
 use core::arch::asm;
 
 use aarch64_cpu::asm::barrier;
-use aarch64_cpu::registers::{ID_AA64MMFR1_EL1, ReadWriteable, Readable, TCR_EL1, TTBR1_EL1, Writeable};
+use aarch64_cpu::registers::{
+    ID_AA64MMFR1_EL1, ReadWriteable, Readable, TCR_EL1, TPIDR_EL1, TTBR0_EL1, TTBR1_EL1, Writeable,
+};
 
 use super::tables;
+
+/// Notes which CPU this is, in the register for that (Arm ARM D24.2, TPIDR_EL1). Done first of all:
+/// fault handlers rely on it.
+pub(super) fn set_number(cpu: usize) {
+    TPIDR_EL1.set(cpu as u64);
+}
+
+/// The number of the CPU that runs this.
+pub(crate) fn current() -> usize {
+    usize::try_from(TPIDR_EL1.get()).expect("a usize has 64 bits")
+}
 
 /// Loads the root of the upper half and lets it be walked.
 pub(super) fn enable_upper_half() {
@@ -29,4 +43,12 @@ pub(super) fn enable_protections() {
         // `msr pan, #1`, spelt as the target's assembler knows it without the extension.
         unsafe { asm!(".inst 0xd500419f", options(nomem, nostack)) };
     }
+}
+
+/// Loads the other of two address spaces, which differ in nothing but their name (an ASID), so that
+/// the TLB remembers both. Does nothing on x86_64 without the boot argument `pcid`.
+pub fn switch_context() {
+    // TCR_EL1.A1 is 0: the ASID is TTBR0_EL1's, and 8 bits wide at least (Arm ARM D8.16).
+    TTBR0_EL1.set(TTBR0_EL1.get() ^ 1 << 48);
+    barrier::isb(barrier::SY);
 }

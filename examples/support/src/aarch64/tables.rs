@@ -2,8 +2,8 @@
 //!
 //! | addresses | root | what |
 //! |---|---|---|
-//! | 0x0900_0000, 2 MiB | TTBR0 | the serial port, as a device |
-//! | 0x4000_0000 + 0 .. 18 MiB | TTBR0 | the kernel's image where it was linked, each part with its permissions (`link/kernel.ld`) |
+//! | 0x0900_0000, 2 MiB | TTBR0 | the serial port and the firmware's configuration, as devices |
+//! | 0x4000_0000 + 0 .. 20 MiB | TTBR0 | the kernel's image where it was linked, each part with its permissions (`link/kernel.ld`) |
 //! | [`PHYSICAL_MAP`] + 0x4000_0000 + 0 .. 512 MiB | TTBR1 | all RAM: read, write, never execute |
 //! | [`PHYSICAL_MAP`] + 264 GiB and on | TTBR1 | the windows; empty until lent |
 //!
@@ -18,7 +18,7 @@ use aarch64_rt::{DEFAULT_MAIR, DEFAULT_SCTLR, DEFAULT_TCR};
 use kernel_arena::AddressWidth;
 
 use super::RAM_BASE;
-use crate::layout::{FIRST_WINDOW_ENTRY, RAM_BYTES, WINDOW_COUNT, WINDOW_STRIDE};
+use crate::layout::{FIRST_WINDOW_ENTRY, MAX_CPUS, RAM_BYTES, STACK_PAGES, WINDOW_COUNT, WINDOW_STRIDE};
 
 /// How many bits of an address are translated.
 pub const ADDRESS_WIDTH: AddressWidth = AddressWidth::of_halves(39).unwrap();
@@ -37,6 +37,7 @@ pub const LEAF_ATTRIBUTES: u64 = 1 << 2 | 0b11 << 8;
 /// Descriptor bits (Arm ARM D8.3).
 const VALID: u64 = 1;
 const TABLE_TYPE: u64 = 1 << 1;
+const PAGE_TYPE: u64 = 1 << 1;
 const READ_ONLY: u64 = 1 << 7;
 const ACCESSED: u64 = 1 << 10;
 const PXN: u64 = 1 << 53;
@@ -53,6 +54,8 @@ const DEVICE: u64 = VALID | ACCESSED | PXN | UXN;
 const DATA: u64 = DEVICE | LEAF_ATTRIBUTES;
 const CONSTANTS: u64 = DATA | READ_ONLY;
 const TEXT: u64 = CONSTANTS & !PXN;
+/// The same as `DATA`, for 4 KiB.
+const PAGE: u64 = DATA | PAGE_TYPE;
 
 /// TCR_EL1 (Arm ARM D24.2): the same for the upper half as `aarch64-rt` has for the lower one,
 /// that is T1SZ for 39 bits, and walks that are write-back and inner shareable. Walks of the
@@ -84,6 +87,16 @@ global_asm!(
     ".quad 0",
     ".set ram_address, ram_address + 0x200000",
     ".endm",
+    ".macro ram_page count, flags",
+    ".rept \\count",
+    ".quad ram_address + \\flags",
+    ".set ram_address, ram_address + 0x1000",
+    ".endr",
+    ".endm",
+    ".macro ram_hole count",
+    ".fill \\count, 8, 0",
+    ".set ram_address, ram_address + \\count * 0x1000",
+    ".endm",
     ".balign 4096",
     ".global page_table_root",
     "page_table_root:",
@@ -101,7 +114,17 @@ global_asm!(
     "ram_pages 1, {CONSTANTS}",
     "ram_pages 3, {DATA}",
     "ram_skip",
-    "ram_pages 1, {DATA}",
+    ".quad stack_pages + {TABLE}",
+    ".quad stack_pages + 4096 + {TABLE}",
+    ".balign 4096",
+    "stack_pages:", // each CPU's, guard, exception stack, guard, stack
+    ".set ram_address, {RAM_BASE} + 0x1000000",
+    ".rept {MAX_CPUS}",
+    "ram_hole {GUARD_1}",
+    "ram_page {STACK_1}, {PAGE}",
+    "ram_hole {GUARD_2}",
+    "ram_page {STACK_2}, {PAGE}",
+    ".endr",
     ".balign 4096",
     ".global upper_root",
     "upper_root:",
@@ -125,6 +148,8 @@ global_asm!(
     ".fill {WINDOW_COUNT} * 512, 8, 0",
     ".purgem ram_pages",
     ".purgem ram_skip",
+    ".purgem ram_page",
+    ".purgem ram_hole",
     ".popsection",
     TABLE = const TABLE,
     KERNEL_TABLE = const KERNEL_TABLE,
@@ -132,6 +157,12 @@ global_asm!(
     TEXT = const TEXT,
     CONSTANTS = const CONSTANTS,
     DATA = const DATA,
+    PAGE = const PAGE,
+    MAX_CPUS = const MAX_CPUS,
+    GUARD_1 = const STACK_PAGES[0],
+    STACK_1 = const STACK_PAGES[1],
+    GUARD_2 = const STACK_PAGES[2],
+    STACK_2 = const STACK_PAGES[3],
     UART_ADDRESS = const super::uart::ADDRESS,
     RAM_BASE = const RAM_BASE,
     RAM_PAGES = const RAM_BYTES >> 21,

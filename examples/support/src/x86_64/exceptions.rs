@@ -1,5 +1,5 @@
-//! The interrupt descriptor table: page faults go to the kernel's handler, everything else ends
-//! the machine with a report.
+//! The interrupt descriptor table: page faults go to the kernel's handler, interrupts to
+//! `interrupts`, everything else ends the machine with a report.
 //!
 //! The page fault's entry saves what a call may change and nothing more, and uses the interrupted
 //! stack, so a handler that faults is just another exception. CR2 is saved with the
@@ -12,9 +12,9 @@ use x86_64::VirtAddr;
 use x86_64::instructions::port::Port;
 use x86_64::structures::idt::InterruptDescriptorTable;
 
-use super::segments::DOUBLE_FAULT_STACK;
-use crate::console::print_now;
-use crate::exit::{ExitCode, exit};
+use super::interrupts;
+use super::segments::{DOUBLE_FAULT_STACK, current};
+use crate::exit::fail;
 use crate::fault::{self, FaultFrame};
 use crate::layout::is_stack_guard;
 
@@ -115,12 +115,17 @@ extern "C" fn unexpected(stack: &UnexpectedStack, cr2: u64) -> ! {
     } else {
         "unexpected exception"
     };
-    print_now(format_args!(
-        "x86_64: {reason}\n  vector {}, error code {:#x}, \
+    fail(format_args!(
+        "x86_64: {reason}\n  CPU {}, vector {}, error code {:#x}, \
          instruction {:#018x}, code segment {:#x}, flags {:#x}, stack {:#018x}, cr2 {cr2:#018x}\n",
-        stack.vector, stack.error_code, stack.instruction, stack.code_segment, stack.flags, stack.stack_pointer,
-    ));
-    exit(ExitCode::Failed)
+        current(),
+        stack.vector,
+        stack.error_code,
+        stack.instruction,
+        stack.code_segment,
+        stack.flags,
+        stack.stack_pointer,
+    ))
 }
 
 /// Defines entries that push their vector (and, where the processor pushes no error code, a zero
@@ -197,11 +202,12 @@ pub(super) fn load() {
     let table = TABLE.call_once(|| {
         let mut table = InterruptDescriptorTable::new();
         set_unexpected(&mut table);
+        interrupts::set(&mut table);
         // SAFETY: the entry expects an error code and returns with `iretq`.
         unsafe { table.page_fault.set_handler_addr(address(page_fault_entry)) };
         // SAFETY: the entry expects an error code, and never returns.
         let double_fault = unsafe { table.double_fault.set_handler_addr(address(double_fault)) };
-        // SAFETY: the task state segment has a stack there, used by nothing else.
+        // SAFETY: each CPU's task state segment has a stack there, used by nothing else.
         unsafe { double_fault.set_stack_index(DOUBLE_FAULT_STACK) };
         table
     });

@@ -1,13 +1,18 @@
 //! x86_64: from QEMU's PVH entry to the kernel's main function.
 //!
-//! `boot` is the way from the loader to Rust, `tables` the page tables, `segments` and
-//! `exceptions` the descriptor tables, `pvh` what the loader left in memory.
+//! `boot` is the way from the loader to Rust, `tables` the page tables, `segments`, `exceptions` and
+//! `interrupts` the descriptor tables, `pvh` what the loader left in memory, `secondaries` the other
+//! CPUs, `apic` how they interrupt each other, and `shootdown` what that is for.
 
+mod apic;
 mod boot;
 mod exceptions;
+mod interrupts;
 mod processor;
 mod pvh;
+mod secondaries;
 mod segments;
+mod shootdown;
 mod uart;
 
 pub(crate) mod probe;
@@ -17,7 +22,13 @@ use qemu_exit::{QEMUExit, X86};
 
 use kernel_arena::Fault;
 use kernel_arena::arch::x86_64::decode_fault;
-pub(crate) use kernel_arena::arch::x86_64::tlb::LocalShootdown as Shootdown;
+
+pub use interrupts::without_interrupts;
+pub use processor::switch_context;
+use secondaries::secondary;
+pub(crate) use secondaries::{start as start_others, wake as wake_others};
+pub(crate) use segments::current;
+pub use shootdown::InterruptShootdown as Shootdown;
 pub use tables::{ADDRESS_WIDTH, PHYSICAL_MAP};
 pub(crate) use uart::Uart;
 
@@ -31,7 +42,7 @@ pub const ARCHITECTURE: &str = "x86_64";
 /// type of the map of physical memory: none. PAT entry 0 is write-back (Intel SDM vol. 3, 13.12.4).
 pub const LEAF_ATTRIBUTES: u64 = 0;
 
-/// How the one CPU there is flushes its TLB.
+/// How all CPUs flush their TLBs.
 pub(crate) const SHOOTDOWN: Shootdown = Shootdown;
 
 /// Where RAM starts.
@@ -45,13 +56,20 @@ pub(crate) const RAM_BASE: u64 = 0;
 unsafe extern "C" fn start(start_info: u64) -> ! {
     uart::init();
     exceptions::mask_legacy_interrupts();
-    segments::load();
+    segments::load(0);
     exceptions::load();
     processor::enable_protections();
     // SAFETY: QEMU gave the address.
     let start_info = unsafe { pvh::StartInfo::read(start_info) };
     start_info.check_ram();
     let command_line = start_info.command_line();
+    if command_line.split_ascii_whitespace().any(|word| word == "pcid") {
+        processor::ask_for_contexts();
+    }
+    processor::enable_contexts();
+    apic::enable();
+    shootdown::come_online();
+    x86_64::instructions::interrupts::enable();
     // SAFETY: this is the one call, and the RAM was just found to be there.
     unsafe { machine::run(command_line) }
 }
@@ -63,9 +81,18 @@ pub(crate) fn exit(status: u32) -> ! {
     device.exit(status >> 1)
 }
 
-/// Does nothing for a while.
-pub(crate) fn wait() {
-    x86_64::instructions::hlt();
+/// Does nothing any more.
+pub(crate) fn park() -> ! {
+    loop {
+        x86_64::instructions::hlt();
+    }
+}
+
+/// What a loop that waits for another CPU does in each turn: lets others run, and, on x86_64,
+/// answers their shootdowns, so that it may spin with interrupts masked too.
+pub fn relax() {
+    shootdown::serve();
+    core::hint::spin_loop();
 }
 
 /// The time stamp counter (Intel SDM vol. 3, 19.17). Under `-icount shift=0` it counts

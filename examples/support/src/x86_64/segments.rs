@@ -1,54 +1,80 @@
-//! The kernel's descriptor table and its task state segment.
+//! The kernel's descriptor table and the task state segments in it, one for each CPU.
 //!
-//! Segments matter in two ways only: an exception needs a 64-bit code segment to go to, and a
+//! Segments matter in three ways only: an exception needs a 64-bit code segment to go to, a
 //! double fault a stack of its own (Intel SDM vol. 3, 7.14.5), since what usually causes one is
-//! that the stack has overflowed into its guard.
+//! that the stack has overflowed into its guard, and the task register tells which CPU it is.
+//!
+//! The task register is a good name for that: each CPU must have a task state segment of its own
+//! anyway (a processor marks the one it uses as busy, Intel SDM vol. 3, 9.2.2), reading it takes one
+//! instruction in any context, and user mode cannot change it, as it can GS.
 
-use core::cell::UnsafeCell;
+use core::arch::asm;
 
 use spin::Once;
 use x86_64::VirtAddr;
 use x86_64::instructions::segmentation::{CS, DS, ES, SS, Segment};
 use x86_64::instructions::tables::load_tss;
-use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable};
+use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector};
 use x86_64::structures::tss::TaskStateSegment;
+
+use crate::layout::{MAX_CPUS, exception_stack_end};
 
 /// Where the double fault's stack is in the interrupt stack table.
 pub(super) const DOUBLE_FAULT_STACK: u16 = 0;
 
-const STACK_BYTES: usize = 16 << 10;
+/// Entries of the table: none, code, data, and two for each task state segment.
+const ENTRIES: usize = 3 + 2 * MAX_CPUS;
+/// The selector of the first CPU's task state segment, and from one to the next.
+const FIRST_TASK: u16 = 3 * 8;
+const TASK_STRIDE: u16 = 2 * 8;
 
-#[repr(C, align(16))]
-struct Stack(UnsafeCell<[u8; STACK_BYTES]>);
+static TASKS: Once<[TaskStateSegment; MAX_CPUS]> = Once::new();
+static TABLE: Once<Table> = Once::new();
 
-// SAFETY: only the processor uses it, for the handler of the double fault.
-unsafe impl Sync for Stack {}
+struct Table {
+    table: GlobalDescriptorTable<ENTRIES>,
+    code: SegmentSelector,
+    data: SegmentSelector,
+    tasks: [SegmentSelector; MAX_CPUS],
+}
 
-static STACK: Stack = Stack(UnsafeCell::new([0; STACK_BYTES]));
-static TASK: Once<TaskStateSegment> = Once::new();
-static TABLE: Once<GlobalDescriptorTable> = Once::new();
+/// Makes this processor use them, as the CPU with this number.
+pub(super) fn load(cpu: usize) {
+    let table = TABLE.call_once(build);
+    table.table.load();
+    // SAFETY: the table now loaded has a 64-bit code segment there.
+    unsafe { CS::set_reg(table.code) };
+    // SAFETY: the table now loaded has a writable data segment there.
+    unsafe { SS::set_reg(table.data) };
+    // SAFETY: as for SS.
+    unsafe { DS::set_reg(table.data) };
+    // SAFETY: as for SS.
+    unsafe { ES::set_reg(table.data) };
+    // SAFETY: the table now loaded has a task state segment there that is this CPU's alone, and both
+    // are statics.
+    unsafe { load_tss(table.tasks[cpu]) };
+}
 
-/// Makes the processor use them.
-pub(super) fn load() {
-    let task = TASK.call_once(|| {
-        let mut task = TaskStateSegment::new();
-        task.interrupt_stack_table[usize::from(DOUBLE_FAULT_STACK)] =
-            VirtAddr::from_ptr(STACK.0.get()) + STACK_BYTES as u64;
-        task
-    });
-    let mut table = GlobalDescriptorTable::new();
+fn build() -> Table {
+    let tasks = TASKS.call_once(|| core::array::from_fn(task));
+    let mut table = GlobalDescriptorTable::empty();
     let code = table.append(Descriptor::kernel_code_segment());
     let data = table.append(Descriptor::kernel_data_segment());
-    let task = table.append(Descriptor::tss_segment(task));
-    TABLE.call_once(|| table).load();
-    // SAFETY: the table now loaded has a 64-bit code segment there.
-    unsafe { CS::set_reg(code) };
-    // SAFETY: the table now loaded has a writable data segment there.
-    unsafe { SS::set_reg(data) };
-    // SAFETY: as for SS.
-    unsafe { DS::set_reg(data) };
-    // SAFETY: as for SS.
-    unsafe { ES::set_reg(data) };
-    // SAFETY: the table now loaded has the task state segment there, and both are statics.
-    unsafe { load_tss(task) };
+    let tasks = tasks.each_ref().map(|task| table.append(Descriptor::tss_segment(task)));
+    assert!(tasks[0].0 == FIRST_TASK, "selectors are where `current` looks for them");
+    Table { table, code, data, tasks }
+}
+
+fn task(cpu: usize) -> TaskStateSegment {
+    let mut task = TaskStateSegment::new();
+    task.interrupt_stack_table[usize::from(DOUBLE_FAULT_STACK)] = VirtAddr::new(exception_stack_end(cpu));
+    task
+}
+
+/// The number of the CPU that runs this: 0 before it has loaded its segments.
+pub(crate) fn current() -> usize {
+    let selector: u16;
+    // SAFETY: this only reads the task register.
+    unsafe { asm!("str {:x}", out(reg) selector, options(nomem, nostack, preserves_flags)) };
+    usize::from(selector.saturating_sub(FIRST_TASK) / TASK_STRIDE)
 }

@@ -2,8 +2,9 @@
 //!
 //! | addresses | what |
 //! |---|---|
-//! | 0 .. 18 MiB | the kernel's image where it was linked, each part with its permissions (`link/kernel.ld`) |
+//! | 0 .. 20 MiB | the kernel's image where it was linked, each part with its permissions (`link/kernel.ld`) |
 //! | [`PHYSICAL_MAP`] + 0 .. 512 MiB | all RAM: read, write, never execute |
+//! | [`PHYSICAL_MAP`] + 0xfee0_0000, 2 MiB | the local APIC, uncached |
 //! | root entry 288 | the windows; empty until lent |
 //!
 //! All are 4-level, 4 KiB tables (Intel SDM vol. 3, 5.5.4); the address width stays 48 bits. Each
@@ -16,7 +17,7 @@ use core::sync::atomic::AtomicU64;
 
 use kernel_arena::AddressWidth;
 
-use crate::layout::{FIRST_WINDOW_ENTRY, RAM_BYTES, WINDOW_COUNT, WINDOW_STRIDE};
+use crate::layout::{FIRST_WINDOW_ENTRY, MAX_CPUS, RAM_BYTES, STACK_PAGES, WINDOW_COUNT, WINDOW_STRIDE};
 
 /// How many bits of an address are translated.
 pub const ADDRESS_WIDTH: AddressWidth = AddressWidth::BITS_48;
@@ -32,6 +33,8 @@ pub(crate) const WINDOW_TABLE_BASE: u64 = 0xffff_0000_0000_0000 | WINDOW_ROOT_EN
 
 const PRESENT: u64 = 1;
 const WRITABLE: u64 = 1 << 1;
+/// Together, in a leaf: uncached (PAT entry 3, Intel SDM vol. 3, 13.12.4).
+const UNCACHED: u64 = 1 << 3 | 1 << 4;
 const ACCESSED: u64 = 1 << 5;
 const DIRTY: u64 = 1 << 6;
 /// In a directory: the entry maps 2 MiB.
@@ -42,6 +45,9 @@ const TABLE: u64 = PRESENT | WRITABLE | ACCESSED;
 const CONSTANTS: u64 = PRESENT | ACCESSED | DIRTY | LARGE | NO_EXECUTE;
 const TEXT: u64 = PRESENT | ACCESSED | DIRTY | LARGE;
 const DATA: u64 = CONSTANTS | WRITABLE;
+const DEVICE: u64 = DATA | UNCACHED;
+/// The same as `DATA`, for 4 KiB.
+const PAGE: u64 = DATA & !LARGE;
 
 global_asm!(
     ".pushsection .data.page_tables, \"aw\"",
@@ -55,6 +61,16 @@ global_asm!(
     ".macro ram_skip",
     ".quad 0",
     ".set ram_address, ram_address + 0x200000",
+    ".endm",
+    ".macro ram_page count, flags",
+    ".rept \\count",
+    ".quad ram_address + \\flags",
+    ".set ram_address, ram_address + 0x1000",
+    ".endr",
+    ".endm",
+    ".macro ram_hole count",
+    ".fill \\count, 8, 0",
+    ".set ram_address, ram_address + \\count * 0x1000",
     ".endm",
     ".balign 4096",
     ".global page_table_root",
@@ -75,10 +91,26 @@ global_asm!(
     "ram_pages 1, {CONSTANTS}",
     "ram_pages 3, {DATA}",
     "ram_skip",
-    "ram_pages 1, {DATA}",
+    ".quad stack_pages + {TABLE}",
+    ".quad stack_pages + 4096 + {TABLE}",
+    ".balign 4096",
+    "stack_pages:", // each CPU's, guard, exception stack, guard, stack
+    ".set ram_address, 0x1000000",
+    ".rept {MAX_CPUS}",
+    "ram_hole {GUARD_1}",
+    "ram_page {STACK_1}, {PAGE}",
+    "ram_hole {GUARD_2}",
+    "ram_page {STACK_2}, {PAGE}",
+    ".endr",
     ".balign 4096",
     "ram_pointers:",
     ".quad ram_directory + {TABLE}",
+    ".fill 2, 8, 0",
+    ".quad device_directory + {TABLE}",
+    ".balign 4096",
+    "device_directory:", // of the fourth gibibyte
+    ".fill ({APIC_ADDRESS} - 0xc0000000) >> 21, 8, 0",
+    ".quad {APIC_ADDRESS} + {DEVICE}",
     ".balign 4096",
     "ram_directory:",
     ".set ram_address, 0",
@@ -100,12 +132,22 @@ global_asm!(
     ".fill {WINDOW_COUNT} * 512, 8, 0",
     ".purgem ram_pages",
     ".purgem ram_skip",
+    ".purgem ram_page",
+    ".purgem ram_hole",
     ".popsection",
     TABLE = const TABLE,
     TABLE_NX = const TABLE | NO_EXECUTE,
     TEXT = const TEXT,
     CONSTANTS = const CONSTANTS,
     DATA = const DATA,
+    DEVICE = const DEVICE,
+    APIC_ADDRESS = const super::apic::ADDRESS,
+    PAGE = const PAGE,
+    MAX_CPUS = const MAX_CPUS,
+    GUARD_1 = const STACK_PAGES[0],
+    STACK_1 = const STACK_PAGES[1],
+    GUARD_2 = const STACK_PAGES[2],
+    STACK_2 = const STACK_PAGES[3],
     RAM_PAGES = const RAM_BYTES >> 21,
     WINDOW_ROOT_ENTRY = const WINDOW_ROOT_ENTRY,
     FIRST_WINDOW_ENTRY = const FIRST_WINDOW_ENTRY,

@@ -1,2 +1,0 @@
-#![no_std]
-//! The kernel follows in the next step.

@@ -1,0 +1,56 @@
+//! A tour of kernel-arena, as a kernel of its own.
+//!
+//! It creates an arena, uses it well and badly, and prints what happens. Each statement that it prints it has checked on
+//! the spot; one that does not hold makes the whole kernel fail. The steps are the files of `tour/`, in the order of
+//! [`tour::visit`].
+//!
+//! With `plain` on the command line it prints without colours.
+
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod fault;
+mod map;
+mod memory;
+mod report;
+mod tour;
+
+use kernel_arena::Arena;
+use support::{ExitCode, KernelPlatform, Machine, println, set_fault_handler};
+
+use report::{Colours, Report, Stop};
+
+/// The arena of this kernel.
+type KernelArena = Arena<KernelPlatform>;
+
+support::entry!(main);
+
+fn main(machine: &'static Machine) -> ExitCode {
+    set_fault_handler(fault::handle);
+    let plain = machine.command_line().split_whitespace().any(|word| word == "plain");
+    let colours = if plain { Colours::Off } else { Colours::On };
+    let report = Report::new(colours);
+    report.title();
+    match guide(&report, machine) {
+        Ok(()) => report.verdict(),
+        Err(Stop(why)) => {
+            println!("\nThe tour ended early: {why}");
+            ExitCode::Failed
+        }
+    }
+}
+
+/// From an arena's creation to its end.
+fn guide(report: &Report, machine: &'static Machine) -> Result<(), Stop> {
+    let frames = machine.frames().free_count();
+    let arena = tour::create::create(report, machine)?;
+    // SAFETY: the arena stays where it is until `remove` below; where an error comes before that, it is never dropped,
+    // for then the machine ends.
+    let registration = unsafe { fault::REGISTRY.register(&arena) }?;
+    let visited = tour::visit(report, machine, &arena);
+    fault::REGISTRY.remove(registration)?;
+    visited?;
+    tour::destroy::destroy(report, machine, arena, frames)
+}

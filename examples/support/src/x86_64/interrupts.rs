@@ -1,0 +1,105 @@
+//! The interrupts that CPUs send each other, and how a CPU waits for one.
+//!
+//! There are no others: the 8259 controllers are masked, and nothing else is set up to interrupt. At
+//! thread level interrupts are enabled on every CPU; exceptions and interrupts are handled with
+//! interrupts masked. No handler here calls into an arena, so they have no interrupt level of
+//! their own.
+
+use core::arch::naked_asm;
+
+use x86_64::VirtAddr;
+use x86_64::instructions::interrupts;
+use x86_64::structures::idt::InterruptDescriptorTable;
+
+use super::{apic, shootdown};
+
+/// "Look into your inbox": `shootdown`.
+pub(super) const SHOOTDOWN_VECTOR: u8 = 64;
+/// "Look whether there is a job": [`wait_until`].
+pub(super) const WAKE_VECTOR: u8 = 65;
+
+/// Defines entries that save what a call may change, call a handler, acknowledge and return.
+macro_rules! interrupt_entries {
+    ($($entry:ident => $handler:ident;)*) => {$(
+        #[unsafe(naked)]
+        extern "C" fn $entry() {
+            naked_asm!(
+                "cld",
+                "push rax",
+                "push rcx",
+                "push rdx",
+                "push rsi",
+                "push rdi",
+                "push r8",
+                "push r9",
+                "push r10",
+                "push r11",
+                // The processor aligned the stack to 16 and pushed five words; these were nine.
+                "call {handler}",
+                "pop r11",
+                "pop r10",
+                "pop r9",
+                "pop r8",
+                "pop rdi",
+                "pop rsi",
+                "pop rdx",
+                "pop rcx",
+                "pop rax",
+                "iretq",
+                handler = sym $handler,
+            )
+        }
+    )*};
+}
+
+interrupt_entries! {
+    shootdown_entry => shootdown_interrupt;
+    wake_entry => wake_interrupt;
+}
+
+extern "C" fn shootdown_interrupt() {
+    shootdown::serve();
+    apic::end_of_interrupt();
+}
+
+/// The CPU is awake now, which was the purpose.
+extern "C" fn wake_interrupt() {
+    apic::end_of_interrupt();
+}
+
+#[unsafe(naked)]
+extern "C" fn spurious_entry() {
+    naked_asm!("iretq")
+}
+
+/// Puts the entries into the table.
+pub(super) fn set(table: &mut InterruptDescriptorTable) {
+    let entries: [(u8, extern "C" fn()); 3] =
+        [(SHOOTDOWN_VECTOR, shootdown_entry), (WAKE_VECTOR, wake_entry), (apic::SPURIOUS_VECTOR, spurious_entry)];
+    for (vector, entry) in entries {
+        // SAFETY: the entry expects no error code and returns with `iretq`, everything restored.
+        unsafe { table[vector].set_handler_addr(VirtAddr::from_ptr(entry as *const ())) };
+    }
+}
+
+/// Runs `f` with interrupts masked, and then as it was before.
+///
+/// On x86_64 others who need an answer from this CPU wait meanwhile, unless it calls
+/// [`relax`](crate::relax). On aarch64 nothing interrupts, and this just calls `f`.
+pub fn without_interrupts<R>(f: impl FnOnce() -> R) -> R {
+    interrupts::without_interrupts(f)
+}
+
+/// Sleeps until `condition` holds. Whoever makes it hold sends an interrupt afterwards.
+pub(super) fn wait_until(condition: impl Fn() -> bool) {
+    loop {
+        interrupts::disable();
+        if condition() {
+            interrupts::enable();
+            return;
+        }
+        // No interrupt is delivered between the two instructions in this (Intel SDM vol. 2, STI),
+        // so one that was sent since the condition was looked at ends the sleep.
+        interrupts::enable_and_hlt();
+    }
+}
