@@ -147,8 +147,7 @@ impl ArenaLayout {
         }
     }
 
-    /// The same arena for a machine with `cpus` CPUs: each has a word of its own for faults in a row. A CPU with a
-    /// higher index shares the word of those that are not known.
+    /// The same arena for a machine with `cpus` CPUs, each of which has two words of its own in the metadata.
     #[must_use]
     pub const fn with_cpus(self, cpus: CpuCount) -> Self {
         Self { cpus, ..self }

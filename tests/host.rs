@@ -7,3 +7,4 @@
 #[macro_use]
 mod machine;
 mod upstream;
+

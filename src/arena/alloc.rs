@@ -32,8 +32,22 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             if self.install(pages, &mut chain, request.owner, request.context).is_ok() {
                 return Ok(pages);
             }
+            // A run is looked for elsewhere; pages that were named are where the faults are.
+            if let Claimer::These(pages) = claimer {
+                return Err(self.why_scratched(pages, request.context));
+            }
         }
         Err(AllocError::Busy(self.reclaimable()))
+    }
+
+    /// Why pages that were named could not be installed: a fault put scratch there, and the caller may not wait, or it keeps
+    /// doing so.
+    fn why_scratched(&self, pages: PageRange, context: Context) -> AllocError {
+        let scratched = |page: &PageIndex| self.state(page.number()) == SlotState::Scratch;
+        match pages.pages().find(scratched) {
+            Some(page) if context == Context::Any => AllocError::Tainted { page },
+            _ => AllocError::Busy(self.reclaimable()),
+        }
     }
 
     /// A look ahead for large requests, so that many frames are not taken and zeroed to no purpose. A hint, for the pages may
@@ -66,18 +80,12 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     fn claim_for(&self, request: &AllocRequest, claimer: &Claimer) -> Result<PageRange, AllocError> {
         match *claimer {
-            Claimer::These(pages) => self.claim_these(pages, request.context),
+            Claimer::These(pages) => self.claim_these(pages),
             Claimer::Run { align } => self.claim_anywhere(request.count.get(), align, request.context),
         }
     }
 
-    fn claim_these(&self, pages: PageRange, context: Context) -> Result<PageRange, AllocError> {
-        if context == Context::Any {
-            let tainted = |page: &PageIndex| self.state(page.number()) == SlotState::Scratch;
-            if let Some(page) = pages.pages().find(tainted) {
-                return Err(AllocError::Tainted { page });
-            }
-        }
+    fn claim_these(&self, pages: PageRange) -> Result<PageRange, AllocError> {
         match self.maps.claim(pages) {
             Ok(()) => Ok(pages),
             Err(ClaimError::Taken(page)) if self.is_passing(page) => Err(AllocError::Busy(self.reclaimable())),
@@ -110,7 +118,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// Whether a page of the extent that is claimed is in the middle of somebody's operation: its slot does not say whose it
     /// is, so it is about to be installed or has just been freed; or it is deferred but not queued, so it is about to be.
-    fn is_passing(&self, page: u32) -> bool {
+    pub(super) fn is_passing(&self, page: u32) -> bool {
         let bit = self.maps.bit_of(page);
         match self.state(page) {
             SlotState::Vacant | SlotState::Vacated(_) | SlotState::Scratch => self.maps.in_extent(bit),

@@ -11,7 +11,7 @@ use crate::arch::Arch;
 use crate::layout::ArenaLayout;
 use crate::metadata::Parts;
 use crate::pages::PageMaps;
-use crate::platform::{PhysMap, Platform, UpperSlots};
+use crate::platform::{CpuIdentity, PhysMap, Platform, UpperSlots};
 use crate::programs::RunningPrograms;
 use crate::report;
 use crate::sync::AtomicU64;
@@ -82,6 +82,9 @@ fn build<P: Platform, A: Arch>(
     }
     if layout.extent().numbers().end > Tables::<A>::COVERED_PAGES {
         return Err(CreateError::ExtentNotCovered);
+    }
+    if platform.cpus().count().get() > layout.cpus().get() {
+        return Err(CreateError::MoreCpus);
     }
     if platform.upper().window_base() != layout.base() {
         return Err(CreateError::WrongBase);

@@ -36,6 +36,9 @@ pub enum CreateError {
     ExtentNotCovered,
     /// The layout's base is not the address that the lent entries translate: make both the same.
     WrongBase,
+    /// The machine may have more CPUs than the layout was made for: use
+    /// [`ArenaLayout::with_cpus`](crate::ArenaLayout::with_cpus).
+    MoreCpus,
     /// A lent upper entry is not zero: lend entries that nothing else uses.
     UpperEntryInUse,
     /// Lend at least [`ArenaLayout::metadata_words`](crate::ArenaLayout::metadata_words).
@@ -51,6 +54,7 @@ impl fmt::Display for CreateError {
             Self::AttributesNotAllowed => "the physical map's attributes contain bits that are the arena's",
             Self::ExtentNotCovered => "the extent reaches beyond what the tables cover",
             Self::WrongBase => "the layout's base is not the address that the lent entries translate",
+            Self::MoreCpus => "the machine may have more CPUs than the layout was made for",
             Self::UpperEntryInUse => "a lent upper entry is not zero",
             Self::MetadataTooSmall => "the metadata is smaller than the layout asks for",
             Self::OutOfFrames => "the frame source ran out while the tables were built",

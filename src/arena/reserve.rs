@@ -59,11 +59,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     fn why_taken(&self, page: u32) -> ReserveError {
-        let page = PageIndex::masked(page);
-        match self.state(page.number()) {
-            state if state.is_vacant() => ReserveError::Busy { page },
-            SlotState::Scratch => ReserveError::Busy { page },
-            _ => ReserveError::Taken { page },
-        }
+        let index = PageIndex::masked(page);
+        if self.is_passing(page) { ReserveError::Busy { page: index } } else { ReserveError::Taken { page: index } }
     }
 }

@@ -47,6 +47,9 @@ pub use types::{CpuCount, CpuId, CpuLevel, EntryAttributes, Frame, NodeId};
 ///     fn current(&self) -> Option<CpuLevel> {
 ///         Some(CpuLevel { cpu: CpuId::new(0), level: 0 })
 ///     }
+///     fn count(&self) -> CpuCount {
+///         CpuCount::ONE
+///     }
 /// }
 ///
 /// struct Upper([AtomicU64; 5]); // in a kernel: references into its page tables
@@ -176,6 +179,10 @@ pub trait Shootdown {
 pub trait CpuIdentity {
     /// The running CPU and level, if known.
     fn current(&self) -> Option<CpuLevel>;
+
+    /// How many CPUs there can be: every index that `current` gives is below. [`Arena::new`](crate::Arena::new) refuses a
+    /// layout that was made for fewer.
+    fn count(&self) -> CpuCount;
 }
 
 /// The page-table entries above the arena's own tables.

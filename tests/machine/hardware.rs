@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use kernel_arena::platform::{CpuId, CpuLevel};
+use kernel_arena::platform::{CpuCount, CpuId, CpuLevel};
 
 use super::flush::{Flush, Sabotage};
 use super::format::Rules;
@@ -139,6 +139,10 @@ impl Hardware {
         let result = self.raised(run);
         self.in_handler.set(was);
         result
+    }
+
+    pub(super) fn cpu_count(&self) -> CpuCount {
+        u32::try_from(self.cpus.len()).ok().and_then(CpuCount::new).expect("a machine has a few CPUs")
     }
 
     pub(super) fn identity(&self) -> Option<CpuLevel> {

@@ -3,9 +3,11 @@
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-use kernel_arena::{KernelAddr, Platform};
-use kernel_arena::platform::{CpuIdentity, CpuLevel, EntryAttributes, Frame, FrameSource, NodeId, PhysMap, UpperSlots};
+use kernel_arena::platform::{
+    CpuCount, CpuIdentity, CpuLevel, EntryAttributes, Frame, FrameSource, NodeId, PhysMap, UpperSlots,
+};
 use kernel_arena::sync::{AtomicU64, Ordering};
+use kernel_arena::{KernelAddr, Platform};
 
 use super::flush::MachineShootdown;
 use super::format::Format;
@@ -105,6 +107,10 @@ impl CpuIdentity for Port {
     fn current(&self) -> Option<CpuLevel> {
         self.0.control(Point::CpuIdentity);
         self.0.identity()
+    }
+
+    fn count(&self) -> CpuCount {
+        self.0.cpu_count()
     }
 }
 

@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::mem::MaybeUninit;
 
-use kernel_arena::{Arena, ArenaLayout, MetadataWord, PageCount, PageIndex};
+use kernel_arena::platform::CpuIdentity;
+use kernel_arena::{Arena, ArenaLayout, MetadataWord, PageCount, PageIndex, Platform};
 use support::{ADDRESS_WIDTH, FrameStack, KernelPlatform, Machine};
 
 use crate::check::{Checked, Failure, equal, holds};
@@ -72,6 +73,7 @@ impl Bench {
         let first = PageIndex::new(first).ok_or_else(|| Failure::new("no such page"))?;
         let pages = PageCount::new(pages).ok_or_else(|| Failure::new("no such count"))?;
         let layout = ArenaLayout::new(platform.window().base(), ADDRESS_WIDTH, first, pages)?;
+        let layout = layout.with_cpus(platform.cpus().count());
         Ok((platform, layout))
     }
 

@@ -5,10 +5,10 @@
 //! library's own broadcast. A CPU's interrupt level is the number of fault handlers that run on it.
 
 use kernel_arena::Platform;
-use kernel_arena::platform::{CpuIdentity, CpuLevel, EntryAttributes, FixedOffset};
+use kernel_arena::platform::{CpuCount, CpuIdentity, CpuLevel, EntryAttributes, FixedOffset};
 
 use crate::arch::{self, LEAF_ATTRIBUTES, PHYSICAL_MAP, Shootdown};
-use crate::cpus::cpu_id;
+use crate::cpus::{self, cpu_id};
 use crate::fault::fault_level;
 use crate::frames::FrameStack;
 use crate::window::Window;
@@ -93,5 +93,9 @@ impl CpuIdentity for ThisCpu {
     fn current(&self) -> Option<CpuLevel> {
         let level = u8::try_from(fault_level()).ok()?;
         Some(CpuLevel { cpu: cpu_id(), level })
+    }
+
+    fn count(&self) -> CpuCount {
+        CpuCount::new(cpus::count()).unwrap_or(CpuCount::ONE)
     }
 }

@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 use alloc::format;
 
-use kernel_arena::{Arena, ArenaLayout, MetadataWord};
+use kernel_arena::platform::CpuIdentity;
+use kernel_arena::{Arena, ArenaLayout, MetadataWord, Platform};
 use support::{ADDRESS_WIDTH, Machine};
 
 use super::{count, last, page};
@@ -21,6 +22,7 @@ pub(crate) fn create(report: &Report, machine: &'static Machine) -> Result<Kerne
     );
     let platform = machine.platform().ok_or_else(|| Stop::because("all windows are lent"))?;
     let layout = ArenaLayout::new(platform.window().base(), ADDRESS_WIDTH, page(16), count(4096))?;
+    let layout = layout.with_cpus(platform.cpus().count());
     let metadata = Box::leak(Box::<[MetadataWord]>::new_uninit_slice(layout.metadata_words()));
 
     let before = machine.frames().free_count();

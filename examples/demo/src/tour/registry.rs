@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 use alloc::format;
 
-use kernel_arena::{Arena, ArenaLayout, MetadataWord};
+use kernel_arena::platform::CpuIdentity;
+use kernel_arena::{Arena, ArenaLayout, MetadataWord, Platform};
 use support::{ADDRESS_WIDTH, Machine};
 
 use super::{count, page};
@@ -26,6 +27,7 @@ pub(super) fn tell_apart(report: &Report, machine: &'static Machine, first: &Ker
     );
     let platform = machine.platform().ok_or_else(|| Stop::because("all windows are lent"))?;
     let layout = ArenaLayout::new(platform.window().base(), ADDRESS_WIDTH, page(16), count(512))?;
+    let layout = layout.with_cpus(platform.cpus().count());
     let metadata = Box::leak(Box::<[MetadataWord]>::new_uninit_slice(layout.metadata_words()));
     let second = Arena::new(platform, layout, metadata)?;
     report.figure("first window", format!("{:#018x}", first.layout().base().value()));
