@@ -8,3 +8,4 @@
 mod machine;
 mod upstream;
 
+mod properties;
