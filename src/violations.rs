@@ -92,7 +92,8 @@ impl ViolationRing {
         Self { cells, next_sequence: AtomicU64::new(0), lost: AtomicU64::new(0) }
     }
 
-    /// Writes a record into a free cell, or counts it as lost: at most one look at each cell.
+    /// Writes a record into a free cell, or counts it as lost: at most one look at each cell. A cell that was emptied a moment
+    /// ago, by a drainer that nothing orders before us, may not be seen as free.
     pub(crate) fn record(&self, offence: Offence, cpu: Option<CpuId>, program: Option<ProgramId>) {
         // Relaxed: the number is only a name; the cell's own exchange orders the record.
         let sequence = self.next_sequence.fetch_add(1, Ordering::Relaxed);

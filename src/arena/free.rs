@@ -147,7 +147,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             };
             match self.exchange(slot, seen, to) {
                 Ok(()) => {
-                    // Marked before it is un-claimed: an unmarked page that holds scratch would be claimed again and again.
+                    // Marked before it is un-claimed, so that no allocation claims it only to find scratch.
                     if to == SlotState::Scratch {
                         self.maps.tainted.set_bit(self.maps.bit_of(page));
                     }

@@ -1,0 +1,221 @@
+//! A machine of three CPUs, each with a TLB that forgets nothing until it is flushed.
+//!
+//! An access looks into the TLB of its own CPU; on a miss it walks the arena's tables, by the same atomics that the arena
+//! writes, and remembers the leaf. A CPU's lock makes translating and accessing one step as far as shootdowns are concerned,
+//! as a processor's flush makes it. What the TLBs hold is invisible to loom, so that a check can look at all of them at any
+//! moment without ordering anything. But then loom would not know either that it matters whether a TLB learns something
+//! before or after others are flushed; so both touch the *tally*, Relaxed.
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64 as PlainU64, Ordering::SeqCst};
+
+use kernel_arena::arch::Arch;
+use kernel_arena::arch::portable::Portable;
+use kernel_arena::platform::{CpuId, CpuLevel, EntryAttributes, Frame};
+use kernel_arena::sync::{AtomicU64, Ordering};
+use kernel_arena::{AddressRange, PAGE_SIZE, PageIndex};
+use loom::sync::Mutex;
+
+use crate::frames::{Frames, Memory};
+use crate::watched::Watched;
+
+/// How many CPUs there are.
+pub(crate) const CPUS: u16 = 3;
+/// Where the window is.
+pub(crate) const BASE: u64 = 0xffff_9000_0000_0000;
+/// Tables of two entries, so that four directories cover 16 pages.
+pub(crate) type Small = Portable<1>;
+const PAGES: u32 = 16;
+
+loom::thread_local! {
+    static CPU: Cell<u16> = Cell::new(0);
+}
+
+/// Runs `work` on a CPU.
+pub(crate) fn on_cpu<R>(cpu: u16, work: impl FnOnce() -> R) -> R {
+    let before = CPU.with(|current| current.replace(cpu));
+    let done = work();
+    CPU.with(|current| current.set(before));
+    done
+}
+
+fn current_cpu() -> u16 {
+    CPU.with(Cell::get)
+}
+
+/// What the kernel lends in a model.
+pub(crate) struct Machine {
+    memory: Arc<Memory>,
+    frames: Frames,
+    tlbs: [Tlb; CPUS as usize],
+    tally: AtomicU64,
+    upper: [AtomicU64; 5],
+    /// Looked at whenever the fault path asks which CPU it is on: the arena must be alive then.
+    alive: Watched,
+}
+
+struct Tlb {
+    lock: Mutex<()>,
+    /// The leaf that is remembered for each page; 0 for none.
+    leaves: [PlainU64; PAGES as usize],
+}
+
+/// What an access reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// The scratch page.
+    Scratch,
+    /// A page with this content.
+    Page(u64),
+}
+
+/// An access found no translation: the CPU raises a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Missing;
+
+impl Machine {
+    pub(crate) fn new(memory: &Arc<Memory>) -> Self {
+        let tlb = || Tlb { lock: Mutex::new(()), leaves: [const { PlainU64::new(0) }; PAGES as usize] };
+        Self {
+            memory: Arc::clone(memory),
+            frames: Frames::new(),
+            tlbs: std::array::from_fn(|_| tlb()),
+            tally: AtomicU64::new(0),
+            upper: std::array::from_fn(|_| AtomicU64::new(0)),
+            alive: Watched::new(true),
+        }
+    }
+
+    /// Reads a page on this CPU.
+    pub(crate) fn load(&self, page: PageIndex) -> Result<Reached, Missing> {
+        self.access(page, None)
+    }
+
+    /// Writes a page on this CPU.
+    pub(crate) fn store(&self, page: PageIndex, value: u64) -> Result<Reached, Missing> {
+        self.access(page, Some(value))
+    }
+
+    fn access(&self, page: PageIndex, value: Option<u64>) -> Result<Reached, Missing> {
+        let tlb = &self.tlbs[usize::from(current_cpu())];
+        let _one_instruction = tlb.lock.lock().expect("not poisoned");
+        let remembered = &tlb.leaves[page.number() as usize];
+        if remembered.load(SeqCst) == 0 {
+            let leaf = self.walk(page, Ordering::Acquire).ok_or(Missing)?;
+            self.tally.fetch_add(1, Ordering::Relaxed);
+            remembered.store(leaf, SeqCst);
+            self.assert_no_tlb_differs(page, leaf_frame(leaf).ok_or(Missing)?);
+        }
+        let Some(data) = self.frames.data(leaf_frame(remembered.load(SeqCst)).ok_or(Missing)?) else {
+            return Ok(Reached::Scratch);
+        };
+        let reached = value.unwrap_or_else(|| data.load());
+        if let Some(value) = value {
+            data.store(value);
+        }
+        Ok(Reached::Page(reached))
+    }
+
+    /// Walks the tables: the leaf, if every level is present. What is reached through a leaf is ordered by an address
+    /// dependency, here Acquire; of a leaf that is missing it is better to promise nothing, so a model may ask for Relaxed.
+    pub(crate) fn walk(&self, page: PageIndex, order: Ordering) -> Option<u64> {
+        let (number, attributes) = (page.number(), EntryAttributes::default());
+        let upper = self.upper[(number >> 2) as usize].load(Ordering::Acquire);
+        let directory = Small::decode_table(upper, attributes)?;
+        let entry = self.table(directory)[(number >> 1 & 1) as usize].load(Ordering::Acquire);
+        let leaves = Small::decode_table(entry, attributes)?;
+        let leaf = self.table(leaves)[(number & 1) as usize].load(order);
+        leaf_frame(leaf).map(|_| leaf)
+    }
+
+    fn table(&self, frame: Frame) -> &[AtomicU64; 2] {
+        assert!(self.frames.is_table(frame), "a walk reached a table that is free");
+        let words: NonNull<[AtomicU64; 2]> = self.memory.bytes(frame).cast();
+        // SAFETY: an entry led here, so the arena has built a table of two words in the frame, and frees it only once no
+        // entry leads here and nobody walks any more.
+        unsafe { words.as_ref() }
+    }
+
+    /// No TLB remembers a translation of `page` to anything but the frame that `page` is mapped to: checked by each new owner
+    /// (I2), and whenever a TLB learns of it (I1).
+    pub(crate) fn assert_no_tlb_differs(&self, page: PageIndex, mapped: Frame) {
+        for remembered in self.leaves_of(page).filter_map(leaf_frame) {
+            assert_eq!(remembered, mapped, "I1, I2: a TLB remembers what {page:?} was before");
+        }
+    }
+
+    /// No TLB remembers a translation of `page`.
+    pub(crate) fn assert_no_tlb_knows(&self, page: PageIndex) {
+        assert!(self.leaves_of(page).all(|leaf| leaf == 0), "a TLB remembers {page:?}");
+    }
+
+    fn leaves_of(&self, page: PageIndex) -> impl Iterator<Item = u64> + '_ {
+        self.tlbs.iter().map(move |tlb| tlb.leaves[page.number() as usize].load(SeqCst))
+    }
+
+    fn assert_no_tlb_reaches(&self, frame: Frame) {
+        for leaf in self.tlbs.iter().flat_map(|tlb| &tlb.leaves) {
+            assert_ne!(leaf_frame(leaf.load(SeqCst)), Some(frame), "I5: a TLB reaches a frame that is free");
+        }
+    }
+
+    /// The frame source's take.
+    pub(crate) fn take_frame(&self) -> Option<Frame> {
+        let frame = self.frames.take(current_cpu().into())?;
+        self.assert_no_tlb_reaches(frame);
+        Some(frame)
+    }
+
+    /// The frame source's free.
+    pub(crate) fn give_back_frame(&self, frame: Frame) {
+        self.assert_no_tlb_reaches(frame);
+        self.frames.give_back(frame);
+    }
+
+    /// Has every CPU forget these addresses.
+    pub(crate) fn flush(&self, ranges: &[AddressRange]) {
+        let first_page = |range: &AddressRange| range.start().value().wrapping_sub(BASE) / PAGE_SIZE;
+        let pages = |range: &AddressRange| first_page(range)..first_page(range) + range.page_count();
+        self.tally.fetch_add(1, Ordering::Relaxed);
+        for tlb in &self.tlbs {
+            let _between_instructions = tlb.lock.lock().expect("not poisoned");
+            for (page, leaf) in (0..).zip(&tlb.leaves) {
+                if ranges.iter().any(|range| pages(range).contains(&page)) {
+                    leaf.store(0, SeqCst);
+                }
+            }
+        }
+    }
+
+    /// Who asks. The fault path does, and then the arena must be alive.
+    pub(crate) fn current_level(&self) -> CpuLevel {
+        assert!(self.alive.get(), "an operation inside an arena that is gone");
+        CpuLevel { cpu: CpuId::new(current_cpu()), level: 0 }
+    }
+
+    /// A frame's memory.
+    pub(crate) fn bytes(&self, frame: Frame) -> NonNull<u8> {
+        self.memory.bytes(frame)
+    }
+
+    /// The entries that are lent.
+    pub(crate) fn upper(&self) -> &[AtomicU64; 5] {
+        &self.upper
+    }
+
+    /// Says that the arena is gone: a fault in it from now on, or one that is not ordered before, is an error.
+    pub(crate) fn bury(&self) {
+        self.alive.set(false);
+    }
+
+    /// How many frames are out.
+    pub(crate) fn frames_lent(&self) -> usize {
+        self.frames.lent()
+    }
+}
+
+fn leaf_frame(leaf: u64) -> Option<Frame> {
+    Small::decode_leaf(leaf, EntryAttributes::default()).map(|leaf| leaf.frame)
+}

@@ -1,0 +1,108 @@
+//! The registry: a fault that enters against a removal, and the entry's next arena.
+//!
+//! Guards: once `remove` has returned `Ok`, no fault is inside the arena, none gets in, and what those before did is visible
+//! (entered with Acquire, left with Release, closed with Acquire); whoever finds the entry open finds the arena that is in it
+//! now. The machine of an arena that was removed is *buried*: loom reports every look at it that is not ordered before.
+//!
+//! No bound on preemptions.
+
+use std::sync::Arc;
+
+use kernel_arena::{FaultOutcome, Registration, Registry, RemoveError};
+
+use crate::machine::{Machine, Small};
+use crate::race::race;
+use crate::world::{ModelArena, UNBOUNDED, explore, fault_at, page, retire, start};
+
+type Arenas = Registry<Machine, 1, Small>;
+
+/// Asks until no fault is inside any more.
+fn remove(registry: &Arenas, mut registration: Registration) {
+    while let Err(error) = registry.remove(registration) {
+        let RemoveError::Busy { registration: again, .. } = error else { panic!("{error}") };
+        registration = again;
+        loom::thread::yield_now();
+    }
+}
+
+fn register(registry: &Arenas, arena: &ModelArena) -> Registration {
+    loop {
+        // SAFETY: each model removes the arena before it lets go of it.
+        if let Ok(registration) = unsafe { registry.register(arena) } {
+            return registration;
+        }
+        loom::thread::yield_now();
+    }
+}
+
+#[test]
+fn no_fault_is_inside_an_arena_that_was_removed() {
+    explore("fault against removal", UNBOUNDED, 2, |memory, first| {
+        let registry = Arc::new(Arenas::new());
+        let arena = start::<Small>(memory, 1, 1);
+        let registration = register(&registry, &arena);
+        let faults = Arc::clone(&registry);
+        let end = move |arena: &ModelArena| {
+            remove(&registry, registration);
+            // As its owner does who is about to destroy it: everything is visible, and nobody comes any more.
+            arena.platform().bury();
+            assert_eq!(arena.validate(), Ok(()));
+            arena.stats().violations
+        };
+        let fault = move |arena: &ModelArena| faults.handle_kernel_fault(&fault_at(arena, page(1)));
+        let (violations, outcome) = race(first, &arena, end, fault);
+        let expected = if violations == 1 { FaultOutcome::Recovered } else { FaultOutcome::NotOurs };
+        assert_eq!(outcome, expected);
+        retire(arena);
+    });
+}
+
+#[test]
+fn a_fault_finds_the_arena_that_is_registered_now() {
+    let second = crate::frames::Memory::new();
+    explore("fault against removal and another registration", UNBOUNDED, 2, move |memory, first| {
+        let registry = Arc::new(Arenas::new());
+        let (old, new) = (start::<Small>(memory, 1, 1), start::<Small>(&second, 1, 1));
+        let registration = register(&registry, &old);
+        let faults = Arc::clone(&registry);
+        let (change, was) = (Arc::clone(&registry), Arc::clone(&old));
+        let change = move |new: &ModelArena| {
+            remove(&change, registration);
+            was.platform().bury();
+            // At the same addresses, in the same entry.
+            register(&change, new)
+        };
+        let fault = move |new: &ModelArena| faults.handle_kernel_fault(&fault_at(new, page(1)));
+        let (registration, outcome) = race(first, &new, change, fault);
+        let recovered = u64::from(outcome == FaultOutcome::Recovered);
+        assert_eq!(old.stats().violations + new.stats().violations, recovered);
+        remove(&registry, registration);
+        retire(old);
+        retire(new);
+    });
+}
+
+#[test]
+fn an_entry_is_handed_over_from_one_cpu_to_another() {
+    let second = crate::frames::Memory::new();
+    explore("registration after another CPU's removal", UNBOUNDED, 2, move |memory, first| {
+        let registry = Arc::new(Arenas::new());
+        let (brief, lasting) = (start::<Small>(memory, 1, 1), start::<Small>(&second, 1, 1));
+        let theirs = Arc::clone(&registry);
+        let other = Arc::clone(&brief);
+        let come_and_go = move |_: &ModelArena| {
+            let registration = register(&theirs, &other);
+            remove(&theirs, registration);
+            other.platform().bury();
+        };
+        let come_and_stay = move |arena: &ModelArena| {
+            let registration = register(&registry, arena);
+            assert_eq!(registry.handle_kernel_fault(&fault_at(arena, page(1))), FaultOutcome::Recovered);
+            assert_eq!(arena.stats().violations, 1, "the fault went to another arena");
+            remove(&registry, registration);
+        };
+        race(first, &lasting, come_and_stay, come_and_go);
+        retire(brief);
+        retire(lasting);
+    });
+}

@@ -1,0 +1,133 @@
+//! Setting up an execution, and what must hold at the end of each.
+
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Instant;
+
+use kernel_arena::arch::Arch;
+use kernel_arena::platform::CpuCount;
+use kernel_arena::{
+    Access, AddressWidth, AllocRequest, Arena, ArenaLayout, Context, Fault, FaultOutcome, InstructionAddr, KernelAddr,
+    MetadataWord, Owner, PageCount, PageIndex, PageRange, SlotState,
+};
+
+use crate::frames::{Memory, TABLE_FRAMES};
+use crate::machine::{BASE, CPUS, Machine, Reached, Small, on_cpu};
+use crate::race::First;
+
+/// An arena on the small machine.
+pub(crate) type ModelArena<A = Small> = Arena<Machine, A>;
+
+/// Every execution, however often CPUs preempt each other.
+pub(crate) const UNBOUNDED: Option<usize> = None;
+
+/// Every execution in which CPUs preempt each other at most `count` times.
+pub(crate) const fn preemptions(count: usize) -> Option<usize> {
+    Some(count)
+}
+
+/// Runs every execution of `model` within the bound on preemptions, once for each of `cpus` CPUs going first, and says how
+/// many they were.
+pub(crate) fn explore(
+    name: &str,
+    bound: Option<usize>,
+    cpus: u16,
+    model: impl Fn(&Arc<Memory>, First) + Send + Sync + 'static,
+) {
+    let (memory, model) = (Memory::new(), Arc::new(model));
+    for first in 0..cpus {
+        let executions = Arc::new(AtomicUsize::new(0));
+        let started = Instant::now();
+        let mut builder = loom::model::Builder::new();
+        // The model alone says what is explored, whatever the environment says.
+        builder.preemption_bound = bound;
+        builder.max_permutations = None;
+        builder.max_duration = None;
+        builder.max_branches = 10_000;
+        let (memory, model, count) = (Arc::clone(&memory), Arc::clone(&model), Arc::clone(&executions));
+        builder.check(move || {
+            count.fetch_add(1, SeqCst);
+            model(&memory, first);
+        });
+        let (count, time) = (executions.load(SeqCst), started.elapsed());
+        println!("{name}, CPU {first} first: {count} executions in {time:.1?}");
+    }
+}
+
+pub(crate) fn page(number: u32) -> PageIndex {
+    PageIndex::new(number).expect("a page of the window")
+}
+
+/// A layout whose extent is `count` pages from `first` on.
+pub(crate) fn layout(first: u32, count: u32) -> ArenaLayout {
+    let pages = PageCount::new(count).expect("fits the window");
+    let base = KernelAddr::new(BASE);
+    let layout = ArenaLayout::new(base, AddressWidth::BITS_48, page(first), pages).expect("a layout");
+    layout.with_cpus(CpuCount::new(CPUS.into()).expect("a few CPUs"))
+}
+
+/// An arena whose extent is `count` pages from `first` on.
+pub(crate) fn start<A: Arch>(memory: &Arc<Memory>, first: u32, count: u32) -> Arc<ModelArena<A>> {
+    let layout = layout(first, count);
+    let metadata: Box<[MaybeUninit<MetadataWord>]> =
+        (0..layout.metadata_words()).map(|_| MaybeUninit::uninit()).collect();
+    Arc::new(Arena::new(Machine::new(memory), layout, Box::leak(metadata)).expect("an arena"))
+}
+
+/// The end of every execution: slots and maps agree, and with the arena all frames come back, each once.
+pub(crate) fn retire<A: Arch>(arena: Arc<ModelArena<A>>) {
+    assert_eq!(arena.validate(), Ok(()));
+    let extent = arena.layout().extent();
+    let state = |page| arena.page_state(page).expect("in the extent");
+    let mapped = |page: &PageIndex| matches!(state(*page), SlotState::Mapped(..) | SlotState::Deferred(..));
+    let frames = extent.pages().filter(mapped).count();
+    assert_eq!(arena.platform().frames_lent(), TABLE_FRAMES + frames, "a frame was lost");
+    let arena = Arc::into_inner(arena).expect("all CPUs have joined");
+    let destroyed = arena.destroy();
+    assert_eq!(destroyed.platform.frames_lent(), 0);
+    // SAFETY: `start` leaked it, and the arena has given it back.
+    drop(unsafe { Box::from_raw(destroyed.metadata) });
+}
+
+/// One page for the kernel.
+pub(crate) fn one_page(context: Context) -> AllocRequest {
+    AllocRequest::new(PageCount::ONE, Owner::Kernel).in_context(context)
+}
+
+/// What the CPU reports when an access to `page` has no translation.
+pub(crate) fn fault_at<A: Arch>(arena: &ModelArena<A>, page: PageIndex) -> Fault {
+    let address = arena.layout().to_kernel(page.to_ptr());
+    Fault { address, access: Access::Write, instruction: InstructionAddr::new(0x1000) }
+}
+
+/// An access that the kernel never meant to make, with its fault, if there is one, handled and retried at most once:
+/// what it has read.
+pub(crate) fn wild_load<A: Arch>(arena: &ModelArena<A>, page: PageIndex) -> Option<Reached> {
+    arena
+        .platform()
+        .load(page)
+        .or_else(|_| {
+            assert_ne!(arena.handle_kernel_fault(&fault_at(arena, page)), FaultOutcome::NotOurs);
+            arena.platform().load(page)
+        })
+        .ok()
+}
+
+/// Whoever has allocated the page finds it zeroed, through his own CPU, and every TLB knows no other frame for it (I2).
+pub(crate) fn own<A: Arch>(arena: &ModelArena<A>, pages: PageRange, value: u64) {
+    let page = pages.first();
+    let Some(SlotState::Mapped(frame, Owner::Kernel)) = arena.page_state(page) else {
+        panic!("{page:?} was allocated: {:?}", arena.page_state(page));
+    };
+    arena.platform().assert_no_tlb_differs(page, frame);
+    assert_eq!(arena.platform().load(page), Ok(Reached::Page(0)), "a new page is zero");
+    assert_eq!(arena.platform().store(page, value), Ok(Reached::Page(value)));
+}
+
+/// Every CPU reads `value` in the page, and without a fault.
+pub(crate) fn all_read<A: Arch>(arena: &ModelArena<A>, page: PageIndex, value: u64) {
+    for cpu in 0..CPUS {
+        on_cpu(cpu, || assert_eq!(arena.platform().load(page), Ok(Reached::Page(value)), "on CPU {cpu}"));
+    }
+}
