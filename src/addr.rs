@@ -24,17 +24,14 @@ pub const GUARD_SIZE: u64 = 1 << 15;
 /// A virtual address in any view.
 ///
 /// Holding one proves nothing about it; it is what a TLB flush needs to know of [`KernelAddr`] and [`ProgramAddr`].
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VirtAddr(u64);
 
 /// A virtual address in the kernel view.
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KernelAddr(u64);
 
 /// A virtual address in a program view.
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProgramAddr(u64);
 
@@ -55,6 +52,13 @@ macro_rules! address {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, concat!(stringify!($name), "({:#x})"), self.0)
+            }
+        }
+
+        #[cfg(feature = "defmt")]
+        impl defmt::Format for $name {
+            fn format(&self, f: defmt::Formatter<'_>) {
+                defmt::write!(f, "{=u64:#x}", self.0);
             }
         }
 

@@ -15,7 +15,6 @@ pub enum Access {
 }
 
 /// The address of the instruction that was interrupted.
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InstructionAddr(u64);
 
@@ -28,6 +27,13 @@ impl InstructionAddr {
     /// The numeric value.
     pub const fn value(self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for InstructionAddr {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{=u64:#x}", self.0);
     }
 }
 

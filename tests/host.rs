@@ -6,6 +6,7 @@
 
 #[macro_use]
 mod machine;
+mod reports;
 mod upstream;
 
 mod properties;

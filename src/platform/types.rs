@@ -7,7 +7,6 @@ use crate::addr::PAGE_SIZE;
 /// A physical page of 4 KiB.
 ///
 /// Holding one proves that its address is a multiple of 4096 below 2^52; not that anybody owns it.
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Frame(u64);
 
@@ -25,6 +24,13 @@ impl Frame {
     /// Its physical address, in bytes.
     pub const fn address(self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Frame {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Frame({=u64:#x})", self.0);
     }
 }
 

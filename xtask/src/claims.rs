@@ -8,16 +8,19 @@ use std::path::Path;
 
 use crate::arch::Arch;
 use crate::console::Console;
-use crate::intlog;
 use crate::kernel::{CLAIMS, DEMO, Kernel, PLAIN};
+use crate::log::Viewer;
 use crate::qemu::{Machine, Outcome, Run};
 use crate::route::Route;
 use crate::status::Stop;
 use crate::verdict::{Report, Verdict};
 use crate::workspace::Workspace;
+use crate::{intlog, log};
 
 /// The test that compares the kernel's count of exceptions with QEMU's log.
-const AGREEMENT: &str = "exceptions agree with QEMU's log";
+pub(crate) const AGREEMENT: &str = "exceptions agree with QEMU's log";
+/// The test that decodes what the kernel logged.
+const DECODING: &str = "defmt stream decodes";
 
 /// Builds and boots the kernels of one machine, and reports.
 pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, report: &mut Report) {
@@ -26,8 +29,10 @@ pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, report: &mut
         Ok(kernel) => {
             let log = workspace.exception_log(arch, CLAIMS.name);
             let run = boot(arch, CLAIMS, &kernel, &[], Some(&log));
-            let logged = intlog::count_in_file(arch, &log).map_err(|error| format!("no log of QEMU's: {error}"));
-            let verdicts = judge(&full_name(arch, CLAIMS), &run, logged);
+            let name = full_name(arch, CLAIMS);
+            let mut verdicts = judge(&name, &run);
+            verdicts.push(agreement(&name, &run, logged(arch, &log)));
+            verdicts.push(log_verdict(workspace, arch, CLAIMS, &kernel));
             verdicts.iter().for_each(|verdict| report.add(verdict));
             if verdicts.iter().any(Verdict::is_failure) {
                 report.explain(&run.transcript());
@@ -49,6 +54,7 @@ pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, report: &mut
                 report.add(&Verdict::failed(name, run.outcome.describe()));
                 report.explain(&run.transcript());
             }
+            report.add(&log_verdict(workspace, arch, DEMO, &kernel));
         }
     }
 }
@@ -59,22 +65,32 @@ pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, report: &mut
 ///
 /// The kernel cannot be built, or does not list its tests.
 pub(crate) fn list(workspace: &Workspace, route: &Route, arch: Arch) -> Result<Vec<String>, Stop> {
-    let name = full_name(arch, CLAIMS);
-    let kernel = CLAIMS.build(workspace, route, arch).map_err(Stop::not_ready)?;
-    let run = boot(arch, CLAIMS, &kernel, &["list"], None);
+    let mut names = listed(workspace, route, arch, CLAIMS)?;
+    names.push(format!("{}::{AGREEMENT}", full_name(arch, CLAIMS)));
+    names.push(full_name(arch, DEMO));
+    names.extend([CLAIMS, DEMO].map(|kernel| format!("{}::{DECODING}", full_name(arch, kernel))));
+    Ok(names)
+}
+
+/// The names of a test kernel's tests; boots it to ask.
+///
+/// # Errors
+///
+/// The kernel cannot be built, or does not list its tests.
+pub(crate) fn listed(workspace: &Workspace, route: &Route, arch: Arch, kernel: Kernel) -> Result<Vec<String>, Stop> {
+    let name = full_name(arch, kernel);
+    let file = kernel.build(workspace, route, arch).map_err(Stop::not_ready)?;
+    let run = boot(arch, kernel, &file, &["list"], None);
     let listed = Console::read(&run.console).listed;
     if run.outcome != Outcome::Passed || listed.is_empty() {
         let transcript = run.transcript().join("\n    ");
         return Err(Stop::not_ready(format!("{name} lists no tests: {}\n    {transcript}", run.outcome.describe())));
     }
-    let mut names: Vec<String> = listed.iter().map(|test| format!("{name}::{test}")).collect();
-    names.push(format!("{name}::{AGREEMENT}"));
-    names.push(full_name(arch, DEMO));
-    Ok(names)
+    Ok(listed.iter().map(|test| format!("{name}::{test}")).collect())
 }
 
-/// What a run of the test kernel comes to; `logged` is the number of exceptions in QEMU's log.
-fn judge(name: &str, run: &Run, logged: Result<u64, String>) -> Vec<Verdict> {
+/// What a run of a test kernel comes to.
+pub(crate) fn judge(name: &str, run: &Run) -> Vec<Verdict> {
     let console = Console::read(&run.console);
     let mut verdicts: Vec<Verdict> = console
         .verdicts
@@ -93,31 +109,60 @@ fn judge(name: &str, run: &Run, logged: Result<u64, String>) -> Vec<Verdict> {
     if let Some(why) = defect {
         verdicts.push(Verdict::failed(name, why));
     }
-    let why = match (console.exceptions, logged) {
+    verdicts
+}
+
+/// The number of exceptions in QEMU's log.
+pub(crate) fn logged(arch: Arch, log: &Path) -> Result<u64, String> {
+    intlog::count_in_file(arch, log).map_err(|error| format!("no log of QEMU's: {error}"))
+}
+
+/// Whether the kernel has counted as many exceptions as QEMU has logged.
+pub(crate) fn agreement(name: &str, run: &Run, logged: Result<u64, String>) -> Verdict {
+    let why = match (Console::read(&run.console).exceptions, logged) {
         (Some(counted), Ok(logged)) if counted == logged => None,
         (Some(counted), Ok(logged)) => Some(format!("the kernel counted {counted}, QEMU logged {logged}")),
         (None, _) => Some("the kernel printed no `exceptions N`".to_owned()),
         (_, Err(why)) => Some(why),
     };
     let agreement = format!("{name}::{AGREEMENT}");
-    verdicts.push(why.map_or_else(|| Verdict::passed(&agreement), |why| Verdict::failed(&agreement, why)));
-    verdicts
+    why.map_or_else(|| Verdict::passed(&agreement), |why| Verdict::failed(&agreement, why))
 }
 
-fn full_name(arch: Arch, kernel: Kernel) -> String {
+/// Whether the kernel's log decodes, and contains what it must.
+fn log_verdict(workspace: &Workspace, arch: Arch, kernel: Kernel, file: &Path) -> Verdict {
+    let name = format!("{}::{DECODING}", full_name(arch, kernel));
+    let mut lines = Vec::new();
+    let decoded =
+        Viewer::build(workspace).and_then(|viewer| viewer.decode(file, &mut |line| lines.push(line.to_owned())));
+    let missing = log::missing(&lines, kernel.messages);
+    let why = decoded.err().or_else(|| missing.map(|text| format!("no message is `{text}`, where it must come")));
+    why.map_or_else(|| Verdict::passed(&name), |why| Verdict::failed(&name, why))
+}
+
+pub(crate) fn full_name(arch: Arch, kernel: Kernel) -> String {
     format!("{}::{}", arch.name(), kernel.name)
 }
 
-fn build(workspace: &Workspace, route: &Route, arch: Arch, kernel: Kernel) -> Result<std::path::PathBuf, Verdict> {
+pub(crate) fn build(
+    workspace: &Workspace,
+    route: &Route,
+    arch: Arch,
+    kernel: Kernel,
+) -> Result<std::path::PathBuf, Verdict> {
     kernel.build(workspace, route, arch).map_err(|why| Verdict::failed(full_name(arch, kernel), why))
 }
 
-fn boot(arch: Arch, kernel: Kernel, file: &Path, arguments: &[&str], exception_log: Option<&Path>) -> Run {
+pub(crate) fn boot(arch: Arch, kernel: Kernel, file: &Path, arguments: &[&str], exception_log: Option<&Path>) -> Run {
     if let Some(log) = exception_log {
         // An earlier run's log must not be taken for this one's.
         let _ = fs::remove_file(log);
     }
-    let run = Machine { arch, kernel: file, arguments, exception_log }.run(kernel.limit(), &mut |_| {});
+    let stream = log::stream(file);
+    let _ = fs::remove_file(&stream);
+    let log = (!kernel.messages.is_empty()).then_some(stream.as_path());
+    let machine = Machine { arch, kernel: file, cpus: kernel.cpus, arguments, log, exception_log };
+    let run = machine.run(kernel.limit(), &mut |_| {});
     eprintln!("   {}: {:.1} s in QEMU", full_name(arch, kernel), run.elapsed.as_secs_f64());
     run
 }
@@ -132,14 +177,20 @@ mod tests {
         Run { outcome, console, complaints: Vec::new(), elapsed: Duration::ZERO }
     }
 
+    fn all(run: &Run, logged: Result<u64, String>) -> Vec<Verdict> {
+        let mut verdicts = judge("k", run);
+        verdicts.push(agreement("k", run, logged));
+        verdicts
+    }
+
     fn failures(run: &Run, logged: Result<u64, String>) -> Vec<String> {
-        judge("k", run, logged).into_iter().filter(Verdict::is_failure).map(|verdict| verdict.name).collect()
+        all(run, logged).into_iter().filter(Verdict::is_failure).map(|verdict| verdict.name).collect()
     }
 
     #[test]
     fn a_good_run_passes_whole() {
         let good = run(Outcome::Passed, "hello\nok a\nok b\nexceptions 3\n2 passed, 0 failed\n");
-        let names: Vec<String> = judge("k", &good, Ok(3)).into_iter().map(|verdict| verdict.name).collect();
+        let names: Vec<String> = all(&good, Ok(3)).into_iter().map(|verdict| verdict.name).collect();
         assert_eq!(names, ["k::a", "k::b", "k::exceptions agree with QEMU's log"]);
         assert_eq!(failures(&good, Ok(3)), Vec::<String>::new());
     }

@@ -6,16 +6,17 @@ use crate::status::Stop;
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
 usage: cargo xtask demo [--arch x86_64|aarch64|all] [--print-qemu]
-       cargo xtask test [host|qemu|all] [--list]
+       cargo xtask test [host|qemu|all] [--long] [--list]
        cargo xtask setup
        cargo xtask lint
 
-demo    builds the demo kernel and boots it in QEMU, its console on this terminal
+demo    builds the demo kernel and boots it in QEMU, its console on this terminal, then shows what it logged
           --arch ARCH     only this architecture (default: all)
           --print-qemu    prints the QEMU command lines instead of running them
 test    runs every test and prints `ok NAME` or `FAILED NAME` for each, and last `N passed, N failed`
           host            only what needs no QEMU: unit, integration and doc tests, the protocol models
           qemu            only the kernels
+          --long          races of four CPUs instead of two, a million operations on each architecture: some minutes
           --list          prints the tests' names instead
 setup   installs what demo and test need (they call it themselves)
 lint    clippy, warnings denied, for the host and for both bare-metal targets
@@ -47,6 +48,8 @@ pub(crate) enum Task {
         part: Part,
         /// Run them, or list their names.
         mode: TestMode,
+        /// How long those may take that can be long.
+        length: Length,
     },
     /// Install what is missing.
     Setup,
@@ -72,6 +75,15 @@ pub(crate) enum Part {
     Qemu,
     /// All.
     All,
+}
+
+/// How much the races are to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// A few rounds of two CPUs.
+    Fast,
+    /// Many rounds of four.
+    Long,
 }
 
 /// What to do with the tests.
@@ -128,17 +140,18 @@ fn parse_demo(rest: &[&str]) -> Result<Task, Stop> {
 }
 
 fn parse_test(rest: &[&str]) -> Result<Task, Stop> {
-    let (mut part, mut mode) = (Part::All, TestMode::Run);
+    let (mut part, mut mode, mut length) = (Part::All, TestMode::Run, Length::Fast);
     for &word in rest {
         match word {
             "host" => part = Part::Host,
             "qemu" => part = Part::Qemu,
             "all" => part = Part::All,
             "--list" => mode = TestMode::List,
+            "--long" => length = Length::Long,
             _ => return Err(unexpected(word)),
         }
     }
-    Ok(Task::Test { part, mode })
+    Ok(Task::Test { part, mode, length })
 }
 
 fn without_arguments(task: Task, rest: &[&str]) -> Result<Task, Stop> {
@@ -171,9 +184,11 @@ mod tests {
     }
 
     #[test]
-    fn test_takes_a_part_and_a_mode() {
-        assert_eq!(parsed("test"), Ok(Task::Test { part: Part::All, mode: TestMode::Run }));
-        assert_eq!(parsed("test qemu --list"), Ok(Task::Test { part: Part::Qemu, mode: TestMode::List }));
+    fn test_takes_a_part_a_mode_and_a_length() {
+        let test = |part, mode, length| Ok(Task::Test { part, mode, length });
+        assert_eq!(parsed("test"), test(Part::All, TestMode::Run, Length::Fast));
+        assert_eq!(parsed("test qemu --list"), test(Part::Qemu, TestMode::List, Length::Fast));
+        assert_eq!(parsed("test --long host"), test(Part::Host, TestMode::Run, Length::Long));
     }
 
     #[test]

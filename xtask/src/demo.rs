@@ -1,10 +1,13 @@
-//! `cargo xtask demo`: boots the demo kernel, its console on this terminal.
+//! `cargo xtask demo`: boots the demo kernel, its console on this terminal, and shows its log afterwards.
 
+use std::fs;
 use std::io::IsTerminal;
+use std::path::Path;
 
 use crate::arch::Arch;
 use crate::cli::DemoMode;
 use crate::kernel::{DEMO, PLAIN};
+use crate::log::{self, Viewer};
 use crate::qemu::{Machine, Outcome};
 use crate::setup::{self, Want};
 use crate::status::{Status, Stop};
@@ -18,7 +21,8 @@ use crate::workspace::Workspace;
 pub(crate) fn run(workspace: &Workspace, arches: &[Arch], mode: DemoMode) -> Result<Status, Stop> {
     if mode == DemoMode::PrintQemu {
         for &arch in arches {
-            println!("{}", machine(arch, &workspace.kernel(arch, DEMO.name)).shell_line());
+            let kernel = DEMO.file(workspace, arch);
+            println!("{}", machine(arch, &kernel, &log::stream(&kernel)).shell_line());
         }
         return Ok(Status::Success);
     }
@@ -27,15 +31,20 @@ pub(crate) fn run(workspace: &Workspace, arches: &[Arch], mode: DemoMode) -> Res
     for &arch in arches {
         eprintln!("== {}: building and booting the demo", arch.name());
         let kernel = DEMO.build(workspace, &route, arch).map_err(Stop::not_ready)?;
-        let machine = Machine { arguments: arguments(), ..machine(arch, &kernel) };
+        let viewer = Viewer::build(workspace);
+        let stream = log::stream(&kernel);
+        // An earlier run's log must not be taken for this one's.
+        let _ = fs::remove_file(&stream);
+        let machine = Machine { arguments: arguments(), ..machine(arch, &kernel, &stream) };
         let run = machine.run(DEMO.limit(), &mut |line| println!("{line}"));
         for complaint in &run.complaints {
             eprintln!("[QEMU] {complaint}");
         }
         eprintln!("== {}: {} ({:.1} s in QEMU)", arch.name(), run.outcome.describe(), run.elapsed.as_secs_f64());
+        let shown = show_log(arch, viewer, &kernel);
         if status == Status::Success {
             status = match run.outcome {
-                Outcome::Passed => Status::Success,
+                Outcome::Passed => shown,
                 Outcome::Failed => Status::Failed,
                 Outcome::Qemu(_) => Status::Qemu,
                 Outcome::Hung(_) => Status::Hung,
@@ -45,12 +54,34 @@ pub(crate) fn run(workspace: &Workspace, arches: &[Arch], mode: DemoMode) -> Res
     Ok(status)
 }
 
+/// Prints what the kernel logged, and how to see that while it runs.
+fn show_log(arch: Arch, viewer: Result<Viewer<'_>, String>, kernel: &Path) -> Status {
+    eprintln!("== {}: what it logged (defmt)", arch.name());
+    let viewer = match viewer {
+        Ok(viewer) => viewer,
+        Err(why) => {
+            eprintln!("{why}");
+            return Status::NotReady;
+        }
+    };
+    let status = match viewer.decode(kernel, &mut |line| println!("{line}")) {
+        Ok(()) => Status::Success,
+        Err(why) => {
+            eprintln!("{why}");
+            Status::Failed
+        }
+    };
+    eprintln!("== {}: to see the log while the demo runs, have this run in another terminal:", arch.name());
+    eprintln!("   {}", viewer.live_command(kernel));
+    status
+}
+
 /// Asks for plain text where colours are not wanted, or not understood (<https://no-color.org>).
 fn arguments() -> &'static [&'static str] {
     let wanted = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if wanted { &[] } else { PLAIN }
 }
 
-fn machine(arch: Arch, kernel: &std::path::Path) -> Machine<'_> {
-    Machine { arch, kernel, arguments: &[], exception_log: None }
+fn machine<'a>(arch: Arch, kernel: &'a Path, log: &'a Path) -> Machine<'a> {
+    Machine { arch, kernel, cpus: DEMO.cpus, arguments: &[], log: Some(log), exception_log: None }
 }

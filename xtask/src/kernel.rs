@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::arch::Arch;
-use crate::route::Route;
+use crate::route::{Flavour, Route};
 use crate::workspace::Workspace;
 
 /// A hung kernel is given this many times its usual time.
@@ -20,19 +20,56 @@ pub(crate) struct Kernel {
     pub(crate) name: &'static str,
     /// How long it usually runs, boot included, in seconds.
     usual_seconds: u64,
+    /// How many CPUs it is given.
+    pub(crate) cpus: u32,
+    /// How it is built.
+    flavour: Flavour,
+    /// What its log must contain, in this order (`*` is any text); nothing if it has no log.
+    pub(crate) messages: &'static [&'static str],
 }
 
 /// Shows what the library is for.
-pub(crate) const DEMO: Kernel = Kernel { name: "demo", usual_seconds: 1 };
+pub(crate) const DEMO: Kernel =
+    Kernel { name: "demo", usual_seconds: 1, cpus: 2, flavour: Flavour::Usual, messages: DEMO_MESSAGES };
 /// The demo's command line for text without colours.
 pub(crate) const PLAIN: &[&str] = &["plain"];
 /// Tests the library's claims on the emulated machine.
-pub(crate) const CLAIMS: Kernel = Kernel { name: "claims", usual_seconds: 5 };
+pub(crate) const CLAIMS: Kernel =
+    Kernel { name: "claims", usual_seconds: 5, cpus: 2, flavour: Flavour::Usual, messages: CLAIMS_MESSAGES };
+/// Interrupts the library's operations at every instruction. With a second CPU, each shootdown would be a loop of unknown length.
+pub(crate) const STEPS: Kernel =
+    Kernel { name: "steps", usual_seconds: 20, cpus: 1, flavour: Flavour::Stepped, messages: &[] };
+
+/// Has CPUs race for the same pages.
+pub(crate) const RACES: Kernel =
+    Kernel { name: "races", usual_seconds: 10, cpus: 2, flavour: Flavour::Usual, messages: &[] };
+/// The same, for a long test: many more rounds, and more CPUs than a small host has.
+pub(crate) const LONG_RACES: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..RACES };
+
+/// The library's own messages and the tour's first, with their places in the source.
+const DEMO_MESSAGES: &[&str] = &[
+    "INFO  the tour begins *(examples/demo/src/*)",
+    "INFO  arena at *frames of tables (src/report.rs:*)",
+    "WARN  violation *: Violation {* kind: Read,* program: Some(ProgramId(7)),*(src/report.rs:*)",
+    "INFO  arena at *destroyed*(src/report.rs:*)",
+];
+/// Those of the claim that a wild access inside a log call recovers.
+const CLAIMS_MESSAGES: &[&str] = &[
+    "INFO  before the wild accesses",
+    "INFO  wild accesses found 0 then 0",
+    "WARN  violation *",
+    "INFO  after the wild accesses",
+];
 
 impl Kernel {
     /// How long a run may take before it counts as hung.
     pub(crate) fn limit(self) -> Duration {
         (Duration::from_secs(self.usual_seconds) * PATIENCE).max(LEAST_LIMIT)
+    }
+
+    /// Where the build leaves it.
+    pub(crate) fn file(self, workspace: &Workspace, arch: Arch) -> PathBuf {
+        self.flavour.target(workspace, arch).join(arch.target()).join("release").join(self.name)
     }
 
     /// Builds it, with cargo's progress on stderr, and says where it is.
@@ -41,7 +78,7 @@ impl Kernel {
     ///
     /// One line about why there is no kernel; the compiler's own messages are on stderr by then.
     pub(crate) fn build(self, workspace: &Workspace, route: &Route, arch: Arch) -> Result<PathBuf, String> {
-        let mut cargo = route.cargo(workspace, "build", arch);
+        let mut cargo = route.build(workspace, arch, self.flavour)?;
         cargo.args(["--package", self.name]).stdin(Stdio::null());
         match cargo.status() {
             Ok(status) if status.success() => {}
@@ -50,7 +87,7 @@ impl Kernel {
             }
             Err(error) => return Err(format!("cargo did not run: {error}")),
         }
-        let kernel = workspace.kernel(arch, self.name);
+        let kernel = self.file(workspace, arch);
         if kernel.is_file() { Ok(kernel) } else { Err(format!("the build left no {}", kernel.display())) }
     }
 }
@@ -63,5 +100,6 @@ mod tests {
     fn no_limit_is_below_a_minute() {
         assert_eq!(DEMO.limit(), Duration::from_secs(60));
         assert_eq!(CLAIMS.limit(), Duration::from_secs(100));
+        assert_eq!(RACES.limit(), Duration::from_secs(200));
     }
 }

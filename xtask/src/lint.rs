@@ -12,8 +12,10 @@ use crate::setup::{self, Want};
 use crate::status::{Status, Stop};
 use crate::workspace::Workspace;
 
+/// What is linted for the host.
+const HOST: [&str; 3] = ["kernel-arena", "xtask", "defmt-view"];
 /// What is linted for bare metal.
-const BARE_METAL: [&str; 4] = ["kernel-arena", "support", "demo", "claims"];
+const BARE_METAL: [&str; 6] = ["kernel-arena", "support", "demo", "claims", "steps", "races"];
 
 /// Lints everything, and goes on after complaints, so that all are seen at once.
 ///
@@ -24,7 +26,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Status, Stop> {
     let route = setup::ensure_route(&[Want::Kernels, Want::Clippy])?;
     let mut host = Command::new("cargo");
     child::forget_package(&mut host);
-    host.current_dir(workspace.root()).args(["clippy", "--locked", "--all-targets", "--target-dir"]);
+    host.current_dir(workspace.root()).args(["clippy", "--locked", "--all-targets"]);
+    host.args(HOST.iter().flat_map(|package| ["--package", package])).arg("--target-dir");
     host.arg(workspace.target(""));
     let mut clean = succeeds("the host", host)?;
     for arch in Arch::ALL {

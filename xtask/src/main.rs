@@ -18,11 +18,14 @@ mod intlog;
 mod kernel;
 mod libtest;
 mod lint;
+mod log;
 mod models;
 mod qemu;
+mod races;
 mod route;
 mod setup;
 mod status;
+mod steps;
 mod suites;
 mod test;
 mod verdict;
@@ -56,7 +59,7 @@ fn run(arguments: &[String]) -> Result<status::Status, Stop> {
             Ok(status::Status::Success)
         }
         Task::Demo { arches, mode } => demo::run(&workspace, &arches, mode),
-        Task::Test { part, mode } => test::run(&workspace, part, mode),
+        Task::Test { part, mode, length } => test::run(&workspace, part, mode, length),
         Task::Setup => setup::command(),
         Task::Lint => lint::run(&workspace),
     }

@@ -5,7 +5,7 @@
 //! end is QEMU's own, and none at all within the limit is a hang: four outcomes, never mixed up.
 //!
 //! `-cpu max` so that every protection the design relies on is there; `thread=multi` because races between CPUs do not
-//! happen otherwise; two CPUs because more only wait for each other on a small host.
+//! happen otherwise. How many CPUs there are is the kernel's business: more than the host has only wait for each other.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -21,7 +21,7 @@ const PASSED: i32 = 33;
 const FAILED: i32 = 35;
 
 const COMMON: &str =
-    "-accel tcg,thread=multi -cpu max -m 512M -smp 2 -display none -no-reboot -nodefaults -serial stdio -monitor none";
+    "-accel tcg,thread=multi -cpu max -m 512M -display none -no-reboot -nodefaults -serial stdio -monitor none";
 
 /// How a kernel's run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,8 +86,12 @@ pub(crate) struct Machine<'a> {
     pub(crate) arch: Arch,
     /// The kernel's ELF file.
     pub(crate) kernel: &'a Path,
+    /// How many CPUs it has.
+    pub(crate) cpus: u32,
     /// The words of the kernel's command line.
     pub(crate) arguments: &'a [&'a str],
+    /// Where the kernel's log goes, if it has one.
+    pub(crate) log: Option<&'a Path>,
     /// Where QEMU shall log every exception, if anywhere.
     pub(crate) exception_log: Option<&'a Path>,
 }
@@ -108,8 +112,26 @@ impl Machine<'_> {
                 add("-semihosting-config enable=on,target=native");
             }
         }
-        if !self.arguments.is_empty() {
-            words.extend(["-append".into(), self.arguments.join(" ").into()]);
+        words.extend(["-smp".into(), self.cpus.to_string().into()]);
+        let mut kernel_words: Vec<OsString> = self.arguments.iter().map(OsString::from).collect();
+        match (self.arch, self.log) {
+            (_, None) => {}
+            (Arch::X86_64, Some(log)) => {
+                let mut device = OsString::from("file,id=defmt,path=");
+                // QEMU reads two commas as one that does not end the value.
+                device.push(log.to_string_lossy().replace(',', ",,"));
+                words.extend(["-chardev".into(), device]);
+                words.extend(["-device", "isa-debugcon,iobase=0xe9,chardev=defmt"].map(OsString::from));
+            }
+            // The kernel opens the file itself; the path goes on to the line's end.
+            (Arch::Aarch64, Some(log)) => {
+                let mut word = OsString::from("defmt=");
+                word.push(log);
+                kernel_words.push(word);
+            }
+        }
+        if !kernel_words.is_empty() {
+            words.extend(["-append".into(), kernel_words.join(" ".as_ref())]);
         }
         words.extend(["-kernel".into(), self.kernel.into()]);
         if let Some(log) = self.exception_log {
@@ -149,7 +171,7 @@ impl Machine<'_> {
 }
 
 /// Quotes a word for a POSIX shell if it needs that.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-+=.,:/@%".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         word.to_owned()
@@ -163,7 +185,8 @@ mod tests {
     use super::*;
 
     fn line(arch: Arch, arguments: &[&str], log: Option<&str>) -> String {
-        let machine = Machine { arch, kernel: Path::new("/k/demo"), arguments, exception_log: log.map(Path::new) };
+        let kernel = Path::new("/k/demo");
+        let machine = Machine { arch, kernel, cpus: 2, arguments, log: None, exception_log: log.map(Path::new) };
         machine.shell_line()
     }
 
@@ -181,14 +204,30 @@ mod tests {
         let x86 = line(Arch::X86_64, &["list", "fast"], None);
         assert!(x86.starts_with("qemu-system-x86_64 -accel tcg,thread=multi -cpu max"), "{x86}");
         assert!(
-            x86.ends_with("-device isa-debug-exit,iobase=0xf4,iosize=4 -append 'list fast' -kernel /k/demo"),
+            x86.ends_with("-device isa-debug-exit,iobase=0xf4,iosize=4 -smp 2 -append 'list fast' -kernel /k/demo"),
             "{x86}"
         );
         let arm = line(Arch::Aarch64, &["list"], None);
-        assert!(arm.ends_with("-semihosting-config enable=on,target=native -append list -kernel /k/demo"), "{arm}");
+        assert!(
+            arm.ends_with("-semihosting-config enable=on,target=native -smp 2 -append list -kernel /k/demo"),
+            "{arm}"
+        );
         for arch in Arch::ALL {
             assert!(!line(arch, &[], None).contains("-append"));
         }
+    }
+
+    #[test]
+    fn the_log_goes_to_a_device_or_to_a_file_that_the_kernel_opens() {
+        let line = |arch, arguments| {
+            let log = Some(Path::new("/a b,c"));
+            Machine { arch, kernel: Path::new("/k"), cpus: 1, arguments, log, exception_log: None }.shell_line()
+        };
+        let x86 = line(Arch::X86_64, &["plain"]);
+        let device = "-chardev 'file,id=defmt,path=/a b,,c' -device isa-debugcon,iobase=0xe9,chardev=defmt";
+        assert!(x86.ends_with(&format!("{device} -append plain -kernel /k")), "{x86}");
+        let arm = line(Arch::Aarch64, &["plain"]);
+        assert!(arm.ends_with("-append 'plain defmt=/a b,c' -kernel /k"), "{arm}");
     }
 
     #[test]

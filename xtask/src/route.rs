@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::arch::Arch;
-use crate::child;
 use crate::workspace::Workspace;
+use crate::{child, log};
 
 /// The oldest Rust that builds the kernels (their dependencies ask for it), as the minor version.
 const OLDEST_MINOR: u32 = 88;
@@ -21,6 +21,34 @@ const SYSTEM_BIN: &str = "/usr/bin";
 const SYSTEM_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/core/Cargo.toml";
 /// Linkers that will do, the first found is taken.
 const LINKERS: [&str; 3] = ["ld.lld", "ld.lld-19", "ld.lld-22"];
+
+/// The flags by which code for aarch64 changes memory atomically in one instruction.
+const LSE: &str = "-C target-feature=+lse";
+
+/// The packages whose messages are to be decoded with their places.
+const LOGGING: [&str; 2] = ["kernel-arena", "demo"];
+
+/// How a kernel is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// For the target as it is.
+    Usual,
+    /// To be single-stepped: on aarch64 without exclusive loads and stores, which never succeed then, in the core library
+    /// neither. That library is built from its source, whatever the route.
+    Stepped,
+}
+
+impl Flavour {
+    /// The target directory.
+    pub(crate) fn target(self, workspace: &Workspace, arch: Arch) -> PathBuf {
+        if self.is_own_build(arch) { workspace.kernels_lse() } else { workspace.kernels() }
+    }
+
+    /// Whether it differs from the usual build.
+    fn is_own_build(self, arch: Arch) -> bool {
+        (self, arch) == (Self::Stepped, Arch::Aarch64)
+    }
+}
 
 /// What was found on this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,6 +133,32 @@ impl Route {
     ///
     /// RUSTFLAGS are removed, since they would replace those in `.cargo/config.toml`, without which nothing links.
     pub(crate) fn cargo(&self, workspace: &Workspace, subcommand: &str, arch: Arch) -> Command {
+        self.cargo_into(&workspace.kernels(), workspace, subcommand, arch)
+    }
+
+    /// The same, to build a kernel of this flavour.
+    ///
+    /// # Errors
+    ///
+    /// The flavour needs the library's source, and the toolchain is without it.
+    pub(crate) fn build(&self, workspace: &Workspace, arch: Arch, flavour: Flavour) -> Result<Command, String> {
+        let mut command = self.cargo_into(&flavour.target(workspace, arch), workspace, "build", arch);
+        if flavour.is_own_build(arch) {
+            command.env(arch.flags_variable(), LSE);
+            if let Self::Targets { .. } = self {
+                if !has_library_source() {
+                    return Err(format!(
+                        "this kernel wants the core library built with `{LSE}`, from its source, which the toolchain is \
+                         without: `rustup component add rust-src`"
+                    ));
+                }
+                command.arg("-Zbuild-std=core,alloc").env("RUSTC_BOOTSTRAP", "1");
+            }
+        }
+        Ok(command)
+    }
+
+    fn cargo_into(&self, target: &Path, workspace: &Workspace, subcommand: &str, arch: Arch) -> Command {
         let mut command = match (self, subcommand) {
             (Self::Targets { .. }, _) => Command::new("cargo"),
             // Run directly: `cargo clippy` would prefer rustup's, which cannot read what this rustc compiled.
@@ -114,7 +168,12 @@ impl Route {
         child::forget_package(&mut command);
         command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").current_dir(workspace.root());
         command.args([subcommand, "--locked", "--release", "--target", arch.target(), "--target-dir"]);
-        command.arg(workspace.kernels());
+        command.arg(target);
+        // Where messages stand in the source is written into the file only with full debug information.
+        for package in LOGGING {
+            command.args(["--config", &format!("profile.release.package.{package}.debug=2")]);
+        }
+        command.env("DEFMT_LOG", log::LEVEL);
         match self {
             Self::Targets { linker } => {
                 if let Some(linker) = linker {
@@ -141,6 +200,12 @@ impl Route {
 /// Whether rustup is there and may fetch.
 pub(crate) fn rustup_may_fetch() -> bool {
     env::var_os("RUSTUP_AUTO_INSTALL").is_none_or(|value| value != "0") && child::find_program("rustup").is_some()
+}
+
+/// Whether the current toolchain has the library's source.
+fn has_library_source() -> bool {
+    let sysroot = rustc("rustc", &["--print", "sysroot"]).map(PathBuf::from);
+    sysroot.is_some_and(|sysroot| sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml").is_file())
 }
 
 /// What a rustc answers, if it is there and answers.
@@ -215,6 +280,26 @@ mod tests {
         assert!(is_core("libcore-0123456789abcdef.rlib"));
         assert!(!is_core("libcompiler_builtins-0123456789abcdef.rlib"));
         assert!(!holds_core(Path::new("/nonexistent")));
+    }
+
+    #[test]
+    fn what_is_stepped_has_a_build_of_its_own_on_aarch64_only() {
+        let Ok(workspace) = Workspace::find() else { panic!("no workspace") };
+        let route = Route::BuildStd { linker: PathBuf::from("/lld") };
+        let flags = |arch: Arch, flavour| {
+            let Ok(build) = route.build(&workspace, arch, flavour) else { panic!("no source") };
+            let variable = std::ffi::OsStr::new(arch.flags_variable()).to_os_string();
+            build
+                .get_envs()
+                .find(|(key, _)| *key == variable)
+                .and_then(|(_, value)| value)
+                .is_some_and(|value| value == LSE)
+        };
+        assert!(flags(Arch::Aarch64, Flavour::Stepped));
+        assert!(!flags(Arch::Aarch64, Flavour::Usual));
+        assert!(!flags(Arch::X86_64, Flavour::Stepped));
+        assert_eq!(Flavour::Stepped.target(&workspace, Arch::Aarch64), workspace.kernels_lse());
+        assert_eq!(Flavour::Stepped.target(&workspace, Arch::X86_64), workspace.kernels());
     }
 
     #[test]

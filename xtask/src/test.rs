@@ -1,19 +1,19 @@
 //! `cargo xtask test`: all tests, one line each, and one summary.
 
 use crate::arch::Arch;
-use crate::cli::{Part, TestMode};
+use crate::cli::{Length, Part, TestMode};
 use crate::setup::{self, Want};
 use crate::status::{Status, Stop};
 use crate::verdict::Report;
 use crate::workspace::Workspace;
-use crate::{claims, host, models};
+use crate::{claims, host, models, races, steps};
 
 /// Runs or lists the tests of a part.
 ///
 /// # Errors
 ///
 /// Something needed is missing; in list mode also: something does not build.
-pub(crate) fn run(workspace: &Workspace, part: Part, mode: TestMode) -> Result<Status, Stop> {
+pub(crate) fn run(workspace: &Workspace, part: Part, mode: TestMode, length: Length) -> Result<Status, Stop> {
     // Everything is looked for first: no hour of tests should end in "QEMU is missing".
     let host_part = part != Part::Qemu;
     let route = match part {
@@ -31,6 +31,8 @@ pub(crate) fn run(workspace: &Workspace, part: Part, mode: TestMode) -> Result<S
             if let Some(route) = &route {
                 for arch in Arch::ALL {
                     names.extend(claims::list(workspace, route, arch)?);
+                    names.extend(steps::list(workspace, route, arch)?);
+                    names.extend(races::list(workspace, route, arch)?);
                 }
             }
             names.iter().for_each(|name| println!("{name}"));
@@ -46,6 +48,8 @@ pub(crate) fn run(workspace: &Workspace, part: Part, mode: TestMode) -> Result<S
                 for arch in Arch::ALL {
                     eprintln!("== {} kernels", arch.name());
                     claims::run(workspace, route, arch, &mut report);
+                    steps::run(workspace, route, arch, &mut report);
+                    races::run(workspace, route, arch, length, &mut report);
                 }
             }
             Ok(report.finish())

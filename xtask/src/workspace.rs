@@ -50,9 +50,9 @@ impl Workspace {
         self.target("kernels")
     }
 
-    /// The kernel of this name, as the build leaves it.
-    pub(crate) fn kernel(&self, arch: Arch, name: &str) -> PathBuf {
-        self.kernels().join(arch.target()).join("release").join(name)
+    /// The target directory of those that are built with aarch64's atomic instructions, core library included.
+    pub(crate) fn kernels_lse(&self) -> PathBuf {
+        self.target("kernels-lse")
     }
 
     /// The file that QEMU logs a kernel's exceptions to.

@@ -4,7 +4,8 @@
 //! the spot; one that does not hold makes the whole kernel fail. The steps are the files of `tour/`, in the order of
 //! [`tour::visit`].
 //!
-//! With `plain` on the command line it prints without colours.
+//! With `plain` on the command line it prints without colours. Beside what it prints it logs, by defmt, and so does the
+//! library in it: the arena's creation, its end, and each violation when it is drained.
 
 #![no_std]
 #![no_main]
@@ -18,7 +19,7 @@ mod report;
 mod tour;
 
 use kernel_arena::Arena;
-use support::{ExitCode, KernelPlatform, Machine, println, set_fault_handler};
+use support::{ARCHITECTURE, ExitCode, KernelPlatform, Machine, println, set_fault_handler};
 
 use report::{Colours, Report, Stop};
 
@@ -33,6 +34,8 @@ fn main(machine: &'static Machine) -> ExitCode {
     let colours = if plain { Colours::Off } else { Colours::On };
     let report = Report::new(colours);
     report.title();
+    defmt::info!("the tour begins on {=str}, {} CPUs", ARCHITECTURE, machine.cpu_count());
+    machine.run_on_all(|cpu| defmt::info!("CPU {} is up", cpu.number()));
     match guide(&report, machine) {
         Ok(()) => report.verdict(),
         Err(Stop(why)) => {

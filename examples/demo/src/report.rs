@@ -101,6 +101,7 @@ impl Report {
         while heading.len() < WIDTH {
             heading.push('-');
         }
+        defmt::info!("section {}: {=str}", self.sections.get(), title);
         println!("\n{}", self.paint(Paint::Bold, heading));
         for line in words {
             println!("{line}");
@@ -132,6 +133,7 @@ impl Report {
             line.push_str("     ");
         } else {
             self.failed.set(self.failed.get() + 1);
+            defmt::error!("does not hold: {}", defmt::Display2Format(&statement));
             line.push_str(&self.paint(Paint::Red, "FAILED"));
             line.push(' ');
         }
@@ -151,6 +153,7 @@ impl Report {
         self.check(taken == faults.recovered + faults.declined, "no exception went elsewhere");
         println!();
         let (checks, failed) = (self.checks.get(), self.failed.get());
+        defmt::info!("the tour ends: {} statements, {} of them false", checks, failed);
         if failed == 0 {
             println!("{}", self.paint(Paint::Green, format!("All {checks} statements hold.")));
             ExitCode::Passed

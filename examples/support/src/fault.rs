@@ -107,6 +107,14 @@ pub fn fault_level() -> u32 {
     here().level.load(Ordering::Relaxed)
 }
 
+/// Runs `f` as a handler that has interrupted what runs on this CPU.
+pub(crate) fn one_level_up<R>(f: impl FnOnce() -> R) -> R {
+    here().level.fetch_add(1, Ordering::Relaxed);
+    let result = f();
+    here().level.fetch_sub(1, Ordering::Relaxed);
+    result
+}
+
 /// Counts a page fault or data abort. The first thing its handler does.
 pub(crate) fn count_exception() {
     here().taken.fetch_add(1, Ordering::Relaxed);

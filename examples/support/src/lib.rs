@@ -16,6 +16,10 @@
 //! x86_64 the word `pcid` on the command line switches process-context identifiers on: then
 //! [`switch_context`] does something, and a processor without them is refused.
 //!
+//! With the feature `defmt` a kernel has a log (`defmt::info!` and its like), which goes to a channel of its own: on x86_64 to
+//! `-device isa-debugcon,iobase=0xe9,chardev=…`, on aarch64 to the host's file that the command line names last, as
+//! `defmt=PATH`.
+//!
 //! It refuses to build for a host: there is nothing in it that could run there.
 
 #![no_std]
@@ -38,11 +42,15 @@ mod exit;
 mod fault;
 mod frames;
 mod heap;
+mod interrupt;
 mod layout;
+#[cfg(feature = "defmt")]
+mod log;
 mod machine;
 mod panic;
 mod platform;
 mod probe;
+mod step;
 mod window;
 
 pub use arch::{
@@ -53,12 +61,16 @@ pub use cpus::{Barrier, cpu_id};
 pub use exit::{ExitCode, exit};
 pub use fault::{FaultAction, FaultFrame, exceptions_taken, exceptions_taken_on, fault_level, set_fault_handler};
 pub use frames::FrameStack;
+pub use interrupt::{interrupt_others, interruptible, set_interrupt_handler};
 pub use layout::MAX_CPUS;
+#[cfg(feature = "defmt")]
+pub use log::{LogTally, log_tally};
 pub use machine::Machine;
 pub use platform::{KernelPlatform, ThisCpu};
 pub use probe::{
     probe_instructions, probe_read_u8, probe_read_u32, probe_read_u64, probe_write_u8, probe_write_u32, probe_write_u64,
 };
+pub use step::{StepAction, single_step};
 pub use window::Window;
 
 /// Names a kernel's main function, a `fn(&'static Machine) -> ExitCode`.

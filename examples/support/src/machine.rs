@@ -76,6 +76,8 @@ pub(crate) unsafe fn run(command_line: &'static str) -> ! {
     // SAFETY: this function is called once, and nothing before it allocates.
     unsafe { heap::init() };
     FRAMES.fill(arch::RAM_BASE + layout::FRAMES_OFFSET);
+    #[cfg(feature = "defmt")]
+    arch::channel::open(command_line);
     cpus::start();
     exit(kernel_main(MACHINE.call_once(|| Machine { command_line })))
 }

@@ -84,8 +84,8 @@ unsafe impl Platform for KernelPlatform {
 
 /// The CPU that runs.
 ///
-/// Nothing preempts, and the interrupts of `x86_64/interrupts.rs` call no arena: the only code that
-/// comes between and does is a fault handler, and that has a level of its own.
+/// Nothing preempts, and the interrupts of `x86_64/interrupts.rs` call no arena: the only code that comes
+/// between and does is a fault handler or the kernel's interrupt handler, and those have levels of their own.
 #[derive(Clone, Copy, Debug)]
 pub struct ThisCpu;
 

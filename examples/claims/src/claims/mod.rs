@@ -10,6 +10,7 @@ mod defer;
 mod free;
 mod guard;
 mod heal;
+mod log;
 mod place;
 mod record;
 mod recover;
@@ -55,6 +56,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Claim> {
         reserve::CLAIMS,
         registry::CLAIMS,
         atomic::CLAIMS,
+        log::CLAIMS,
         rounds::CLAIMS,
     ]
     .into_iter()

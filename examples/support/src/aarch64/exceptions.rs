@@ -7,6 +7,7 @@
 use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, Readable};
 use aarch64_rt::{ExceptionHandlers, RegisterStateRef};
 
+use super::{gic, step};
 use crate::fault::{self, FaultFrame};
 use crate::layout::is_stack_guard;
 
@@ -30,7 +31,9 @@ impl ExceptionHandlers for Handlers {
     }
 
     extern "C" fn irq_current(state: RegisterStateRef) {
-        unexpected("interrupt", &state);
+        if !gic::handle() {
+            unexpected("interrupt", &state);
+        }
     }
 
     extern "C" fn fiq_current(state: RegisterStateRef) {
@@ -47,6 +50,7 @@ fn synchronous(mut state: RegisterStateRef, from_user: bool) {
     match ESR_EL1.read(ESR_EL1::EC) {
         DATA_ABORT_LOWER | DATA_ABORT_SAME => fault::count_exception(),
         INSTRUCTION_ABORT_LOWER | INSTRUCTION_ABORT_SAME => {}
+        class if step::handle(class, &mut state) => return,
         _ => fault::fatal("unexpected exception", &frame),
     }
     if is_stack_guard(frame.address) {

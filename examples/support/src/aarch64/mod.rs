@@ -8,15 +8,22 @@
 //! ARM D1.2). On one stack, an overflow could not even be reported, since taking the exception
 //! would push to the same bad address, for ever. Each other CPU (`secondaries`) has two stacks too.
 //!
-//! Interrupts stay masked: no device sends any, and TLB flushes are broadcast by the hardware.
+//! Interrupts stay masked but where a kernel asks for those of other CPUs (`gic`): no device sends any, and TLB flushes are
+//! broadcast by the hardware.
 
 mod exceptions;
+mod gic;
 mod processor;
 mod secondaries;
 mod semihosting;
 mod uart;
 
+#[cfg(feature = "defmt")]
+pub(crate) mod channel;
+#[cfg(feature = "defmt")]
+pub(crate) mod mask;
 pub(crate) mod probe;
+pub(crate) mod step;
 pub(crate) mod tables;
 
 use core::arch::asm;
@@ -25,6 +32,7 @@ use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{CNTVCT_EL0, Readable};
 use qemu_exit::{AArch64, QEMUExit};
 
+pub use gic::{interrupt_others, interruptible};
 use kernel_arena::Fault;
 pub use kernel_arena::arch::aarch64::BroadcastShootdown as Shootdown;
 use kernel_arena::arch::aarch64::decode_fault;

@@ -2,6 +2,7 @@
 //!
 //! | addresses | root | what |
 //! |---|---|---|
+//! | 0x0800_0000, 2 MiB | TTBR0 | the interrupt controller, as a device |
 //! | 0x0900_0000, 2 MiB | TTBR0 | the serial port and the firmware's configuration, as devices |
 //! | 0x4000_0000 + 0 .. 20 MiB | TTBR0 | the kernel's image where it was linked, each part with its permissions (`link/kernel.ld`) |
 //! | [`PHYSICAL_MAP`] + 0x4000_0000 + 0 .. 512 MiB | TTBR1 | all RAM: read, write, never execute |
@@ -104,7 +105,9 @@ global_asm!(
     ".quad image_directory + {TABLE}",
     ".balign 4096",
     "device_directory:",
-    ".fill {UART_ADDRESS} >> 21, 8, 0",
+    ".fill {GIC_ADDRESS} >> 21, 8, 0",
+    ".quad {GIC_ADDRESS} + {DEVICE}",
+    ".fill (({UART_ADDRESS} - {GIC_ADDRESS}) >> 21) - 1, 8, 0",
     ".quad {UART_ADDRESS} + {DEVICE}",
     ".balign 4096",
     "image_directory:", // the parts of link/kernel.ld
@@ -163,6 +166,7 @@ global_asm!(
     STACK_1 = const STACK_PAGES[1],
     GUARD_2 = const STACK_PAGES[2],
     STACK_2 = const STACK_PAGES[3],
+    GIC_ADDRESS = const super::gic::ADDRESS,
     UART_ADDRESS = const super::uart::ADDRESS,
     RAM_BASE = const RAM_BASE,
     RAM_PAGES = const RAM_BYTES >> 21,

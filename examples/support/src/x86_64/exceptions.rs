@@ -12,8 +12,8 @@ use x86_64::VirtAddr;
 use x86_64::instructions::port::Port;
 use x86_64::structures::idt::InterruptDescriptorTable;
 
-use super::interrupts;
 use super::segments::{DOUBLE_FAULT_STACK, current};
+use super::{interrupts, step};
 use crate::exit::fail;
 use crate::fault::{self, FaultFrame};
 use crate::layout::is_stack_guard;
@@ -170,7 +170,6 @@ macro_rules! unexpected_exceptions {
 unexpected_exceptions! {
     without_code {
         divide_error = 0,
-        debug = 1,
         non_maskable_interrupt = 2,
         breakpoint = 3,
         overflow = 4,
@@ -203,6 +202,8 @@ pub(super) fn load() {
         let mut table = InterruptDescriptorTable::new();
         set_unexpected(&mut table);
         interrupts::set(&mut table);
+        // SAFETY: the entry expects no error code and returns with `iretq`, everything restored.
+        unsafe { table.debug.set_handler_addr(address(step::debug_entry)) };
         // SAFETY: the entry expects an error code and returns with `iretq`.
         unsafe { table.page_fault.set_handler_addr(address(page_fault_entry)) };
         // SAFETY: the entry expects an error code, and never returns.

@@ -3,7 +3,7 @@
 //! There are no others: the 8259 controllers are masked, and nothing else is set up to interrupt. At
 //! thread level interrupts are enabled on every CPU; exceptions and interrupts are handled with
 //! interrupts masked. No handler here calls into an arena, so they have no interrupt level of
-//! their own.
+//! their own, but for the kernel's (`crate::interrupt`).
 
 use core::arch::naked_asm;
 
@@ -12,11 +12,15 @@ use x86_64::instructions::interrupts;
 use x86_64::structures::idt::InterruptDescriptorTable;
 
 use super::{apic, shootdown};
+use crate::interrupt;
 
 /// "Look into your inbox": `shootdown`.
 pub(super) const SHOOTDOWN_VECTOR: u8 = 64;
 /// "Look whether there is a job": [`wait_until`].
 pub(super) const WAKE_VECTOR: u8 = 65;
+
+/// "Run the kernel's interrupt handler": [`interrupt_others`].
+const CALL_VECTOR: u8 = 66;
 
 /// Defines entries that save what a call may change, call a handler, acknowledge and return.
 macro_rules! interrupt_entries {
@@ -55,6 +59,7 @@ macro_rules! interrupt_entries {
 interrupt_entries! {
     shootdown_entry => shootdown_interrupt;
     wake_entry => wake_interrupt;
+    call_entry => call_interrupt;
 }
 
 extern "C" fn shootdown_interrupt() {
@@ -67,6 +72,12 @@ extern "C" fn wake_interrupt() {
     apic::end_of_interrupt();
 }
 
+/// The one handler here that may call into an arena: it runs at an interrupt level of its own.
+extern "C" fn call_interrupt() {
+    interrupt::handle();
+    apic::end_of_interrupt();
+}
+
 #[unsafe(naked)]
 extern "C" fn spurious_entry() {
     naked_asm!("iretq")
@@ -74,12 +85,28 @@ extern "C" fn spurious_entry() {
 
 /// Puts the entries into the table.
 pub(super) fn set(table: &mut InterruptDescriptorTable) {
-    let entries: [(u8, extern "C" fn()); 3] =
-        [(SHOOTDOWN_VECTOR, shootdown_entry), (WAKE_VECTOR, wake_entry), (apic::SPURIOUS_VECTOR, spurious_entry)];
+    let entries: [(u8, extern "C" fn()); 4] = [
+        (SHOOTDOWN_VECTOR, shootdown_entry),
+        (WAKE_VECTOR, wake_entry),
+        (CALL_VECTOR, call_entry),
+        (apic::SPURIOUS_VECTOR, spurious_entry),
+    ];
     for (vector, entry) in entries {
         // SAFETY: the entry expects no error code and returns with `iretq`, everything restored.
         unsafe { table[vector].set_handler_addr(VirtAddr::from_ptr(entry as *const ())) };
     }
+}
+
+/// Interrupts all other CPUs: each runs the kernel's interrupt handler as soon as it may be interrupted. All that this CPU has
+/// written before is visible there. Several calls may come to one interrupt.
+pub fn interrupt_others() {
+    apic::interrupt_others(CALL_VECTOR);
+}
+
+/// Runs `f` with interrupts enabled on this CPU, at thread level: where [`interrupt_others`] reaches it. On x86_64 they are
+/// enabled there in any case, and this just calls `f`.
+pub fn interruptible<R>(f: impl FnOnce() -> R) -> R {
+    f()
 }
 
 /// Runs `f` with interrupts masked, and then as it was before.

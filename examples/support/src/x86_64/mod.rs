@@ -2,7 +2,7 @@
 //!
 //! `boot` is the way from the loader to Rust, `tables` the page tables, `segments`, `exceptions` and
 //! `interrupts` the descriptor tables, `pvh` what the loader left in memory, `secondaries` the other
-//! CPUs, `apic` how they interrupt each other, and `shootdown` what that is for.
+//! CPUs, `apic` how they interrupt each other, `shootdown` what that is for, and `channel` where the log goes.
 
 mod apic;
 mod boot;
@@ -15,7 +15,12 @@ mod segments;
 mod shootdown;
 mod uart;
 
+#[cfg(feature = "defmt")]
+pub(crate) mod channel;
+#[cfg(feature = "defmt")]
+pub(crate) mod mask;
 pub(crate) mod probe;
+pub(crate) mod step;
 pub(crate) mod tables;
 
 use qemu_exit::{QEMUExit, X86};
@@ -23,7 +28,7 @@ use qemu_exit::{QEMUExit, X86};
 use kernel_arena::Fault;
 use kernel_arena::arch::x86_64::decode_fault;
 
-pub use interrupts::without_interrupts;
+pub use interrupts::{interrupt_others, interruptible, without_interrupts};
 pub use processor::switch_context;
 use secondaries::secondary;
 pub(crate) use secondaries::{start as start_others, wake as wake_others};

@@ -1,0 +1,32 @@
+//! Interrupts on request: one CPU interrupts the others, and each runs a function of the kernel's in the middle of whatever it
+//! was doing.
+//!
+//! On x86_64 such an interrupt may come at thread level at any time; on aarch64 only inside [`interruptible`], for there every CPU
+//! has interrupts masked otherwise. Nowhere does one come in a fault handler.
+
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::fault;
+
+pub use crate::arch::{interrupt_others, interruptible};
+
+/// The kernel's function, a `fn()`, or null.
+static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Makes `handler` what runs on every CPU that [`interrupt_others`] interrupts. It has interrupted any code whatever, so it must
+/// not allocate from the kernel's heap nor wait for a lock; it runs one interrupt level above that code
+/// ([`fault_level`](crate::fault_level)).
+pub fn set_interrupt_handler(handler: fn()) {
+    HANDLER.store(handler as *mut (), Ordering::Release);
+}
+
+/// Runs the kernel's function, if there is one.
+pub(crate) fn handle() {
+    let handler = HANDLER.load(Ordering::Acquire);
+    if handler.is_null() {
+        return;
+    }
+    // SAFETY: only `set_interrupt_handler` stores here, and what it stores is a `fn()`.
+    let handler = unsafe { core::mem::transmute::<*mut (), fn()>(handler) };
+    fault::one_level_up(handler);
+}
