@@ -77,11 +77,11 @@ struct Part<'a, 'b> {
 }
 
 fn free_against_access_against_reallocation_keeps_every_canary(site: &Site) -> Told {
-    churn(site, Way::AtOnce, (3, 20))
+    churn(site, Way::AtOnce, (3, 8))
 }
 
 fn deferred_frees_spare_the_new_owners_of_the_pages(site: &Site) -> Told {
-    churn(site, Way::Deferred, (5, 40))
+    churn(site, Way::Deferred, (5, 25))
 }
 
 fn churn(site: &Site, way: Way, rounds: (u32, u32)) -> Told {

@@ -70,6 +70,6 @@ fn of_all_cpus_that_free_the_same_pages_one_frees_each(site: &Site) -> Told {
         equal("pages in use", site.arena.stats().claimed_pages, 0)
     };
     let met = || raced.load(Ordering::Relaxed) > 0;
-    let rounds = site.play((24, 200), &met, &[One(&prepare), All(&free), One(&end)])?;
+    let rounds = site.play((48, 300), &met, &[One(&prepare), All(&free), One(&end)])?;
     Ok(format!("{rounds} rounds, {} frees found another between", raced.into_inner()))
 }

@@ -63,7 +63,7 @@ fn all_cpus_fault_one_page_and_one_violation_is_recorded(site: &Site) -> Told {
         healed.fetch_add(places.count, Ordering::Relaxed);
         equal("healed pages and regions", u64::from(done.healed_pages + done.healed_regions), places.count)
     };
-    let rounds = site.play((16, 300), &|| site.has_lost_installs(), &[All(&fault), All(&compare), One(&heal)])?;
+    let rounds = site.play((16, 200), &|| site.has_lost_installs(), &[All(&fault), All(&compare), One(&heal)])?;
     equal("violations", site.arena.stats().violations, healed.load(Ordering::Relaxed))?;
     Ok(format!("{rounds} rounds, {} pages and regions healed", healed.into_inner()))
 }

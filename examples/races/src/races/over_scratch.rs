@@ -12,7 +12,7 @@ use kernel_arena::{AllocError, AllocRequest, Context, Owner};
 use super::{Told, races};
 use crate::check::{Checked, Failure};
 use crate::play::Phase::{All, One};
-use crate::play::Player;
+use crate::play::{Player, pause};
 use crate::site::{Site, page, pages, pointer};
 
 races! {
@@ -21,8 +21,11 @@ races! {
 
 /// Pages of a round.
 const COUNT: u32 = 8;
-/// How often an allocation that faults kept from succeeding is tried again.
-const TRIES: u32 = 1000;
+/// How often an allocation is tried again that found the page in another's hands: a fault's, again and again, or a reclaim's, whose
+/// CPU the host may have stopped.
+const TRIES: u32 = 100_000;
+/// How long to wait before, in microseconds.
+const BETWEEN_US: u32 = 100;
 /// How often, at most, another CPU writes to each of the pages meanwhile.
 const SWEEPS: u32 = 6;
 /// Where in a page CPUs write while it is being allocated.
@@ -55,8 +58,14 @@ fn after_an_allocation_over_scratch_all_cpus_see_the_same_page(site: &Site) -> T
         }
         // Not for ever: as long as faults come faster than shootdowns, an allocation of just this page gets nowhere.
         let own = WILD + 8 * u64::from(player.number);
-        for number in (0..1 + player.random.below(SWEEPS)).flat_map(|_| numbers(player.round)) {
-            site.writes(page(number) + own, value(player.round, player.number, number))?;
+        for _ in 0..=player.random.below(SWEEPS) {
+            for number in numbers(player.round) {
+                site.writes(page(number) + own, value(player.round, player.number, number))?;
+            }
+            // It goes for the same scratch.
+            if player.random.one_in(2) {
+                site.reclaim();
+            }
         }
         Ok(())
     };
@@ -74,12 +83,13 @@ fn after_an_allocation_over_scratch_all_cpus_see_the_same_page(site: &Site) -> T
         Ok(())
     };
     let end = |player: &mut Player<'_>| {
+        site.arena.validate()?;
         site.free(first_of(site, player.round), COUNT, Owner::Kernel)?;
         site.drain();
         Ok(())
     };
     let phases = [All(&touch), All(&race), All(&write), All(&compare), One(&end)];
-    let rounds = site.play((16, 200), &|| site.has_lost_installs(), &phases)?;
+    let rounds = site.play((16, 120), &|| site.has_lost_installs(), &phases)?;
     Ok(format!("{rounds} rounds, {} allocations tried again", again.into_inner()))
 }
 
@@ -106,6 +116,7 @@ fn allocate(player: &Player<'_>, number: u32, again: &AtomicU32) -> Checked {
             Err(error) => return Err(error.into()),
         }
         again.fetch_add(1, Ordering::Relaxed);
+        pause(BETWEEN_US);
     }
-    Err(Failure::new("an allocation was kept from succeeding by faults, again and again"))
+    Err(Failure::new("an allocation was kept from succeeding, again and again"))
 }

@@ -23,7 +23,7 @@ races! {
 }
 
 /// What each CPU does in a round: so many things.
-const TURNS: (u32, u32) = (600, 6000);
+const TURNS: (u32, u32) = (1500, 6000);
 /// The first region that is touched.
 const FIRST_REGION: u64 = 16;
 

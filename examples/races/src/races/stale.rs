@@ -85,7 +85,7 @@ fn no_cpu_uses_a_translation_after_it_was_taken_away(site: &Site) -> Told {
         Ok(())
     };
     let phases = [One(&prepare), All(&touch), All(&take_away), All(&look), One(&drain)];
-    let rounds = site.play((16, 150), &|| true, &phases)?;
+    let rounds = site.play((16, 100), &|| true, &phases)?;
     Ok(format!("{rounds} rounds, {} looks found nothing", checks.into_inner()))
 }
 

@@ -63,7 +63,7 @@ fn numbers_and_frames_come_back_only_after_the_shootdown(site: &Site) -> Told {
         site.drain();
         Ok(())
     };
-    let rounds = site.play((40, 300), &|| true, &[One(&prepare), All(&touch), All(&race), One(&end)])?;
+    let rounds = site.play((40, 150), &|| true, &[One(&prepare), All(&touch), All(&race), One(&end)])?;
     Ok(format!("{rounds} rounds, {} pages taken meanwhile", taken.into_inner()))
 }
 
