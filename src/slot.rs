@@ -52,7 +52,7 @@ pub struct Tag(u32);
 impl Tag {
     const MASK: u64 = (1 << 20) - 1;
 
-    /// The tag of the batch with this number: the same again only 2^20 batches later.
+    /// The tag of the batch that begins at this count: the same again only 2^19 batches later, for each is counted twice.
     pub(crate) const fn of_batch(number: u64) -> Self {
         Self((number & Self::MASK) as u32)
     }

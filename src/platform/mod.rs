@@ -158,7 +158,7 @@ pub enum FlushScope {
 /// [`shootdown`](Self::shootdown) returns only when, on every CPU that could have used a translation of these addresses
 /// (idle ones and those in user mode included: the kernel view is in every address space), no later access can use one read
 /// before the call, *under any PCID or ASID that can be loaded without a flush*. So on x86_64 with PCID, where `invlpg`
-/// reaches only the current one, the others need INVPCID or a "flush before the next load". Leaves are never global.
+/// reaches only the current one, the others need INVPCID, a change of CR4.PGE or a "flush before the next load". Leaves are never global.
 ///
 /// Several CPUs may call it at once, and a CPU that waits in it still serves the others' calls. It is called from the
 /// operations that are documented as *may wait for a shootdown*. Where [`Arch::BREAK_BEFORE_MAKE`](crate::arch::Arch)
