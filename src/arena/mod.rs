@@ -73,8 +73,8 @@ pub struct Arena<P: Platform, A: Arch = Native> {
 /// What all CPUs write, on cache lines of its own.
 #[derive(Debug)]
 struct Shared {
-    /// Batches of slots whose translation was taken away, each counted when it begins and when it is settled. Gives vacated words their tags, and tells a fault that comes again
-    /// for the same reason from one that comes for a new one.
+    /// Batches of slots whose translation was taken away, each counted when it begins and when it is settled. Gives vacated
+    /// words their tags, and tells a fault that comes again for the same reason from one that comes for a new one.
     batches: AtomicU64,
     counters: Counters,
 }

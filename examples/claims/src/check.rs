@@ -1,51 +1,14 @@
-//! What a claim says when it does not hold, and the checks that say so.
-//!
-//! A check that fails ends its claim by `?`, not the kernel: the other claims still get their turn.
+//! The checks of a claim: the support crate's, and one of refusals.
 
 use alloc::format;
-use alloc::string::String;
-use core::fmt::{self, Debug};
+use core::fmt::Debug;
 
-/// Why a claim does not hold, in one line.
-#[derive(Debug)]
-pub(crate) struct Failure(String);
-
-/// The result of a check, or of a whole claim.
-pub(crate) type Checked = Result<(), Failure>;
-
-impl Failure {
-    pub(crate) fn new(why: impl Into<String>) -> Self {
-        Self(why.into())
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// An operation of the arena that was to succeed did not.
-impl<E: core::error::Error> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self(format!("refused: {error}"))
-    }
-}
-
-/// Checks that two values are the same.
-pub(crate) fn equal<T: PartialEq + Debug>(what: &str, found: T, expected: T) -> Checked {
-    if found == expected { Ok(()) } else { Err(Failure(format!("{what}: {found:?}, expected {expected:?}"))) }
-}
-
-/// Checks that something is so.
-pub(crate) fn holds(what: &str, is_so: bool) -> Checked {
-    if is_so { Ok(()) } else { Err(Failure(format!("not so: {what}"))) }
-}
+pub(crate) use support::check::{Checked, Failure, equal, holds};
 
 /// Checks that an operation was refused, and how.
 pub(crate) fn refused<T: Debug, E: PartialEq + Debug>(what: &str, answer: Result<T, E>, expected: E) -> Checked {
     match answer {
         Err(error) => equal(what, error, expected),
-        Ok(granted) => Err(Failure(format!("{what}: granted, {granted:?}, expected {expected:?}"))),
+        Ok(granted) => Err(Failure::new(format!("{what}: granted, {granted:?}, expected {expected:?}"))),
     }
 }

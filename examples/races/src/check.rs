@@ -2,49 +2,12 @@
 //!
 //! A check that fails on one CPU ends the race on all of them, at the next place where they meet; the first failure is told.
 
-use alloc::format;
-use alloc::string::String;
-use core::fmt::{self, Debug};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use spin::Mutex;
 use support::relax;
 
-/// Why a claim does not hold, in one line.
-#[derive(Debug)]
-pub(crate) struct Failure(String);
-
-/// The result of a check.
-pub(crate) type Checked = Result<(), Failure>;
-
-impl Failure {
-    pub(crate) fn new(why: impl Into<String>) -> Self {
-        Self(why.into())
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// An operation of the arena that was to succeed did not.
-impl<E: core::error::Error> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self(format!("refused: {error}"))
-    }
-}
-
-/// Checks that two values are the same.
-pub(crate) fn equal<T: PartialEq + Debug>(what: &str, found: T, expected: T) -> Checked {
-    if found == expected { Ok(()) } else { Err(Failure(format!("{what}: {found:?}, expected {expected:?}"))) }
-}
-
-/// Checks that something is so.
-pub(crate) fn holds(what: &str, is_so: bool) -> Checked {
-    if is_so { Ok(()) } else { Err(Failure(format!("not so: {what}"))) }
-}
+pub(crate) use support::check::{Checked, Failure, equal, holds};
 
 /// The first failure of a race, from whichever CPU.
 #[derive(Debug)]

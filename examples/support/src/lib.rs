@@ -36,6 +36,7 @@ compile_error!(
 #[cfg_attr(target_arch = "aarch64", path = "aarch64/mod.rs")]
 mod arch;
 #[doc(hidden)]
+pub mod check;
 pub mod console;
 mod cpus;
 mod exit;
