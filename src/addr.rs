@@ -14,6 +14,8 @@ use core::ops::Range;
 pub const PAGE_SHIFT: u32 = 12;
 /// Bytes in a page: 4 KiB, the only granule this crate maps.
 pub const PAGE_SIZE: u64 = 1 << PAGE_SHIFT;
+/// The same, to compare sizes of memory with.
+pub(crate) const PAGE_BYTES: usize = 1 << PAGE_SHIFT;
 /// Bytes in the window: 4 GiB.
 pub const WINDOW_SIZE: u64 = 1 << 32;
 /// Pages in the window: 2^20.

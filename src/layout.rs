@@ -1,8 +1,9 @@
 //! Where an arena lies: window, extent, guards, and how much memory its bookkeeping takes.
 //!
-//! An [`ArenaLayout`] is pure arithmetic and can be made in a `const`. Holding one proves that the window is 4 GiB-aligned
-//! and canonical, that both guards stay in the window's half of the address space, and that the extent is not empty,
-//! lies in the window and leaves out page 0, so that offset 0 is never a page (a null pointer is never valid).
+//! An [`ArenaLayout`] is pure arithmetic and can be made in a `const`. Holding one proves that the window is 4
+//! GiB-aligned and canonical, that both guards stay in the window's half of the address space, and that the extent is
+//! not empty, lies in the window and leaves out page 0, so that offset 0 is never a page (a null pointer is never
+//! valid).
 
 use core::fmt;
 
@@ -32,8 +33,8 @@ impl AddressWidth {
         if bits >= 34 && bits <= 57 { Some(Self(bits)) } else { None }
     }
 
-    /// The width of addresses each of whose halves has `bits` bits: on aarch64 64 - `TxSZ`, so 39 for `T1SZ` = 25. The bit
-    /// that selects the half (`TTBR0_EL1` or `TTBR1_EL1`) comes on top. `None` outside 33 to 56.
+    /// The width of addresses each of whose halves has `bits` bits: on aarch64 64 - `TxSZ`, so 39 for `T1SZ` = 25. The
+    /// bit that selects the half (`TTBR0_EL1` or `TTBR1_EL1`) comes on top. `None` outside 33 to 56.
     ///
     /// ```
     /// use kernel_arena::AddressWidth;
@@ -111,6 +112,19 @@ pub struct ArenaLayout {
     width: AddressWidth,
     extent: PageRange,
     cpus: CpuCount,
+    sharing: Sharing,
+}
+
+/// Whether programs may ever see an arena.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sharing {
+    /// They may: the kernel never forms a reference to its memory, and names what is in it by
+    /// [`ArenaPtr`](crate::ArenaPtr).
+    Shared,
+    /// None ever can: it has no view but the kernel's, and user mode reaches none of its pages. Only such an arena can
+    /// be under a [`Heap`](crate::heap::Heap), which hands out references.
+    Private,
 }
 
 impl ArenaLayout {
@@ -142,7 +156,7 @@ impl ArenaLayout {
             return Err(LayoutError::ExtentHasPageZero);
         }
         match PageRange::new(first_page, page_count) {
-            Some(extent) => Ok(Self { base, width, extent, cpus: CpuCount::ONE }),
+            Some(extent) => Ok(Self { base, width, extent, cpus: CpuCount::ONE, sharing: Sharing::Shared }),
             None => Err(LayoutError::ExtentOutsideWindow),
         }
     }
@@ -151,6 +165,17 @@ impl ArenaLayout {
     #[must_use]
     pub const fn with_cpus(self, cpus: CpuCount) -> Self {
         Self { cpus, ..self }
+    }
+
+    /// The same arena, for the kernel alone: no program will ever see it.
+    #[must_use]
+    pub const fn private(self) -> Self {
+        Self { sharing: Sharing::Private, ..self }
+    }
+
+    /// Whether programs may see the arena.
+    pub const fn sharing(&self) -> Sharing {
+        self.sharing
     }
 
     /// Whether a machine that translates `width` bits reaches all of the window and its guards.
@@ -233,6 +258,12 @@ impl ArenaLayout {
         self.geometry().total_words()
     }
 
+    /// The base as a number that pointers are made of.
+    #[expect(clippy::cast_possible_truncation, reason = "usize has 64 bits: lib.rs asserts it")]
+    pub(crate) const fn base_address(&self) -> usize {
+        self.base as usize
+    }
+
     pub(crate) const fn geometry(&self) -> MapGeometry {
         MapGeometry::of(self.extent, self.cpus)
     }
@@ -253,7 +284,8 @@ impl ArenaLayout {
 
 const _: () = assert!(WINDOW_PAGES as u64 == WINDOW_SIZE >> PAGE_SHIFT);
 
-/// Whether both guards of a window at `base` stay in its half: their outermost bytes are canonical and have its top bit.
+/// Whether both guards of a window at `base` stay in its half: their outermost bytes are canonical and have its top
+/// bit.
 const fn guards_fit(base: u64, width: AddressWidth) -> bool {
     let below = base.wrapping_sub(GUARD_SIZE);
     let above = base.wrapping_add(WINDOW_SIZE + (GUARD_SIZE - 1));

@@ -1,27 +1,44 @@
-//! A 4 GiB window of memory that a kernel shares, by plain 32-bit pointers, with the sandboxed programs it hosts, and that
-//! no wild access can turn into a kernel crash.
+//! A 4 GiB window of memory that a kernel shares, by plain 32-bit pointers, with the sandboxed programs it hosts, and
+//! that no wild access can turn into a kernel crash.
 //!
-//! An [`Arena`] owns the page tables of one 4 GiB-aligned window. Pages are allocated, freed and reserved in it without a
-//! lock; a kernel access to an address in it that has no page is recovered by [`Arena::handle_kernel_fault`], which puts the
-//! arena's scratch page there, records a [`Violation`] and lets the instruction run again. [`Registry`] finds the arena of a
-//! faulting address where a kernel has several.
+//! An [`Arena`] owns the page tables of one 4 GiB-aligned window. Pages are allocated, freed and reserved in it without
+//! a lock; a kernel access to an address in it that has no page is recovered by [`Arena::handle_kernel_fault`], which
+//! puts the arena's scratch page there, records a [`Violation`] and lets the instruction run again. [`Registry`] finds
+//! the arena of a faulting address where a kernel has several.
 //!
-//! What the kernel lends (frames, a physical map, TLB shootdown, the CPU's name, five page-table entries) is described by
-//! [`platform`]; the page-table formats are in [`arch`]. The states of a page and the rules that hold among many CPUs are in
-//! `docs/MODEL.md`, numbered; comments cite them as I1, I2, … and S1, S2, …
+//! On pages stand allocators that take no lock and mask no interrupt: [`slab`] for objects in size classes, [`pool`]
+//! for blocks of any size, and `heap`, a `GlobalAlloc` on private memory. Where they get their pages is said in
+//! [`source`], how they stay whole in `docs/HEAP.md` (O1, O2, …).
+//!
+//! What the kernel lends (frames, a physical map, TLB shootdown, the CPU's name, five page-table entries) is described
+//! by [`platform`]; the page-table formats are in [`arch`]. The states of a page and the rules that hold among many
+//! CPUs are in `docs/MODEL.md`, numbered; comments cite them as I1, I2, … and S1, S2, …
 //!
 //! # Features
 //!
 //! None is on by default.
+//! - `allocator-api2`: a heap is an `Allocator`, too, of the version that `hashbrown` uses.
 //! - `defmt`, `log`: creation, destruction and drained violations are logged; with `defmt` value types are `Format`.
+//! - `std`: [`hosted`](https://docs.rs/kernel-arena/latest/kernel_arena/hosted), the allocators for programs of a unix
+//!   host.
 //! - `x86_64-frames`: the adapter `arch::x86_64::frames` for frame allocators of the `x86_64` crate (brings in `spin`).
 //!
 //! The crate needs no `alloc`, no nightly compiler and no lock.
 
 #![cfg_attr(not(any(test, loom, shuttle)), no_std)]
 
+#[cfg(all(feature = "std", unix, not(any(loom, shuttle))))]
+extern crate std;
+
 pub mod arch;
+#[cfg(not(loom))]
+pub mod heap;
+#[cfg(all(feature = "std", unix, not(any(loom, shuttle))))]
+pub mod hosted;
 pub mod platform;
+pub mod pool;
+pub mod slab;
+pub mod source;
 pub mod sync;
 
 mod addr;
@@ -29,11 +46,14 @@ mod arena;
 mod fault;
 mod layout;
 mod metadata;
+mod misuse;
 mod pages;
 mod programs;
 mod registry;
 mod report;
 mod slot;
+mod stack;
+mod store;
 mod tables;
 mod violations;
 
@@ -46,7 +66,8 @@ pub use arena::{
     Reclaimed, ReserveError, Stats, ValidateError,
 };
 pub use fault::{Access, Fault, FaultOutcome, InstructionAddr};
-pub use layout::{AddressWidth, ArenaLayout, LayoutError};
+pub use layout::{AddressWidth, ArenaLayout, LayoutError, Sharing};
+pub use misuse::Misuse;
 pub use platform::Platform;
 pub use programs::{ProgramId, ProgramScope};
 pub use registry::{RegisterError, Registration, Registry, RemoveError};

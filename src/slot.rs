@@ -15,6 +15,7 @@
 use core::marker::PhantomData;
 
 use crate::arch::{Arch, Leaf, Reach};
+use crate::layout::Sharing;
 use crate::platform::{EntryAttributes, Frame};
 
 /// Whose a page is: who allocated or reserved it, and who alone may free it.
@@ -114,12 +115,18 @@ const SOFTWARE_SCRATCH: u8 = 0b1000;
 pub(crate) struct SlotCodec<A> {
     attributes: EntryAttributes,
     scratch: Frame,
+    /// Who may reach mapped pages.
+    reach: Reach,
     format: PhantomData<fn() -> A>,
 }
 
 impl<A: Arch> SlotCodec<A> {
-    pub(crate) const fn new(attributes: EntryAttributes, scratch: Frame) -> Self {
-        Self { attributes, scratch, format: PhantomData }
+    pub(crate) const fn new(attributes: EntryAttributes, scratch: Frame, sharing: Sharing) -> Self {
+        let reach = match sharing {
+            Sharing::Shared => Reach::User,
+            Sharing::Private => Reach::KernelOnly,
+        };
+        Self { attributes, scratch, reach, format: PhantomData }
     }
 
     pub(crate) fn encode(&self, state: SlotState) -> u64 {
@@ -135,8 +142,8 @@ impl<A: Arch> SlotCodec<A> {
             SlotState::ScratchOverReserved(owner) => {
                 self.leaf(self.scratch, Reach::KernelOnly, SOFTWARE_SCRATCH | owner.bits())
             }
-            SlotState::Mapped(frame, owner) => self.leaf(frame, Reach::User, owner.bits()),
-            SlotState::Deferred(frame, owner) => self.leaf(frame, Reach::User, SOFTWARE_DEFERRED | owner.bits()),
+            SlotState::Mapped(frame, owner) => self.leaf(frame, self.reach, owner.bits()),
+            SlotState::Deferred(frame, owner) => self.leaf(frame, self.reach, SOFTWARE_DEFERRED | owner.bits()),
             SlotState::Foreign(word) => word,
         }
     }
@@ -201,7 +208,7 @@ mod tests {
 
     fn check<A: Arch>(attributes: EntryAttributes) {
         let scratch = Frame::new(0x7000).unwrap();
-        let codec = SlotCodec::<A>::new(attributes, scratch);
+        let codec = SlotCodec::<A>::new(attributes, scratch, Sharing::Shared);
         let words: Vec<u64> = every_state(scratch).into_iter().map(|state| codec.encode(state)).collect();
         for (state, word) in every_state(scratch).into_iter().zip(&words) {
             assert_eq!(codec.decode(*word), state, "{} {word:#x}", A::NAME);

@@ -6,13 +6,21 @@
 //! model's atomic is larger than the word it stands for.
 
 #[cfg(not(any(loom, shuttle)))]
-pub use core::sync::atomic::{AtomicU64, Ordering};
+pub use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicU64, Ordering};
+pub use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 #[cfg(all(shuttle, not(loom)))]
-pub use shuttle::sync::atomic::{AtomicU64, Ordering};
+pub use shuttle::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+/// A word of a figure that decides nothing: the processor's even in a model, which would try all orders of it in vain.
+pub(crate) use core::sync::atomic::AtomicU64 as Figure;
 
 use core::mem::MaybeUninit;
+
+/// Two cache lines, which prefetchers fetch as one: what stands in it shares them with nothing else.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Line<T>(pub(crate) T);
 
 /// Fills `words` with atomics that hold `value`, and returns them initialised.
 pub(crate) fn write_words(words: &mut [MaybeUninit<AtomicU64>], value: u64) -> &mut [AtomicU64] {

@@ -13,6 +13,7 @@ use core::ptr;
 
 use crate::addr::KernelAddr;
 use crate::fault::{Access, Fault, InstructionAddr};
+use crate::misuse::Misuse;
 use crate::platform::CpuId;
 use crate::programs::ProgramId;
 use crate::sync::{AtomicU64, Ordering};
@@ -33,13 +34,38 @@ pub enum ViolationKind {
     Write,
     /// A free of pages that were not the caller's to free.
     InvalidFree,
+    /// An object of an allocator on this arena was given back that could not be, and why not.
+    Object(Misuse),
 }
+
+impl ViolationKind {
+    const fn code(self) -> u64 {
+        match self {
+            Self::Read => 0,
+            Self::Write => 1,
+            Self::InvalidFree => 2,
+            Self::Object(misuse) => FIRST_MISUSE + misuse.code(),
+        }
+    }
+
+    fn from_code(code: u64) -> Self {
+        match code {
+            0 => Self::Read,
+            1 => Self::Write,
+            2 => Self::InvalidFree,
+            code => Self::Object(Misuse::from_code(code - FIRST_MISUSE)),
+        }
+    }
+}
+
+/// The code of the first [`ViolationKind::Object`].
+const FIRST_MISUSE: u64 = 3;
 
 /// An access that needed the scratch page, or an invalid free.
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// The exact address that was accessed, or the start of the range that was freed.
+    /// The exact address that was accessed, or the start of what was freed.
     pub address: KernelAddr,
     /// What was done.
     pub kind: ViolationKind,
@@ -79,9 +105,10 @@ const READING: u64 = 3;
 const PHASE_MASK: u64 = 3;
 const SEQUENCE_SHIFT: u32 = 2;
 
-// The last word: CPU in 15:0, or NO_CPU; kind in 18:17; program in 63:32.
+// The last word: CPU in 15:0, or NO_CPU; kind in 24:17; program in 63:32.
 const NO_CPU: u64 = 1 << 16;
 const KIND_SHIFT: u32 = 17;
+const KIND_MASK: u64 = 0xff;
 const PROGRAM_SHIFT: u32 = 32;
 
 impl ViolationRing {
@@ -147,15 +174,16 @@ impl ViolationRing {
 }
 
 impl Offence {
-    pub(crate) const fn invalid_free(address: KernelAddr) -> Self {
-        Self { address, kind: ViolationKind::InvalidFree, instruction: InstructionAddr::new(0) }
+    /// A free that was refused.
+    pub(crate) const fn free(address: KernelAddr, kind: ViolationKind) -> Self {
+        Self { address, kind, instruction: InstructionAddr::new(0) }
     }
 
     /// The words of a cell behind its state.
     fn encode(self, cpu: Option<CpuId>, program: Option<ProgramId>) -> [u64; CELL_WORDS - 1] {
         let cpu = cpu.map_or(NO_CPU, |cpu| u64::from(cpu.number()));
         let program = program.map_or(0, |program| u64::from(program.number()));
-        let rest = cpu | (self.kind as u64) << KIND_SHIFT | program << PROGRAM_SHIFT;
+        let rest = cpu | self.kind.code() << KIND_SHIFT | program << PROGRAM_SHIFT;
         [self.address.value(), self.instruction.value(), rest]
     }
 }
@@ -171,14 +199,9 @@ impl From<&Fault> for Offence {
 }
 
 fn decode([address, instruction, rest]: [u64; CELL_WORDS - 1], sequence: u64) -> Violation {
-    let kind = match rest >> KIND_SHIFT & 0b11 {
-        0 => ViolationKind::Read,
-        1 => ViolationKind::Write,
-        _ => ViolationKind::InvalidFree,
-    };
     Violation {
         address: KernelAddr::new(address),
-        kind,
+        kind: ViolationKind::from_code(rest >> KIND_SHIFT & KIND_MASK),
         instruction: InstructionAddr::new(instruction),
         cpu: (rest & NO_CPU == 0).then(|| CpuId::new((rest & 0xffff) as u16)),
         program: ProgramId::new((rest >> PROGRAM_SHIFT) as u32),

@@ -5,7 +5,7 @@ use core::mem::MaybeUninit;
 
 use super::rows::FaultRows;
 use super::stats::Counters;
-use super::{Arena, CreateError, Line, Metadata, Shared};
+use super::{Arena, CreateError, Metadata, Shared};
 use crate::MetadataWord;
 use crate::arch::Arch;
 use crate::layout::ArenaLayout;
@@ -14,7 +14,7 @@ use crate::pages::PageMaps;
 use crate::platform::{CpuIdentity, PhysMap, Platform, UpperSlots};
 use crate::programs::RunningPrograms;
 use crate::report;
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, Line};
 use crate::tables::Tables;
 use crate::violations::ViolationRing;
 
@@ -55,7 +55,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         tables.link(&platform);
         report::created(&layout, tables.frame_count());
         Self {
-            codec: tables.codec(),
+            codec: tables.codec(layout.sharing()),
             platform,
             layout,
             tables,

@@ -8,7 +8,7 @@ use crate::arch::Arch;
 use crate::pages::{masks, ones};
 use crate::platform::Platform;
 use crate::slot::{Owner, SlotState};
-use crate::violations::Offence;
+use crate::violations::{Offence, ViolationKind};
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Frees pages, allocated or reserved, that all belong to `owner`: when it returns no CPU reaches them any more, their
@@ -78,8 +78,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     fn record_invalid_free(&self, at: ArenaPtr) {
+        self.record_free(at, ViolationKind::InvalidFree);
+    }
+
+    /// Records a free that was refused.
+    pub(crate) fn record_free(&self, at: ArenaPtr, kind: ViolationKind) {
         let (address, cpu) = (self.layout.to_kernel(at), self.cpu());
-        self.violations.record(Offence::invalid_free(address), cpu, self.running.on(cpu));
+        self.violations.record(Offence::free(address, kind), cpu, self.running.on(cpu));
     }
 
     fn look(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<PageRange, FreeError> {

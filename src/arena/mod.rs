@@ -17,7 +17,7 @@ use crate::platform::{CpuId, CpuIdentity, Platform};
 use crate::programs::{ProgramId, ProgramScope, RunningPrograms};
 use crate::report;
 use crate::slot::{SlotCodec, SlotState, Tag};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Line, Ordering};
 use crate::tables::Tables;
 use crate::violations::{Violation, ViolationRing};
 
@@ -78,11 +78,6 @@ struct Shared {
     batches: AtomicU64,
     counters: Counters,
 }
-
-/// Two cache lines, which prefetchers fetch as one.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Line<T>(T);
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Checks that the CPU this runs on translates the way the arena relies on. [`new`](Self::new) does it for the CPU that it

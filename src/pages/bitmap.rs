@@ -9,7 +9,7 @@ pub(crate) struct Bitmap {
 }
 
 impl Bitmap {
-    pub(super) const fn new(words: &'static [AtomicU64]) -> Self {
+    pub(crate) const fn new(words: &'static [AtomicU64]) -> Self {
         Self { words }
     }
 
@@ -51,14 +51,14 @@ impl Bitmap {
     }
 
     /// Clears bits of one word. Release: whoever sees them clear sees all that was done before.
-    pub(super) fn release(&self, word: u32, mask: u64) {
+    pub(crate) fn release(&self, word: u32, mask: u64) {
         self.of(word).fetch_and(!mask, Ordering::Release);
     }
 
     /// Sets bits of one word if all of them were clear. Acquire: pairs with [`release`](Self::release).
     ///
     /// Returns the word as it is now, or those of the bits that were set already.
-    pub(super) fn acquire(&self, word: u32, mask: u64) -> Result<u64, u64> {
+    pub(crate) fn acquire(&self, word: u32, mask: u64) -> Result<u64, u64> {
         let mut seen = self.word(word, Ordering::Relaxed);
         loop {
             if seen & mask != 0 {
@@ -72,7 +72,7 @@ impl Bitmap {
     }
 
     /// Sets `count` bits from `first` on.
-    pub(super) fn set_range(&self, first: u32, count: u32) {
+    pub(crate) fn set_range(&self, first: u32, count: u32) {
         for (word, mask) in masks(first, count) {
             self.set(word, mask);
         }

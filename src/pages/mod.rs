@@ -18,6 +18,7 @@ mod search;
 
 pub(crate) use bitmap::{Bitmap, masks, ones};
 pub(crate) use claim::{Avoid, ClaimError};
+pub(crate) use search::RunSearch;
 
 /// The maps of an arena.
 #[derive(Debug)]

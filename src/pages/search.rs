@@ -2,23 +2,23 @@
 
 /// Where and what to look for; all numbers are bits.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RunSearch {
+pub(crate) struct RunSearch {
     /// The first bit that may be taken.
-    pub(super) from: u32,
+    pub(crate) from: u32,
     /// The bit after the last one.
-    pub(super) end: u32,
+    pub(crate) end: u32,
     /// The length of the run, at least 1.
-    pub(super) count: u32,
+    pub(crate) count: u32,
     /// A power of two that divides `first bit of the run + origin`.
-    pub(super) align: u32,
+    pub(crate) align: u32,
     /// The page number of bit 0: alignment is a matter of pages, not of bits.
-    pub(super) origin: u32,
+    pub(crate) origin: u32,
 }
 
 impl RunSearch {
     /// The lowest run, where `taken` gives the bits of a word that are not to be had, and `skip` the next word, from the one
     /// given on, that is worth a look.
-    pub(super) fn lowest(self, taken: impl Fn(u32) -> u64, skip: impl Fn(u32) -> u32) -> Option<u32> {
+    pub(crate) fn lowest(self, taken: impl Fn(u32) -> u64, skip: impl Fn(u32) -> u32) -> Option<u32> {
         let mut start = self.aligned(skip(self.from / 64).saturating_mul(64).max(self.from));
         // [start, bit) is clear.
         let mut bit = start;

@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-use super::{EntryAttributes, Frame, PhysMap};
+use super::{EntryAttributes, Frame, PhysMap, ReversibleMap};
 
 /// The map of a kernel that has all physical memory at one offset.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +15,8 @@ impl FixedOffset {
     /// Physical address 0 is mapped at `offset`, with these attribute bits.
     ///
     /// # Safety
-    /// Every frame that will be asked for is mapped, writable, at its address plus `offset` (wrapping), which is never 0,
-    /// and `attributes` are those of that mapping.
+    /// Every frame that will be asked for is mapped, writable, at its address plus `offset` (wrapping), which is never
+    /// 0, and `attributes` are those of that mapping.
     pub const unsafe fn new(offset: u64, attributes: EntryAttributes) -> Self {
         Self { offset, attributes }
     }
@@ -32,6 +32,12 @@ impl PhysMap for FixedOffset {
 
     fn attributes(&self) -> EntryAttributes {
         self.attributes
+    }
+}
+
+impl ReversibleMap for FixedOffset {
+    fn ptr_to_frame(&self, pointer: NonNull<u8>) -> Frame {
+        Frame::from_entry((pointer.addr().get() as u64).wrapping_sub(self.offset))
     }
 }
 

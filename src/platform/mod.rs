@@ -1,8 +1,8 @@
 //! What the kernel lends: frames, a physical map, TLB shootdown, the CPU's name, and the upper table entries.
 //!
-//! The arena never calls an operating system; it calls these five small traits, all through `&self`. The traits are safe
-//! to implement; [`Platform`], which bundles them, is `unsafe`: whoever implements *it* vouches that the five keep the
-//! contracts written on them. What is not here: locks, interrupts, threads. Nothing in the arena waits, except in
+//! The arena never calls an operating system; it calls these five small traits, all through `&self`. The traits are
+//! safe to implement; [`Platform`], which bundles them, is `unsafe`: whoever implements *it* vouches that the five keep
+//! the contracts written on them. What is not here: locks, interrupts, threads. Nothing in the arena waits, except in
 //! [`Shootdown::shootdown`].
 
 use crate::addr::{AddressRange, KernelAddr};
@@ -17,8 +17,9 @@ pub use types::{CpuCount, CpuId, CpuLevel, EntryAttributes, Frame, NodeId};
 /// Everything the kernel lends to an arena.
 ///
 /// # Safety
-/// The implementor vouches that each part keeps the contract of its trait for as long as the arena exists, and that nothing
-/// that the arena uses (the platform itself, tables, metadata, the stack of a fault handler) lies in any arena's window.
+/// The implementor vouches that each part keeps the contract of its trait for as long as the arena exists, and that
+/// nothing that the arena uses (the platform itself, tables, metadata, the stack of a fault handler) lies in any
+/// arena's window.
 ///
 /// # Examples
 /// A platform for one CPU, over a fixed-offset map of physical memory:
@@ -107,12 +108,12 @@ pub unsafe trait Platform {
 /// A source of 4 KiB frames.
 ///
 /// # Contract
-/// - A frame from [`alloc`](Self::alloc) is ordinary memory that belongs to the arena alone until
-///   [`free`](Self::free) gives it back. Its content may be anything. Its address fits the format (aarch64: 48 bits) and has
-///   none of the physical map's attribute bits in it.
-/// - Both may be called wherever the arena's operations are. A source that takes a lock must say "not from a fault or an
-///   NMI", and the arena's *any context* operations that allocate or free frames inherit that restriction; the fault path
-///   never calls either.
+/// - A frame from [`alloc`](Self::alloc) is ordinary memory that belongs to the arena alone until [`free`](Self::free)
+///   gives it back. Its content may be anything. Its address fits the format (aarch64: 48 bits) and has none of the
+///   physical map's attribute bits in it.
+/// - Both may be called wherever the arena's operations are. A source that takes a lock must say "not from a fault or
+///   an NMI", and the arena's *any context* operations that allocate or free frames inherit that restriction; the fault
+///   path never calls either.
 /// - All accesses made to a frame before `free` happen before those made after the `alloc` that hands it out again.
 pub trait FrameSource {
     /// Takes a frame, from memory node `node` if the source can. `None` when there is none left.
@@ -121,24 +122,34 @@ pub trait FrameSource {
     /// Takes a frame back.
     ///
     /// # Safety
-    /// The frame came from [`alloc`](Self::alloc) of this source, has not been given back since, and nothing uses it any more.
+    /// The frame came from [`alloc`](Self::alloc) of this source, has not been given back since, and nothing uses it
+    /// any more.
     unsafe fn free(&self, frame: Frame);
 }
 
 /// The kernel's map of physical memory.
 ///
 /// # Contract
-/// - [`frame_to_ptr`](Self::frame_to_ptr) gives, for each frame of the platform's [`FrameSource`], the address of its 4096
-///   bytes, writable, aligned to 4096, the same one each time, callable in any context. Under a model checker
+/// - [`frame_to_ptr`](Self::frame_to_ptr) gives, for each frame of the platform's [`FrameSource`], the address of its
+///   4096 bytes, writable, aligned to 4096, the same one each time, callable in any context. Under a model checker
 ///   (`--cfg loom`) the memory behind a frame must have room for a table of its larger atomics.
-/// - [`attributes`](Self::attributes) gives the memory type, shareability and encryption bits that this map itself uses: the
-///   same frame must never be reachable with two memory types (Intel SDM vol. 3, 13.12.4; Arm ARM B2.16).
+/// - [`attributes`](Self::attributes) gives the memory type, shareability and encryption bits that this map itself
+///   uses: the same frame must never be reachable with two memory types (Intel SDM vol. 3, 13.12.4; Arm ARM B2.16).
 pub trait PhysMap {
     /// The kernel's pointer to the frame's first byte.
     fn frame_to_ptr(&self, frame: Frame) -> core::ptr::NonNull<u8>;
 
     /// The attribute bits of this map.
     fn attributes(&self) -> EntryAttributes;
+}
+
+/// A physical map that can be read backwards.
+///
+/// # Contract
+/// [`ptr_to_frame`](Self::ptr_to_frame) inverts [`PhysMap::frame_to_ptr`], in any context.
+pub trait ReversibleMap: PhysMap {
+    /// The frame whose first byte is here.
+    fn ptr_to_frame(&self, pointer: core::ptr::NonNull<u8>) -> Frame;
 }
 
 /// What has changed before a shootdown.
@@ -156,9 +167,10 @@ pub enum FlushScope {
 ///
 /// # Contract
 /// [`shootdown`](Self::shootdown) returns only when, on every CPU that could have used a translation of these addresses
-/// (idle ones and those in user mode included: the kernel view is in every address space), no later access can use one read
-/// before the call, *under any PCID or ASID that can be loaded without a flush*. So on x86_64 with PCID, where `invlpg`
-/// reaches only the current one, the others need INVPCID, a change of CR4.PGE or a "flush before the next load". Leaves are never global.
+/// (idle ones and those in user mode included: the kernel view is in every address space), no later access can use one
+/// read before the call, *under any PCID or ASID that can be loaded without a flush*. So on x86_64 with PCID, where
+/// `invlpg` reaches only the current one, the others need INVPCID, a change of CR4.PGE or a "flush before the next
+/// load". Leaves are never global.
 ///
 /// Several CPUs may call it at once, and a CPU that waits in it still serves the others' calls. It is called from the
 /// operations that are documented as *may wait for a shootdown*. Where [`Arch::BREAK_BEFORE_MAKE`](crate::arch::Arch)
@@ -172,25 +184,29 @@ pub trait Shootdown {
 /// The name of the running CPU and its interrupt level.
 ///
 /// # Contract
-/// - From reading [`current`](Self::current) to the last write that relies on it, no other code runs at that (CPU, level):
-///   preemption is off at thread level, and each asynchronous entry that may call in has a higher level.
+/// - From reading [`current`](Self::current) to the last write that relies on it, no other code runs at that (CPU,
+///   level): preemption is off at thread level, and each asynchronous entry that may call in has a higher level.
 /// - `None` (CPU not known yet, levels used up) is always right and takes a slower path.
 /// - Callable in any context.
 pub trait CpuIdentity {
     /// The running CPU and level, if known.
     fn current(&self) -> Option<CpuLevel>;
 
-    /// How many CPUs there can be: every index that `current` gives is below. [`Arena::new`](crate::Arena::new) refuses a
-    /// layout that was made for fewer.
+    /// Allocators call this on a slow path after `current` said `None`: where CPUs get their names on demand (threads
+    /// in the place of CPUs, say), this one may get its own now. By itself it does nothing.
+    fn bind(&self) {}
+
+    /// How many CPUs there can be: every index that `current` gives is below. [`Arena::new`](crate::Arena::new) refuses
+    /// a layout that was made for fewer.
     fn count(&self) -> CpuCount;
 }
 
 /// The page-table entries above the arena's own tables.
 ///
 /// # Contract
-/// Five 64-bit entries are lent, zero at the arena's creation, and no TLB or walk cache remembers anything of the addresses
-/// they cover. Until [`Arena::destroy`](crate::Arena::destroy) the arena alone writes them, and they are reachable from every
-/// root table that can be loaded. The same references come back each time.
+/// Five 64-bit entries are lent, zero at the arena's creation, and no TLB or walk cache remembers anything of the
+/// addresses they cover. Until [`Arena::destroy`](crate::Arena::destroy) the arena alone writes them, and they are
+/// reachable from every root table that can be loaded. The same references come back each time.
 pub trait UpperSlots {
     /// The address that the first window entry translates: the arena's base.
     fn window_base(&self) -> KernelAddr;

@@ -34,7 +34,7 @@ impl<A: Arch> Tables<A> {
             built: extent.start / leaf * leaf..extent.end.next_multiple_of(leaf),
             format: PhantomData,
         };
-        let scratch = SlotCodec::<A>::new(attributes, scratch_page).encode(SlotState::Scratch);
+        let scratch = SlotCodec::<A>::new(attributes, scratch_page, layout.sharing()).encode(SlotState::Scratch);
         for table in [d0, d1, d2, d3, guard] {
             write_table::<A, P>(platform, table, 0);
         }

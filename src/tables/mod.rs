@@ -10,6 +10,7 @@
 use core::marker::PhantomData;
 
 use crate::arch::{Arch, TableReach};
+use crate::layout::Sharing;
 use crate::platform::{EntryAttributes, Frame, Platform};
 use crate::slot::SlotCodec;
 use crate::sync::AtomicU64;
@@ -59,8 +60,8 @@ impl<A: Arch> Tables<A> {
     pub(crate) const COVERED_PAGES: u32 = 4 << (2 * A::TABLE_SHIFT);
 
     /// The codec for the words of these tables.
-    pub(crate) const fn codec(&self) -> SlotCodec<A> {
-        SlotCodec::new(self.attributes, self.scratch_page)
+    pub(crate) const fn codec(&self, sharing: Sharing) -> SlotCodec<A> {
+        SlotCodec::new(self.attributes, self.scratch_page, sharing)
     }
 
     /// The scratch page.

@@ -16,7 +16,8 @@ demo    builds the demo kernel and boots it in QEMU, its console on this termina
 test    runs every test and prints `ok NAME` or `FAILED NAME` for each, and last `N passed, N failed`
           host            only what needs no QEMU: unit, integration and doc tests, the protocol models
           qemu            only the kernels
-          --long          races of four CPUs instead of two, a million operations on each architecture: some minutes
+          --long          races and heaps of four CPUs instead of two, a million operations on each machine, and the published
+                          tests of the crate hashbrown on the heap: some minutes
           --list          prints the tests' names instead
 setup   installs what demo and test need (they call it themselves)
 lint    clippy, warnings denied, for the host and for both bare-metal targets

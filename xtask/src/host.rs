@@ -55,7 +55,7 @@ pub(crate) fn list(workspace: &Workspace) -> Result<Vec<String>, Stop> {
 }
 
 /// Reports what was found; cargo's own messages go to stderr.
-fn tell(report: &mut Report, found: Vec<Found>) {
+pub(crate) fn tell(report: &mut Report, found: Vec<Found>) {
     for item in found {
         match item {
             Found::Verdict(verdict) => report.add(&verdict),

@@ -38,7 +38,7 @@ pub(crate) const CLAIMS: Kernel =
     Kernel { name: "claims", usual_seconds: 5, cpus: 2, flavour: Flavour::Usual, messages: CLAIMS_MESSAGES };
 /// Interrupts the library's operations at every instruction. With a second CPU, each shootdown would be a loop of unknown length.
 pub(crate) const STEPS: Kernel =
-    Kernel { name: "steps", usual_seconds: 20, cpus: 1, flavour: Flavour::Stepped, messages: &[] };
+    Kernel { name: "steps", usual_seconds: 40, cpus: 1, flavour: Flavour::Stepped, messages: &[] };
 
 /// Has CPUs race for the same pages.
 pub(crate) const RACES: Kernel =
@@ -46,12 +46,21 @@ pub(crate) const RACES: Kernel =
 /// The same, for a long test: many more rounds, and more CPUs than a small host has.
 pub(crate) const LONG_RACES: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..RACES };
 
+/// Lives on the library's heap, and tries its claims. One CPU first: what fails there is no race.
+pub(crate) const HEAP: Kernel =
+    Kernel { name: "heap", usual_seconds: 5, cpus: 1, flavour: Flavour::Usual, messages: &[] };
+/// The same with a second CPU.
+pub(crate) const HEAP_OF_TWO: Kernel = Kernel { usual_seconds: 10, cpus: 2, ..HEAP };
+/// The same for a long test.
+pub(crate) const LONG_HEAP: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..HEAP };
+
 /// The library's own messages and the tour's first, with their places in the source.
 const DEMO_MESSAGES: &[&str] = &[
     "INFO  the tour begins *(examples/demo/src/*)",
     "INFO  arena at *frames of tables (src/report.rs:*)",
     "WARN  violation *: Violation {* kind: Read,* program: Some(ProgramId(7)),*(src/report.rs:*)",
     "INFO  arena at *destroyed*(src/report.rs:*)",
+    "INFO  the heap: * bytes live, * held, * of bookkeeping*(examples/demo/src/*)",
 ];
 /// Those of the claim that a wild access inside a log call recovers.
 const CLAIMS_MESSAGES: &[&str] = &[

@@ -13,9 +13,9 @@ use crate::status::{Status, Stop};
 use crate::workspace::Workspace;
 
 /// What is linted for the host.
-const HOST: [&str; 3] = ["kernel-arena", "xtask", "defmt-view"];
+const HOST: [&str; 4] = ["kernel-arena", "kernel-arena-benches", "xtask", "defmt-view"];
 /// What is linted for bare metal.
-const BARE_METAL: [&str; 6] = ["kernel-arena", "support", "demo", "claims", "steps", "races"];
+const BARE_METAL: [&str; 7] = ["kernel-arena", "support", "demo", "claims", "steps", "races", "heap"];
 
 /// Lints everything, and goes on after complaints, so that all are seen at once.
 ///

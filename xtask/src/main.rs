@@ -13,6 +13,8 @@ mod claims;
 mod cli;
 mod console;
 mod demo;
+mod hashbrown;
+mod heap;
 mod host;
 mod intlog;
 mod kernel;

@@ -6,7 +6,7 @@ use crate::setup::{self, Want};
 use crate::status::{Status, Stop};
 use crate::verdict::Report;
 use crate::workspace::Workspace;
-use crate::{claims, host, models, races, steps};
+use crate::{claims, hashbrown, heap, host, models, races, steps};
 
 /// Runs or lists the tests of a part.
 ///
@@ -27,12 +27,16 @@ pub(crate) fn run(workspace: &Workspace, part: Part, mode: TestMode, length: Len
             if host_part {
                 names.extend(host::list(workspace)?);
                 names.extend(models::list());
+                if length == Length::Long {
+                    names.extend(hashbrown::list(workspace)?);
+                }
             }
             if let Some(route) = &route {
                 for arch in Arch::ALL {
                     names.extend(claims::list(workspace, route, arch)?);
                     names.extend(steps::list(workspace, route, arch)?);
                     names.extend(races::list(workspace, route, arch)?);
+                    names.extend(heap::list(workspace, route, arch, length)?);
                 }
             }
             names.iter().for_each(|name| println!("{name}"));
@@ -43,6 +47,9 @@ pub(crate) fn run(workspace: &Workspace, part: Part, mode: TestMode, length: Len
             if host_part {
                 host::run(workspace, &mut report);
                 models::run(workspace, &mut report);
+                if length == Length::Long {
+                    hashbrown::run(workspace, &mut report);
+                }
             }
             if let Some(route) = &route {
                 for arch in Arch::ALL {
@@ -50,6 +57,7 @@ pub(crate) fn run(workspace: &Workspace, part: Part, mode: TestMode, length: Len
                     claims::run(workspace, route, arch, &mut report);
                     steps::run(workspace, route, arch, &mut report);
                     races::run(workspace, route, arch, length, &mut report);
+                    heap::run(workspace, route, arch, length, &mut report);
                 }
             }
             Ok(report.finish())

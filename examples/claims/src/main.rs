@@ -21,6 +21,7 @@ use support::{ExitCode, Machine, exceptions_taken, println, set_fault_handler};
 use bench::Bench;
 
 support::entry!(main);
+support::heap!();
 
 fn main(machine: &'static Machine) -> ExitCode {
     if machine.command_line().split_whitespace().any(|word| word == "list") {

@@ -1,6 +1,6 @@
 //! A tour of kernel-arena, as a kernel of its own.
 //!
-//! It creates an arena, uses it well and badly, and prints what happens. Each statement that it prints it has checked on
+//! It creates an arena, uses it well and badly, puts a heap on another, and prints what happens. Each statement that it prints it has checked on
 //! the spot; one that does not hold makes the whole kernel fail. The steps are the files of `tour/`, in the order of
 //! [`tour::visit`].
 //!
@@ -12,6 +12,7 @@
 
 extern crate alloc;
 
+mod chart;
 mod fault;
 mod map;
 mod memory;
@@ -27,6 +28,7 @@ use report::{Colours, Report, Stop};
 type KernelArena = Arena<KernelPlatform>;
 
 support::entry!(main);
+support::heap!();
 
 fn main(machine: &'static Machine) -> ExitCode {
     set_fault_handler(fault::handle);
@@ -45,7 +47,7 @@ fn main(machine: &'static Machine) -> ExitCode {
     }
 }
 
-/// From an arena's creation to its end.
+/// From an arena's creation to its end, and a heap on another.
 fn guide(report: &Report, machine: &'static Machine) -> Result<(), Stop> {
     let frames = machine.frames().free_count();
     let arena = tour::create::create(report, machine)?;
@@ -55,5 +57,6 @@ fn guide(report: &Report, machine: &'static Machine) -> Result<(), Stop> {
     let visited = tour::visit(report, machine, &arena);
     fault::REGISTRY.remove(registration)?;
     visited?;
-    tour::destroy::destroy(report, machine, arena, frames)
+    tour::destroy::destroy(report, machine, arena, frames)?;
+    tour::heap::show(report, machine)
 }

@@ -19,7 +19,6 @@ mod fault;
 mod platform;
 mod play;
 mod races;
-mod random;
 mod site;
 mod tally;
 
@@ -31,6 +30,7 @@ use play::Effort;
 use tally::Tally;
 
 support::entry!(main);
+support::heap!();
 
 /// The verdict about the races themselves.
 const MEETING: &str = "the_cpus_have_met";

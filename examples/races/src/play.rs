@@ -5,10 +5,10 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use support::{ARCHITECTURE, Barrier, relax, ticks};
+use support::{Barrier, Random, ticks};
+pub(crate) use support::{milliseconds, pause};
 
 use crate::check::{Checked, Failure};
-use crate::random::Random;
 use crate::site::Site;
 
 /// How much is to be done.
@@ -22,19 +22,6 @@ pub(crate) enum Effort {
 
 /// How long rounds go on for want of somebody who has lost, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
-
-/// How long so many ticks take: exact on QEMU's aarch64, about right on x86_64.
-pub(crate) fn milliseconds(ticks: u64) -> u64 {
-    ticks / if ARCHITECTURE == "x86_64" { 2_500_000 } else { 62_500 }
-}
-
-/// Waits so long, or a little longer, and answers shootdowns meanwhile.
-pub(crate) fn pause(microseconds: u32) {
-    let start = ticks();
-    while milliseconds(ticks().wrapping_sub(start).saturating_mul(1000)) < microseconds.into() {
-        relax();
-    }
-}
 
 /// A CPU that plays.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use crate::site::{FIRST, Site};
 pub(crate) type KernelArena = Arena<KernelPlatform>;
 
 /// Memory that the bench lends to arenas.
-type Metadata = &'static mut [MaybeUninit<MetadataWord>];
+pub(crate) type Metadata = &'static mut [MaybeUninit<MetadataWord>];
 
 /// What tests are made with.
 #[derive(Debug)]
@@ -48,18 +48,32 @@ impl Bench {
         let words = arena.layout().metadata_words();
         let back = arena.destroy();
         equal("the metadata is back", back.metadata.len() >= words, true)?;
-        self.metadata.borrow_mut().push(back.metadata);
+        self.keep(back.metadata);
         outcome.and(equal("frames after the arena", self.frames().free_count(), frames))
     }
 
     fn create(&self, pages: u32) -> Result<KernelArena, Failure> {
+        self.create_as(pages, |layout| layout)
+    }
+
+    /// An arena that no program ever sees, not registered.
+    pub(crate) fn create_private(&self, pages: u32) -> Result<KernelArena, Failure> {
+        self.create_as(pages, ArenaLayout::private)
+    }
+
+    fn create_as(&self, pages: u32, make: fn(ArenaLayout) -> ArenaLayout) -> Result<KernelArena, Failure> {
         let platform = self.machine.platform().ok_or_else(|| Failure::new("all windows are lent"))?;
         let first = PageIndex::new(FIRST).ok_or_else(|| Failure::new("no such page"))?;
         let pages = PageCount::new(pages).ok_or_else(|| Failure::new("no such count"))?;
         let layout = ArenaLayout::new(platform.window().base(), ADDRESS_WIDTH, first, pages)?;
-        let layout = layout.with_cpus(platform.cpus().count());
+        let layout = make(layout.with_cpus(platform.cpus().count()));
         let metadata = self.metadata(layout.metadata_words());
         Ok(Arena::new(platform, layout, metadata)?)
+    }
+
+    /// Takes metadata back, for other arenas.
+    pub(crate) fn keep(&self, metadata: Metadata) {
+        self.metadata.borrow_mut().push(metadata);
     }
 
     /// Metadata for an arena: what came back from another, if it is large enough.

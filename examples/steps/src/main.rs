@@ -1,18 +1,19 @@
-//! The test kernel that interrupts: each operation of the arena is single-stepped by the processor's own debug exception, and
-//! before every instruction somebody else comes and uses the same arena.
+//! The test kernel that interrupts: each operation of the arena is single-stepped by the processor's own debug
+//! exception, and before every instruction somebody else comes and uses the same arena.
 //!
-//! First with a wild access, which is a real page fault (x86_64) or data abort (aarch64) inside the debug exception; then
-//! with a call of every operation that is documented for any context; then with those that may wait, as well; last
-//! with an access to the very page that the operation is changing. Afterwards the operation's answer must be right, slots and
-//! maps must agree, frames and pages add up, and everything must come back.
+//! First with a wild access, which is a real page fault (x86_64) or data abort (aarch64) inside the debug exception;
+//! then with a call of every operation that is documented for any context; then with those that may wait, as well; last
+//! with an access to the very page that the operation is changing. The operations of a heap on an arena are
+//! interrupted, too, by somebody who uses that heap ([`heap`]). Afterwards the operation's answer must be right, slots
+//! and maps must agree, frames and pages add up, and everything must come back.
 //!
-//! It wants one CPU. On aarch64 it must be built with `-C target-feature=+lse`, the core library included: an exclusive load and
-//! store never succeed when each instruction is stepped.
+//! It wants one CPU. On aarch64 it must be built with `-C target-feature=+lse`, the core library included: an exclusive
+//! load and store never succeed when each instruction is stepped.
 //!
-//! The kernel prints `ok NAME` or `FAILED NAME: why` for each test, `points NAME: N` for the instructions at which an operation
-//! was interrupted, `exceptions N` for its page faults or data aborts, and last `N passed, N failed`. With `list` on the
-//! command line it prints `test NAME` for each test and runs none; with `sample` it runs a few that take few steps, so that the
-//! emulator's log of exceptions stays small.
+//! The kernel prints `ok NAME` or `FAILED NAME: why` for each test, `points NAME: N` for the instructions at which an
+//! operation was interrupted, `exceptions N` for its page faults or data aborts, and last `N passed, N failed`. With
+//! `list` on the command line it prints `test NAME` for each test and runs none; with `sample` it runs a few that take
+//! few steps, so that the emulator's log of exceptions stays small; with `heap` those of the heap alone.
 
 #![no_std]
 #![no_main]
@@ -22,6 +23,7 @@ extern crate alloc;
 mod bench;
 mod check;
 mod fault;
+mod heap;
 mod interrupt;
 mod intruder;
 mod operations;
@@ -43,6 +45,7 @@ use passes::PASSES;
 use selfcheck::CHECKS;
 
 support::entry!(main);
+support::heap!();
 
 /// A test: an operation under a pass, or a check of the checks.
 struct Test {
@@ -63,7 +66,11 @@ fn main(machine: &'static Machine) -> ExitCode {
     set_fault_handler(fault::handle);
     let bench = Bench::new(machine);
     let (mut passed, mut failed) = (0, 0);
-    for test in tests().iter().filter(|test| !has("sample") || in_sample(&test.name)) {
+    let is_wanted = |name: &str| {
+        let is_of_heap = name.starts_with("heap_");
+        if has("sample") { in_sample(name) } else { is_of_heap || !has("heap") }
+    };
+    for test in tests().iter().filter(|test| is_wanted(&test.name)) {
         match (test.body)(&bench) {
             Ok(()) => {
                 passed += 1;
@@ -89,7 +96,15 @@ fn tests() -> Vec<Test> {
             body: Box::new(|bench| (pass.body)(bench, operation)),
         })
     });
-    checks.chain(passes).collect()
+    let guests = heap::OPERATIONS.iter().map(|operation| Test {
+        name: format!("{}::guests_at_its_instructions", operation.name),
+        body: Box::new(|bench| heap::guests(bench, operation)),
+    });
+    let hot = heap::OPERATIONS.iter().filter(|operation| operation.is_hot()).map(|operation| Test {
+        name: format!("{}::guests_at_each_instruction_of_one_run", operation.name),
+        body: Box::new(|bench| heap::guests_at_each(bench, operation)),
+    });
+    checks.chain(passes).chain(guests).chain(hot).collect()
 }
 
 fn in_sample(name: &str) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! A fault is a page fault on x86_64, and a data or instruction abort on aarch64. The kernel
 //! registers one function, which decides: [`FaultAction`]. It may fault itself (up to
-//! [`MAX_LEVEL`] deep). It must not allocate from the kernel's heap nor wait for a lock: it has
+//! [`MAX_LEVEL`] deep). It must not allocate from a heap that locks nor wait for a lock: it has
 //! interrupted any code whatever.
 //!
 //! Each CPU handles its own faults, at a level of its own; the function is the same for all.

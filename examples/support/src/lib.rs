@@ -8,7 +8,8 @@
 //! What is here is what an arena needs of a kernel and no more: frames, a map of physical
 //! memory, page tables with windows left free to lend, exceptions that a kernel's own handler may
 //! answer, several CPUs with a TLB shootdown, and a way to touch bad addresses on purpose. The only
-//! interrupts are those by which CPUs call each other (x86_64), and there is no user mode.
+//! interrupts are those by which CPUs call each other and those of a timer that a kernel sets; there is no user mode.
+//! A kernel that wants `alloc` says which heap it has: [`heap!`] gives it a simple one.
 //!
 //! QEMU is to have 512 MiB, `-append` for the command line (on both architectures), and a way to exit:
 //! `-device isa-debug-exit,iobase=0xf4,iosize=4` on x86_64, `-semihosting-config
@@ -37,6 +38,7 @@ compile_error!(
 mod arch;
 #[doc(hidden)]
 pub mod check;
+mod clock;
 pub mod console;
 mod cpus;
 mod exit;
@@ -51,6 +53,7 @@ mod machine;
 mod panic;
 mod platform;
 mod probe;
+mod random;
 mod step;
 mod window;
 
@@ -58,11 +61,13 @@ pub use arch::{
     ADDRESS_WIDTH, ARCHITECTURE, LEAF_ATTRIBUTES, PHYSICAL_MAP, Shootdown, relax, switch_context, ticks,
     without_interrupts,
 };
+pub use clock::{milliseconds, pause};
 pub use cpus::{Barrier, cpu_id};
 pub use exit::{ExitCode, exit};
 pub use fault::{FaultAction, FaultFrame, exceptions_taken, exceptions_taken_on, fault_level, set_fault_handler};
 pub use frames::FrameStack;
-pub use interrupt::{interrupt_others, interruptible, set_interrupt_handler};
+pub use heap::StaticHeap;
+pub use interrupt::{arm_timer, disarm_timer, interrupt_others, interruptible, set_interrupt_handler};
 pub use layout::MAX_CPUS;
 #[cfg(feature = "defmt")]
 pub use log::{LogTally, log_tally};
@@ -71,6 +76,7 @@ pub use platform::{KernelPlatform, ThisCpu};
 pub use probe::{
     probe_instructions, probe_read_u8, probe_read_u32, probe_read_u64, probe_write_u8, probe_write_u32, probe_write_u64,
 };
+pub use random::Random;
 pub use step::{StepAction, single_step};
 pub use window::Window;
 
@@ -93,5 +99,14 @@ macro_rules! entry {
             let main: fn(&'static $crate::Machine) -> $crate::ExitCode = $main;
             main(machine)
         }
+    };
+}
+
+/// Makes a [`StaticHeap`] the kernel's global allocator. A kernel that does not use it has one of its own.
+#[macro_export]
+macro_rules! heap {
+    () => {
+        #[global_allocator]
+        static __KERNEL_HEAP: $crate::StaticHeap = $crate::StaticHeap::new();
     };
 }

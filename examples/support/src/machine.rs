@@ -10,7 +10,7 @@ use crate::exit::{ExitCode, exit};
 use crate::frames::FrameStack;
 use crate::platform::KernelPlatform;
 use crate::window::Window;
-use crate::{arch, cpus, heap, layout};
+use crate::{arch, cpus, layout};
 
 static FRAMES: FrameStack = FrameStack::new();
 
@@ -73,8 +73,6 @@ unsafe extern "Rust" {
 pub(crate) unsafe fn run(command_line: &'static str) -> ! {
     static MACHINE: spin::Once<Machine> = spin::Once::new();
 
-    // SAFETY: this function is called once, and nothing before it allocates.
-    unsafe { heap::init() };
     FRAMES.fill(arch::RAM_BASE + layout::FRAMES_OFFSET);
     #[cfg(feature = "defmt")]
     arch::channel::open(command_line);

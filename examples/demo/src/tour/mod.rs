@@ -8,6 +8,7 @@ use crate::report::{Report, Stop};
 
 pub(crate) mod create;
 pub(crate) mod destroy;
+pub(crate) mod heap;
 
 mod deferred;
 mod heal;

@@ -111,6 +111,7 @@ impl Seen {
             ViolationKind::InvalidFree => (offset >> 1 & 7, 0),
             ViolationKind::Read => (offset >> 3 & 7, read),
             ViolationKind::Write => (offset >> 3 & 7, write),
+            ViolationKind::Object(_) => return Err(Failure::new("an object is recorded, and there are none here")),
         };
         let expected = (Some(cpu), instruction, program(offset));
         let found = (violation.cpu.map(|cpu| cpu.number().into()), violation.instruction.value(), violation.program);

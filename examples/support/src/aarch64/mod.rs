@@ -8,8 +8,8 @@
 //! ARM D1.2). On one stack, an overflow could not even be reported, since taking the exception
 //! would push to the same bad address, for ever. Each other CPU (`secondaries`) has two stacks too.
 //!
-//! Interrupts stay masked but where a kernel asks for those of other CPUs (`gic`): no device sends any, and TLB flushes are
-//! broadcast by the hardware.
+//! Interrupts stay masked but where a kernel asks for those of other CPUs or of its timer (`gic`): no other device sends any, and
+//! TLB flushes are broadcast by the hardware.
 
 mod exceptions;
 mod gic;
@@ -32,7 +32,7 @@ use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{CNTVCT_EL0, Readable};
 use qemu_exit::{AArch64, QEMUExit};
 
-pub use gic::{interrupt_others, interruptible};
+pub use gic::{arm_timer, disarm_timer, interrupt_others, interruptible};
 use kernel_arena::Fault;
 pub use kernel_arena::arch::aarch64::BroadcastShootdown as Shootdown;
 use kernel_arena::arch::aarch64::decode_fault;

@@ -1,4 +1,4 @@
-//! The local APIC: how one CPU interrupts the others (Intel SDM vol. 3, 12.4 to 12.9).
+//! The local APIC: how one CPU interrupts the others, or later itself (Intel SDM vol. 3, 12.4 to 12.9).
 //!
 //! By its registers in memory: QEMU's TCG has no x2APIC mode before version 9. Everything sent
 //! goes to *all excluding self*, so no CPU needs to know another's APIC identifier, and one store
@@ -20,9 +20,16 @@ pub(super) const SPURIOUS_VECTOR: u8 = 255;
 const END_OF_INTERRUPT: u64 = 0xb0;
 const SPURIOUS: u64 = 0xf0;
 const COMMAND: u64 = 0x300;
+const TIMER: u64 = 0x320;
+const INITIAL_COUNT: u64 = 0x380;
+const DIVIDE: u64 = 0x3e0;
 
 /// In the spurious interrupt's register: the controller is on.
 const SOFTWARE_ENABLE: u32 = 1 << 8;
+
+/// The timer counts every tick of its clock (12.5.4), which is 1 GHz on QEMU.
+const DIVIDE_BY_1: u32 = 0b1011;
+const TICKS_PER_MICROSECOND: u32 = 1000;
 
 /// The interrupt command register (12.6.1).
 const INIT: u32 = 0b101 << 8;
@@ -81,6 +88,20 @@ pub(super) fn end_of_interrupt() {
 /// and not done before all earlier ones are (Intel SDM vol. 3, 10.2.2 and 13.3).
 pub(super) fn interrupt_others(vector: u8) {
     send(ASSERT | u32::from(vector));
+}
+
+/// Raises this vector on this CPU, once, when so many microseconds are over.
+pub(super) fn arm_timer(vector: u8, microseconds: u32) {
+    write(DIVIDE, DIVIDE_BY_1);
+    // One-shot, not masked.
+    write(TIMER, vector.into());
+    // Writing it starts the timer; 0 would stop it.
+    write(INITIAL_COUNT, microseconds.saturating_mul(TICKS_PER_MICROSECOND).max(1));
+}
+
+/// Stops the timer.
+pub(super) fn disarm_timer() {
+    write(INITIAL_COUNT, 0);
 }
 
 /// Puts all other CPUs into the state in which they wait for [`start_others`].

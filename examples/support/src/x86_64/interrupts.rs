@@ -1,9 +1,9 @@
-//! The interrupts that CPUs send each other, and how a CPU waits for one.
+//! The interrupts that CPUs send each other and those of their timers, and how a CPU waits for one.
 //!
 //! There are no others: the 8259 controllers are masked, and nothing else is set up to interrupt. At
 //! thread level interrupts are enabled on every CPU; exceptions and interrupts are handled with
-//! interrupts masked. No handler here calls into an arena, so they have no interrupt level of
-//! their own, but for the kernel's (`crate::interrupt`).
+//! interrupts masked, unless the kernel's handler asks for more. No handler here calls into an arena, so
+//! they have no interrupt level of their own, but for the kernel's (`crate::interrupt`).
 
 use core::arch::naked_asm;
 
@@ -21,6 +21,8 @@ pub(super) const WAKE_VECTOR: u8 = 65;
 
 /// "Run the kernel's interrupt handler": [`interrupt_others`].
 const CALL_VECTOR: u8 = 66;
+/// "Time is up": [`arm_timer`].
+const TIMER_VECTOR: u8 = 67;
 
 /// Defines entries that save what a call may change, call a handler, acknowledge and return.
 macro_rules! interrupt_entries {
@@ -72,10 +74,11 @@ extern "C" fn wake_interrupt() {
     apic::end_of_interrupt();
 }
 
-/// The one handler here that may call into an arena: it runs at an interrupt level of its own.
+/// The one handler here that may call into an arena: it runs at an interrupt level of its own. It is acknowledged
+/// first, so that the kernel's function may be interrupted in its turn.
 extern "C" fn call_interrupt() {
-    interrupt::handle();
     apic::end_of_interrupt();
+    interrupt::handle();
 }
 
 #[unsafe(naked)]
@@ -85,10 +88,11 @@ extern "C" fn spurious_entry() {
 
 /// Puts the entries into the table.
 pub(super) fn set(table: &mut InterruptDescriptorTable) {
-    let entries: [(u8, extern "C" fn()); 4] = [
+    let entries: [(u8, extern "C" fn()); 5] = [
         (SHOOTDOWN_VECTOR, shootdown_entry),
         (WAKE_VECTOR, wake_entry),
         (CALL_VECTOR, call_entry),
+        (TIMER_VECTOR, call_entry),
         (apic::SPURIOUS_VECTOR, spurious_entry),
     ];
     for (vector, entry) in entries {
@@ -97,16 +101,33 @@ pub(super) fn set(table: &mut InterruptDescriptorTable) {
     }
 }
 
-/// Interrupts all other CPUs: each runs the kernel's interrupt handler as soon as it may be interrupted. All that this CPU has
-/// written before is visible there. Several calls may come to one interrupt.
+/// Interrupts all other CPUs: each runs the kernel's interrupt handler as soon as it may be interrupted. All that this
+/// CPU has written before is visible there. Several calls may come to one interrupt.
 pub fn interrupt_others() {
     apic::interrupt_others(CALL_VECTOR);
 }
 
-/// Runs `f` with interrupts enabled on this CPU, at thread level: where [`interrupt_others`] reaches it. On x86_64 they are
-/// enabled there in any case, and this just calls `f`.
+/// Has the kernel's interrupt handler run on this CPU when so many microseconds are over, or as soon after that as it
+/// may be interrupted. Once; an earlier call that is not due yet is forgotten.
+pub fn arm_timer(microseconds: u32) {
+    apic::arm_timer(TIMER_VECTOR, microseconds);
+}
+
+/// Forgets what [`arm_timer`] was asked for, if it is not due yet.
+pub fn disarm_timer() {
+    apic::disarm_timer();
+}
+
+/// Runs `f` with interrupts enabled on this CPU, where [`interrupt_others`] and [`arm_timer`] reach it, and then as it
+/// was before. On x86_64 they are enabled at thread level in any case; in a handler the next one nests.
 pub fn interruptible<R>(f: impl FnOnce() -> R) -> R {
-    f()
+    if interrupts::are_enabled() {
+        return f();
+    }
+    interrupts::enable();
+    let result = f();
+    interrupts::disable();
+    result
 }
 
 /// Runs `f` with interrupts masked, and then as it was before.

@@ -28,7 +28,7 @@ use qemu_exit::{QEMUExit, X86};
 use kernel_arena::Fault;
 use kernel_arena::arch::x86_64::decode_fault;
 
-pub use interrupts::{interrupt_others, interruptible, without_interrupts};
+pub use interrupts::{arm_timer, disarm_timer, interrupt_others, interruptible, without_interrupts};
 pub use processor::switch_context;
 use secondaries::secondary;
 pub(crate) use secondaries::{start as start_others, wake as wake_others};

@@ -2,16 +2,17 @@
 
 /// A generator by George Marsaglia ("Xorshift RNGs", 2003), with a multiplication for the low bits.
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// A generator of its own for each seed.
-    pub(crate) const fn new(seed: u64) -> Self {
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
         Self((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
     /// 64 bits.
-    pub(crate) const fn bits(&mut self) -> u64 {
+    pub const fn bits(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -19,13 +20,18 @@ impl Random {
     }
 
     /// A number below `limit`.
-    pub(crate) const fn below(&mut self, limit: u32) -> u32 {
+    pub const fn below(&mut self, limit: u32) -> u32 {
         let product = (self.bits() >> 32) * limit as u64;
         (product >> 32 & 0xffff_ffff) as u32
     }
 
+    /// A place in something that has so many: below `len`, which is to be below 2^32.
+    pub fn index(&mut self, len: usize) -> usize {
+        u32::try_from(len).map_or(0, |len| self.below(len) as usize)
+    }
+
     /// Whether one of so many turns has come.
-    pub(crate) const fn one_in(&mut self, turns: u32) -> bool {
+    pub const fn one_in(&mut self, turns: u32) -> bool {
         self.below(turns) == 0
     }
 }

@@ -1,0 +1,68 @@
+//! The allocators that are compared, each a static.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::time::Duration;
+
+use crate::cases::{Subject, Work};
+
+mod locked;
+mod ours;
+#[cfg(feature = "peers-c")]
+mod written_in_c;
+
+/// An allocator and how to run a case with it.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer {
+    pub(crate) name: &'static str,
+    /// Runs a case for so many operations.
+    pub(crate) run: fn(Work, usize) -> Duration,
+    /// Whether it looks through all free objects: then the largest cases take minutes, and are left out.
+    pub(crate) linear: bool,
+    /// Fills it for the comparison of memory.
+    pub(crate) fill: fn() -> usize,
+}
+
+/// Where an allocator's static is.
+pub(crate) trait Home {
+    type Heap: GlobalAlloc + 'static;
+    fn heap() -> &'static Self::Heap;
+}
+
+/// An allocator behind calls that are never inlined.
+struct OutOfLine<H>(H);
+
+impl<H: Home> Subject for OutOfLine<H> {
+    #[inline(never)]
+    fn alloc(layout: Layout) -> *mut u8 {
+        // SAFETY: no case asks for zero bytes.
+        unsafe { H::heap().alloc(layout) }
+    }
+
+    #[inline(never)]
+    unsafe fn free(object: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { H::heap().dealloc(object, layout) }
+    }
+}
+
+const fn peer<H: Home>(name: &'static str) -> Peer {
+    Peer { name, linear: false, run: Work::run::<OutOfLine<H>>, fill: crate::memory::fill::<OutOfLine<H>> }
+}
+
+struct Libc;
+impl Home for Libc {
+    type Heap = System;
+    fn heap() -> &'static System {
+        &System
+    }
+}
+
+/// All of them, ours first.
+pub(crate) fn all() -> Vec<Peer> {
+    let mut peers = Vec::from(ours::all());
+    #[cfg(feature = "peers-c")]
+    peers.extend(written_in_c::all());
+    peers.push(peer::<Libc>("system"));
+    peers.extend(locked::all());
+    peers
+}

@@ -1,0 +1,19 @@
+//! Ours.
+
+use kernel_arena::hosted::HostHeap;
+
+use super::{Home, Peer, peer};
+
+struct Ours;
+impl Home for Ours {
+    type Heap = HostHeap;
+    #[inline]
+    fn heap() -> &'static HostHeap {
+        static HEAP: HostHeap = HostHeap::new();
+        &HEAP
+    }
+}
+
+pub(super) fn all() -> [Peer; 1] {
+    [peer::<Ours>("kernel-arena")]
+}

@@ -1,0 +1,64 @@
+//! The heap as a `GlobalAlloc`.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr;
+
+use super::{Heap, runs};
+use crate::source::{MetadataSource, PageSource};
+
+// SAFETY: blocks are objects of the slab or runs of the source, each handed out once until it is freed, large enough
+// and aligned for their layout; nothing unwinds.
+unsafe impl<S: PageSource, M: MetadataSource> GlobalAlloc for Heap<S, M> {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let Some(slab) = self.slab.get() else { return ptr::null_mut() };
+        match slab.pop(layout) {
+            Some(object) => slab.pointer(crate::ArenaPtr::new(object)),
+            None => self.alloc_slow(layout),
+        }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        let Some(slab) = self.slab.get() else { return };
+        if !slab.push(slab.offset_of(block), layout) {
+            self.dealloc_slow(block, layout);
+        }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        let block = unsafe { self.alloc(layout) };
+        let zeroed = S::ZEROED && runs::is_run(layout);
+        if !block.is_null() && !zeroed {
+            // SAFETY: a block of that size that is ours alone; the memory is private.
+            unsafe { block.write_bytes(0, layout.size()) };
+        }
+        block
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        unsafe { self.resize_or_move(block, layout, new_size) }
+    }
+}
+
+impl<S: PageSource, M: MetadataSource> Heap<S, M> {
+    #[cold]
+    #[inline(never)]
+    fn alloc_slow(&self, layout: Layout) -> *mut u8 {
+        self.try_alloc(layout).map_or(ptr::null_mut(), |block| block.as_ptr())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn dealloc_slow(&self, block: *mut u8, layout: Layout) {
+        let Some(slab) = self.slab.get() else { return };
+        if runs::is_run(layout) {
+            // SAFETY: the caller of `dealloc` promises that it came from `alloc` with this layout.
+            unsafe { runs::free(slab, block, layout) };
+        } else {
+            slab.free_slow(slab.offset_of(block), layout);
+        }
+    }
+}

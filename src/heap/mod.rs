@@ -1,0 +1,131 @@
+//! The heap: a `GlobalAlloc` (and, with the feature `allocator-api2`, an `Allocator`) on private pages.
+//!
+//! Objects of up to 32 KiB come from a [`Slab`], larger ones are runs of pages. The heap hands out references' worth of
+//! memory, so it stands on sources whose memory nobody but the kernel ever sees (I10): a
+//! [private](crate::ArenaLayout::private) arena, or memory that is the kernel's own. What is shared with programs comes
+//! from a [`Slab`] or a [`Pool`](crate::pool::Pool) on a shared arena, which name it by [`ArenaPtr`](crate::ArenaPtr).
+//!
+//! A heap is made in a static, empty, and initialised when the kernel has the sources; before that every allocation
+//! fails.
+//!
+//! ```
+//! use kernel_arena::heap::Heap;
+//! use kernel_arena::slab::Mode;
+//! use kernel_arena::source::{Region, StaticMetadata, region_words};
+//! # use kernel_arena::platform::{CpuCount, CpuIdentity, CpuLevel};
+//! # struct Unknown;
+//! # impl CpuIdentity for Unknown {
+//! #     fn current(&self) -> Option<CpuLevel> { None }
+//! #     fn count(&self) -> CpuCount { CpuCount::ONE }
+//! # }
+//! # type Cpus = Unknown;
+//! // In a kernel: #[global_allocator]
+//! static HEAP: Heap<Region<Cpus>, &StaticMetadata<64>> = Heap::new();
+//! static METADATA: StaticMetadata<64> = StaticMetadata::new();
+//!
+//! let (memory, words) = (Box::leak(Box::new_uninit_slice(256)), Box::leak(Box::new_uninit_slice(region_words(256))));
+//! HEAP.init(Region::new(memory, words, Unknown), &METADATA, Mode::Fast).unwrap();
+//! let layout = std::alloc::Layout::new::<[u8; 100_000]>();
+//! let block = HEAP.try_alloc(layout).unwrap();
+//! // SAFETY: it came from there, with that layout, and nobody uses it.
+//! unsafe { HEAP.free(block, layout) };
+//! assert_eq!(HEAP.stats().unwrap().live_bytes, 0);
+//! ```
+//!
+//! # Contexts
+//! Everything but [`reclaim`](Heap::reclaim) is for *any* context, interrupt handlers included, if the page source is;
+//! see [`CpuIdentity`](crate::platform::CpuIdentity) for what the kernel promises about preemption.
+
+use core::alloc::Layout;
+use core::fmt;
+use core::ptr::NonNull;
+
+use crate::slab::Slab;
+use crate::source::{MetadataSource, PageSource};
+
+#[cfg(feature = "allocator-api2")]
+mod api2;
+mod error;
+mod global;
+mod init;
+mod realloc;
+mod runs;
+mod stats;
+
+pub use error::{HeapError, InitError, InitRefused};
+pub use stats::HeapStats;
+
+use init::Once;
+
+/// A heap. See the [module](self).
+pub struct Heap<S, M> {
+    slab: Once<Slab<S, M>>,
+}
+
+impl<S: PageSource, M: MetadataSource> Heap<S, M> {
+    /// A heap that has nothing yet.
+    pub const fn new() -> Self {
+        Self { slab: Once::new() }
+    }
+
+    /// Takes memory for this layout; typed errors where [`GlobalAlloc`](core::alloc::GlobalAlloc) says null.
+    ///
+    /// # Errors
+    /// [`HeapError`]; nothing was taken.
+    pub fn try_alloc(&self, layout: Layout) -> Result<NonNull<u8>, HeapError> {
+        let slab = self.slab.get().ok_or(HeapError::NotInitialised)?;
+        let address = if runs::is_run(layout) {
+            runs::alloc(slab, layout)?
+        } else {
+            slab.pointer(slab.alloc(layout).map_err(HeapError::Slab)?)
+        };
+        // A source's addresses are never null.
+        NonNull::new(address).ok_or(HeapError::NotInitialised)
+    }
+
+    /// Gives memory back.
+    ///
+    /// # Safety
+    /// It came from this heap with the same layout, was not given back since, and nobody uses it any more.
+    pub unsafe fn free(&self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { core::alloc::GlobalAlloc::dealloc(self, block.as_ptr(), layout) };
+    }
+
+    /// What serves objects of up to 32 KiB; `None` before the heap is initialised.
+    pub fn slab(&self) -> Option<&Slab<S, M>> {
+        self.slab.get()
+    }
+
+    /// Ends the heap and returns its slab allocator, to be [destroyed](Slab::destroy): a heap that is merely dropped leaves its
+    /// memory, and its sources, as they are. `None` if it was never initialised.
+    pub fn into_slab(self) -> Option<Slab<S, M>> {
+        self.slab.into_inner()
+    }
+
+    /// Empties depots and this CPU's magazines and gives the pages of empty slabs back ([`Slab::drain`]). Context:
+    /// *any*.
+    pub fn drain(&self) -> u32 {
+        self.slab.get().map_or(0, Slab::drain)
+    }
+
+    /// [`drain`](Self::drain), and then the source's own housekeeping: an arena's pages are free only after it. A
+    /// kernel calls it when memory runs short, and now and then.
+    ///
+    /// Context: *may wait for a shootdown*.
+    pub fn reclaim(&self) -> u32 {
+        self.slab.get().map_or(0, Slab::reclaim)
+    }
+}
+
+impl<S: PageSource, M: MetadataSource> Default for Heap<S, M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S, M> fmt::Debug for Heap<S, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heap").field("slab", &self.slab.get()).finish()
+    }
+}

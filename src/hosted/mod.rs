@@ -1,0 +1,23 @@
+//! The allocators in a program of a host operating system: pages from `mmap`, threads in place of CPUs.
+//!
+//! A kernel lends frames and CPUs; a process has neither. [`HostPages`] and [`HostMetadata`] are mapped memory of its
+//! own, and [`Threads`] numbers its threads as CPUs are numbered; [`HostHeap`] is a global allocator made of them. So
+//! the allocators that a kernel runs can be tested, measured and used in ordinary programs: simulators, host-side tests
+//! of kernel code, services.
+//!
+//! What this refuses: there is no window that a sandboxed program shares, and nothing here catches faults. It must not
+//! be called from a signal handler: a handler runs on its thread's index, which no interrupt level sets apart.
+//!
+//! No call allocates through the global allocator, so all of it can be one.
+
+mod heap;
+mod mapping;
+mod metadata;
+mod pages;
+mod threads;
+
+pub use heap::HostHeap;
+pub use mapping::MapError;
+pub use metadata::HostMetadata;
+pub use pages::HostPages;
+pub use threads::Threads;

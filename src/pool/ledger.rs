@@ -1,0 +1,154 @@
+//! The records of all pages, and where they are.
+//!
+//! What is done with them stands in `claim` (runs that somebody has) and `block` (runs that somebody was given).
+
+use super::chunk;
+use super::record::{GROUP_PAGES, Group, PAGE_GRANULES, PAGE_WORDS, PageRecord, Start};
+use crate::addr::{PageRange, WINDOW_PAGES};
+use crate::source::MetadataSource;
+use crate::store::Radix;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// Entries of the radix's root: 137, enough for the window; a model has a few pages.
+const ROOT: usize = {
+    let groups = WINDOW_PAGES.div_ceil(GROUP_PAGES);
+    if cfg!(loom) { 2 } else { groups.div_ceil(Radix::<Group, 1>::CAPACITY) as usize }
+};
+type Groups = Radix<Group, ROOT>;
+
+/// The records.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    groups: Groups,
+    group_count: AtomicU32,
+    /// No page below this one, and none from `high` on, was ever the pool's. Each moves in one direction only.
+    low: AtomicU32,
+    high: AtomicU32,
+}
+
+impl Ledger {
+    pub(super) fn new() -> Self {
+        Self {
+            groups: Groups::new(),
+            group_count: AtomicU32::new(0),
+            low: AtomicU32::new(WINDOW_PAGES),
+            high: AtomicU32::new(0),
+        }
+    }
+
+    pub(super) fn group(&self, page: u32) -> Option<(&Group, u32)> {
+        Some((self.groups.get(page / GROUP_PAGES)?, page % GROUP_PAGES))
+    }
+
+    /// The record of a page, if there is one.
+    pub(super) fn record(&self, page: u32) -> Option<&PageRecord> {
+        let (group, slot) = self.group(page)?;
+        group.pages.get(slot as usize)
+    }
+
+    /// The word that says which chunk a page belongs to.
+    fn chunk_word(&self, page: u32) -> Option<&AtomicU64> {
+        let (group, slot) = self.group(page)?;
+        group.chunks.get(slot as usize)
+    }
+
+    /// The chunk that a page belongs to. Relaxed: who has a granule of it has seen, when he claimed it, what was written
+    /// before the granules were first un-claimed; for anybody else it is a guess.
+    pub(super) fn chunk_of(&self, page: u32) -> Option<PageRange> {
+        chunk::from_word(self.chunk_word(page)?.load(Ordering::Relaxed))
+    }
+
+    /// Writes down that pages are a chunk, or that the pool has them no longer. The caller has all of their granules.
+    pub(super) fn set_chunk(&self, pages: PageRange, chunk: Option<PageRange>) {
+        for word in pages.numbers().filter_map(|page| self.chunk_word(page)) {
+            word.store(chunk::to_word(chunk), Ordering::Relaxed);
+        }
+    }
+
+    /// The pages that are or were the pool's lie in this range.
+    pub(super) fn bounds(&self) -> (u32, u32) {
+        (self.low.load(Ordering::Relaxed), self.high.load(Ordering::Relaxed))
+    }
+
+    /// The chunks, lowest first.
+    pub(super) fn chunks(&self) -> impl Iterator<Item = PageRange> {
+        let (mut page, high) = self.bounds();
+        core::iter::from_fn(move || {
+            while page < high {
+                let here = page;
+                let chunk = self.chunk_of(here);
+                page = match chunk {
+                    Some(chunk) => chunk.numbers().end.max(here + 1),
+                    None if self.group(here).is_none() => (here / GROUP_PAGES + 1) * GROUP_PAGES,
+                    None => here + 1,
+                };
+                if let Some(chunk) = chunk.filter(|chunk| chunk.first().number() == here) {
+                    return Some(chunk);
+                }
+            }
+            None
+        })
+    }
+
+    /// Makes records for pages that the pool has not had before; `None` when there is no memory for them.
+    pub(super) fn prepare(&self, pages: PageRange, metadata: &impl MetadataSource) -> Option<()> {
+        let numbers = pages.numbers();
+        for number in numbers.start / GROUP_PAGES..numbers.end.div_ceil(GROUP_PAGES) {
+            if self.groups.get(number).is_none() {
+                self.add_group(number, metadata)?;
+            }
+        }
+        self.low.fetch_min(numbers.start, Ordering::Relaxed);
+        self.high.fetch_max(numbers.end, Ordering::Relaxed);
+        Some(())
+    }
+
+    fn add_group(&self, number: u32, metadata: &impl MetadataSource) -> Option<()> {
+        let entry = self.groups.entry_or_build(number, metadata)?;
+        let page = metadata.alloc()?;
+        // SAFETY: taken above.
+        let group = unsafe { Group::build(page) };
+        let null = core::ptr::null_mut();
+        // Release: built before it can be found. Who was slower gives his page back.
+        if entry.compare_exchange(null, group.as_ptr(), Ordering::Release, Ordering::Relaxed).is_ok() {
+            self.group_count.fetch_add(1, Ordering::Relaxed);
+        } else {
+            // SAFETY: taken above, shown to nobody.
+            unsafe { metadata.free(page) };
+        }
+        Some(())
+    }
+
+    /// How many pages of metadata there are.
+    pub(super) fn metadata_pages(&self) -> u32 {
+        self.groups.node_count() + self.group_count.load(Ordering::Relaxed)
+    }
+
+    /// Gives all pages of metadata back.
+    pub(super) fn dismantle(&mut self, metadata: &impl MetadataSource) {
+        self.groups.dismantle(metadata, |group| {
+            // SAFETY: the page that the group was built in, which nothing points to any more.
+            unsafe { metadata.free(group.cast()) };
+        });
+    }
+
+    /// The *taken* word of 64 granules.
+    pub(super) fn taken(&self, word: u32) -> Option<&AtomicU64> {
+        self.record(word / PAGE_WORDS)?.taken.get((word % PAGE_WORDS) as usize)
+    }
+
+    /// The *ends* word of 64 granules.
+    pub(super) fn ends(&self, word: u32) -> Option<&AtomicU64> {
+        self.record(word / PAGE_WORDS)?.ends.get((word % PAGE_WORDS) as usize)
+    }
+
+    /// Which of 64 granules are taken.
+    pub(super) fn taken_bits(&self, word: u32) -> u64 {
+        self.taken(word).map_or(!0, |taken| taken.load(Ordering::Relaxed))
+    }
+
+    /// The start bit of a granule.
+    pub(super) fn start(&self, granule: u32) -> Option<Start<'_>> {
+        self.record(granule / PAGE_GRANULES)?.start(granule % PAGE_GRANULES)
+    }
+}

@@ -1,0 +1,138 @@
+//! The beginning and the end of a slab allocator.
+
+use core::fmt;
+
+use super::classes::{CLASS_COUNT, SizeClass};
+use super::debug::Debugger;
+use super::live::LiveMap;
+use super::map::PageMap;
+use super::racks::RackTable;
+use super::stats::Totals;
+use super::{Mode, Slab, SlabError};
+use crate::source::{MetadataSource, PageSource};
+use crate::store::Store;
+use crate::sync::Line;
+
+/// A class keeps at least this much.
+const LEAST_RESERVE: u64 = if cfg!(loom) { 0 } else { 64 << 10 };
+const MOST_RESERVE: u64 = 8 << 20;
+/// The reserve of a class, as a fraction of all pages there are.
+const RESERVE_FRACTION: u64 = 512;
+
+/// No slab allocator was made: why, and what was lent for it.
+pub struct SlabRefused<S, M> {
+    /// What is missing.
+    pub error: SlabError,
+    /// The page source, untouched.
+    pub source: S,
+    /// The metadata source; every page went back.
+    pub metadata: M,
+}
+
+/// What was still with users when an allocator was taken down. Their memory is gone.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "objects that are still out are lost"]
+pub struct Leftovers {
+    /// How many.
+    pub objects: u64,
+    /// Their size, rounded up to their classes.
+    pub bytes: u64,
+}
+
+impl<S: PageSource, M: MetadataSource> Slab<S, M> {
+    /// An allocator on these pages that writes its bookkeeping into pages of `metadata`: nine to begin with, then about
+    /// one percent of the memory that it hands out, two magazines (1.1 KiB) for each CPU, level and class that is used,
+    /// and what map and tables take.
+    ///
+    /// # Errors
+    /// [`SlabRefused`] with [`SlabError::OutOfMetadata`]: the sources come back as they were.
+    pub fn new(source: S, metadata: M, mode: Mode) -> Result<Self, SlabRefused<S, M>> {
+        let extent_bytes = source.extent().count().bytes();
+        let mut slab = Self {
+            base: source.base(),
+            racks: RackTable::new(),
+            debugger: (mode == Mode::Debug).then(Debugger::new),
+            reserve_bytes: (extent_bytes / RESERVE_FRACTION).clamp(LEAST_RESERVE, MOST_RESERVE),
+            map: PageMap::new(),
+            live: LiveMap::new(),
+            classes: Store::new(),
+            headers: Store::new(),
+            magazines: Store::new(),
+            rack_store: Store::new(),
+            totals: Line(Totals::new()),
+            source,
+            metadata,
+        };
+        if slab.prepare().is_some() {
+            return Ok(slab);
+        }
+        slab.dismantle();
+        Err(SlabRefused { error: SlabError::OutOfMetadata, source: slab.source, metadata: slab.metadata })
+    }
+
+    /// Makes the states of the classes, which a new store hands out in order, and the dummies.
+    fn prepare(&mut self) -> Option<()> {
+        for class in 0..CLASS_COUNT {
+            let index = self.classes.take(&self.metadata)?;
+            debug_assert_eq!(index as usize, class);
+        }
+        let magazine = self.magazines.get(self.magazines.take(&self.metadata)?)?;
+        let rack = self.rack_store.get(self.rack_store.take(&self.metadata)?)?;
+        rack.unbind_all(magazine);
+        self.racks.prepare(rack, &self.metadata).then_some(())
+    }
+
+    /// Takes the allocator down: all pages go back to their sources, those of objects that are still out included.
+    pub fn destroy(mut self) -> Leftovers {
+        let mut leftovers = Leftovers::default();
+        for rack in self.racks.iter() {
+            for class in SizeClass::all() {
+                self.flush(class, rack.loaded(class));
+                self.flush(class, rack.previous(class));
+            }
+        }
+        self.drain();
+        for slab in self.headers.iter().filter_map(|header| header.description().map(|slab| (header, slab))) {
+            let (header, slab) = slab;
+            let out = u64::from(slab.objects() - header.count());
+            leftovers.objects += out;
+            leftovers.bytes += out * slab.class().size() as u64;
+            // SAFETY: the slab's own pages. Whoever still has objects of it was told that their memory goes.
+            unsafe { self.source.free_pages(slab.pages()) };
+        }
+        self.dismantle();
+        leftovers
+    }
+
+    fn dismantle(&mut self) {
+        let metadata = &self.metadata;
+        self.racks.dismantle(metadata);
+        self.rack_store.dismantle(metadata);
+        self.magazines.dismantle(metadata);
+        self.headers.dismantle(metadata);
+        self.classes.dismantle(metadata);
+        self.live.dismantle(metadata);
+        self.map.dismantle(metadata);
+    }
+}
+
+impl<S, M> From<SlabRefused<S, M>> for SlabError {
+    fn from(refused: SlabRefused<S, M>) -> Self {
+        refused.error
+    }
+}
+
+impl<S, M> fmt::Debug for SlabRefused<S, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlabRefused").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<S, M> fmt::Display for SlabRefused<S, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<S, M> core::error::Error for SlabRefused<S, M> {}

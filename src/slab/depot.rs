@@ -1,0 +1,148 @@
+//! The depot of a class: a stack of full magazines and one of empty ones. Who takes a magazine off has it alone.
+
+use super::Slab;
+use core::ptr;
+
+use super::class::ClassState;
+use super::classes::SizeClass;
+use super::header::{Description, Header, WORD_OBJECTS};
+use super::magazine::Magazine;
+use crate::source::{MetadataSource, PageSource};
+use crate::sync::Ordering;
+use crate::{Misuse, PAGE_SHIFT};
+
+/// Objects that are looked up together.
+const BATCH: usize = 16;
+
+impl<S: PageSource, M: MetadataSource> Slab<S, M> {
+    /// A full magazine.
+    pub(super) fn take_full(&self, class: &ClassState) -> Option<&Magazine> {
+        let index = class.full.pop(&self.magazines)?;
+        class.stored.fetch_sub(1, Ordering::Relaxed);
+        self.magazines.get(index)
+    }
+
+    /// Full magazines, as many as there can be at one moment: whoever stores more meanwhile keeps nobody here.
+    fn stored<'a>(&'a self, state: &'a ClassState, class: SizeClass) -> impl Iterator<Item = &'a Magazine> {
+        (0..class.depot_magazines()).map_while(|_| self.take_full(state))
+    }
+
+    /// Stores a full magazine, if there is room.
+    pub(super) fn store_full(&self, class: &ClassState, number: SizeClass, magazine: &Magazine) -> bool {
+        // Counted first: several at once may find the room taken, none stores too much.
+        if class.stored.fetch_add(1, Ordering::Relaxed) >= number.depot_magazines() {
+            class.stored.fetch_sub(1, Ordering::Relaxed);
+            return false;
+        }
+        class.full.push(magazine.index(), &self.magazines);
+        true
+    }
+
+    /// An empty magazine: a used one, else a new one, if there is memory for it.
+    pub(super) fn take_empty(&self, class: &ClassState, number: SizeClass) -> Option<&Magazine> {
+        if let Some(index) = class.empty.pop(&self.magazines) {
+            return self.magazines.get(index);
+        }
+        let magazine = self.magazines.get(self.magazines.take(&self.metadata)?)?;
+        magazine.set_capacity(number.magazine_objects());
+        Some(magazine)
+    }
+
+    /// Stores an empty magazine.
+    pub(super) fn store_empty(&self, class: &ClassState, magazine: &Magazine) {
+        class.empty.push(magazine.index(), &self.magazines);
+    }
+
+    /// Puts all objects of a magazine back into their slabs: neighbours of the same word with one atomic operation.
+    ///
+    /// In batches: first all are looked up, then all are put back, for a locked operation keeps the loads behind it
+    /// waiting.
+    pub(super) fn flush(&self, class: SizeClass, magazine: &Magazine) {
+        let count = magazine.count();
+        if count == 0 {
+            return;
+        }
+        self.count_in(class, count);
+        let mut batch = [None; BATCH];
+        loop {
+            let mut filled = 0;
+            for (place, offset) in batch.iter_mut().zip(core::iter::from_fn(|| magazine.pop())) {
+                *place = self.place(class, offset);
+                filled += 1;
+            }
+            self.put_all(&batch[..filled]);
+            if filled < BATCH {
+                return;
+            }
+        }
+    }
+
+    /// Where an object of this class belongs.
+    #[inline]
+    fn place(&self, class: SizeClass, offset: u32) -> Option<Place<'_>> {
+        let found = self.map.get(offset >> PAGE_SHIFT).and_then(|header| {
+            let slab = header.description()?;
+            Some(Place { header, slab, object: slab.object_of(class, offset)? })
+        });
+        if found.is_none() {
+            // Somebody freed what was never an object.
+            self.misuse(offset, Misuse::NoObjects);
+        }
+        found
+    }
+
+    /// Holding the objects pins their slabs, from the look-up until they are put back.
+    fn put_all(&self, places: &[Option<Place<'_>>]) {
+        let mut places = places.iter().flatten().peekable();
+        while let Some(place) = places.next() {
+            let mut objects = place.bit();
+            while let Some(next) = places.next_if(|next| next.is_beside(place)) {
+                objects |= next.bit();
+            }
+            self.put_back(place.header, place.slab, place.object / WORD_OBJECTS, objects);
+        }
+    }
+
+    /// Empties the depot of a class into its slabs, for whoever is about to take from them: no slab goes, however empty, since its
+    /// pages might not come back at once.
+    pub(super) fn unload_depot(&self, class: SizeClass) {
+        let Some(state) = self.class(class) else { return };
+        for magazine in self.stored(state, class) {
+            self.count_in(class, magazine.count());
+            while let Some(offset) = magazine.pop() {
+                if let Some(place) = self.place(class, offset) {
+                    self.put(place.header, place.object / WORD_OBJECTS, place.bit());
+                }
+            }
+            self.store_empty(state, magazine);
+        }
+    }
+
+    /// Empties the depot of a class into its slabs.
+    pub(super) fn drain_class(&self, class: SizeClass) {
+        let Some(state) = self.class(class) else { return };
+        for magazine in self.stored(state, class) {
+            self.flush(class, magazine);
+            self.store_empty(state, magazine);
+        }
+    }
+}
+
+/// Where an object belongs.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    header: &'a Header,
+    slab: Description,
+    object: u32,
+}
+
+impl Place<'_> {
+    fn bit(&self) -> u64 {
+        1 << (self.object % WORD_OBJECTS)
+    }
+
+    /// Whether both have their bits in the same word.
+    fn is_beside(&self, other: &Self) -> bool {
+        ptr::eq(self.header, other.header) && self.object / WORD_OBJECTS == other.object / WORD_OBJECTS
+    }
+}

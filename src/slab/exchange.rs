@@ -1,0 +1,142 @@
+//! The slow paths: what happens when the loaded magazine is empty, or full, or not there yet.
+
+use core::alloc::Layout;
+
+use super::class::ClassState;
+use super::classes::SizeClass;
+use super::header::WORD_OBJECTS;
+use super::magazine::{Magazine, Rack};
+use super::{Slab, SlabError};
+use crate::addr::ArenaPtr;
+use crate::platform::CpuIdentity;
+use crate::source::{MetadataSource, PageSource};
+
+impl<S: PageSource, M: MetadataSource> Slab<S, M> {
+    /// An allocation that found nothing in the loaded magazine.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn alloc_slow(&self, layout: Layout) -> Result<ArenaPtr, SlabError> {
+        if let Some(debugger) = &self.debugger {
+            return self.alloc_debug(debugger, layout).map(ArenaPtr::new);
+        }
+        let class = SizeClass::of(layout).ok_or(SlabError::of(layout))?;
+        // Layouts that are aligned to more than 8 bytes come here first.
+        if let Some(object) = self.rack().and_then(|rack| rack.hot(class.number()).pop()) {
+            return Ok(ArenaPtr::new(object));
+        }
+        let object = match self.rack_for(class) {
+            Some((state, rack)) => self.refill(state, class, rack)?,
+            None => self.take_one(class)?,
+        };
+        Ok(ArenaPtr::new(object))
+    }
+
+    /// A free that found no room in the loaded magazine.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn free_slow(&self, object: u32, layout: Layout) {
+        if let Some(debugger) = &self.debugger {
+            return self.free_debug(debugger, object, layout);
+        }
+        let Some(class) = SizeClass::of(layout) else { return };
+        if self.rack().is_some_and(|rack| rack.hot(class.number()).push(object)) {
+            return;
+        }
+        match self.rack_for(class) {
+            Some((state, rack)) => {
+                let magazine = self.make_room(state, class, rack);
+                if !magazine.push(object) {
+                    self.put_one(object);
+                }
+            }
+            None => self.put_one(object),
+        }
+    }
+
+    /// The rack of this (CPU, level), made if need be, with magazines for this class. `None` if the CPU is unknown or
+    /// there is no memory for one: then the slabs serve.
+    fn rack_for(&self, class: SizeClass) -> Option<(&ClassState, &Rack)> {
+        let state = self.class(class)?;
+        let rack = self.rack().or_else(|| self.rack_once_bound())?;
+        let rack = if self.racks.is_dummy(rack) { self.make_rack(rack)? } else { rack };
+        if rack.loaded(class).is_dummy() {
+            let loaded = self.take_empty(state, class)?;
+            let Some(previous) = self.take_empty(state, class) else {
+                self.store_empty(state, loaded);
+                return None;
+            };
+            rack.bind(class, loaded, previous);
+        }
+        Some((state, rack))
+    }
+
+    /// The rack of a CPU that has its name only now: one that gives out names on demand was told that it is time.
+    fn rack_once_bound(&self) -> Option<&Rack> {
+        self.source.cpus().bind();
+        self.rack()
+    }
+
+    /// A rack for this (CPU, level), which alone makes and uses it.
+    fn make_rack(&self, dummy: &Rack) -> Option<&Rack> {
+        let current = self.source.cpus().current()?;
+        if !self.racks.prepare_level(current.level, &self.metadata) {
+            return None;
+        }
+        let rack = self.rack_store.get(self.rack_store.take(&self.metadata)?)?;
+        rack.unbind_all(dummy.dummy());
+        // SAFETY: things of the store are never unmade while the slab is there.
+        unsafe { self.racks.set(u32::from(current.cpu.number()), current.level, rack) };
+        Some(rack)
+    }
+
+    /// An object when the loaded magazine is empty: from the previous one, the depot, or a slab, in this order.
+    fn refill(&self, state: &ClassState, class: SizeClass, rack: &Rack) -> Result<u32, SlabError> {
+        let (loaded, previous) = (rack.loaded(class), rack.previous(class));
+        if let Some(object) = previous.pop() {
+            rack.bind(class, previous, loaded);
+            return Ok(object);
+        }
+        if let Some(full) = self.take_full(state) {
+            rack.bind(class, full, previous);
+            self.store_empty(state, loaded);
+            if let Some(object) = full.pop() {
+                return Ok(object);
+            }
+        }
+        let loaded = rack.loaded(class);
+        let taken = self.take(class, loaded.room().clamp(1, WORD_OBJECTS))?;
+        for offset in taken.offsets() {
+            // There is room: no more were taken, and nothing else runs at this (CPU, level).
+            if !loaded.push(offset) {
+                self.put_one(offset);
+            }
+        }
+        match loaded.pop() {
+            Some(object) => Ok(object),
+            None => self.take_one(class),
+        }
+    }
+
+    /// A magazine with room for an object when the loaded one is full: the previous one, or an empty one, its objects
+    /// having gone to the depot, or the previous one after its objects went back to their slabs.
+    fn make_room<'a>(&'a self, state: &ClassState, class: SizeClass, rack: &'a Rack) -> &'a Magazine {
+        let (loaded, previous) = (rack.loaded(class), rack.previous(class));
+        if loaded.room() > 0 {
+            return loaded;
+        }
+        if previous.room() > 0 {
+            rack.bind(class, previous, loaded);
+            return previous;
+        }
+        if let Some(empty) = self.take_empty(state, class) {
+            if self.store_full(state, class, previous) {
+                rack.bind(class, empty, loaded);
+                return empty;
+            }
+            self.store_empty(state, empty);
+        }
+        self.flush(class, previous);
+        rack.bind(class, previous, loaded);
+        previous
+    }
+}

@@ -1,0 +1,170 @@
+//! Magazines: stacks of objects that one CPU, at one interrupt level, has to itself (O4).
+//!
+//! Loads and stores are Relaxed and no instruction is locked: whoever holds a magazine is alone with it. Who that is
+//! goes from one to another through the depot's stacks (Release, Acquire), or stays with a (CPU, level), whose code
+//! runs in one order ([`CpuIdentity`](crate::platform::CpuIdentity)). Atomics they are all the same, so that statistics
+//! may look, and so that a broken contract loses objects instead of being undefined.
+
+use super::classes::{CLASS_COUNT, MAGAZINE_OBJECTS, NO_CLASS, SizeClass};
+use crate::store::Stable;
+use crate::sync::{AtomicPtr, AtomicU32, Ordering};
+
+/// A magazine; its objects are offsets in the window.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Magazine {
+    count: AtomicU32,
+    capacity: AtomicU32,
+    link: AtomicU32,
+    index: u32,
+    objects: [AtomicU32; MAGAZINE_OBJECTS as usize],
+}
+
+impl Stable for Magazine {
+    fn new(index: u32) -> Self {
+        Self {
+            count: AtomicU32::new(0),
+            capacity: AtomicU32::new(0),
+            link: AtomicU32::new(0),
+            index,
+            objects: core::array::from_fn(|_| AtomicU32::new(0)),
+        }
+    }
+
+    fn link(&self) -> &AtomicU32 {
+        &self.link
+    }
+}
+
+impl Magazine {
+    pub(super) const fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Makes it one for so many objects. An empty one with no room, as it is at first, serves as the *dummy*: always
+    /// empty and always full, so that whoever has it takes the slow path without being asked.
+    pub(super) fn set_capacity(&self, objects: u32) {
+        self.capacity.store(objects.min(MAGAZINE_OBJECTS), Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn count(&self) -> u32 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn room(&self) -> u32 {
+        self.capacity.load(Ordering::Relaxed).saturating_sub(self.count())
+    }
+
+    pub(super) fn is_dummy(&self) -> bool {
+        self.capacity.load(Ordering::Relaxed) == 0
+    }
+
+    #[inline]
+    fn place(&self, number: u32) -> &AtomicU32 {
+        // SAFETY: callers pass numbers below a count that was at most the capacity, which is at most the length:
+        // whatever a broken contract mixes up, every count that is ever stored is.
+        unsafe { self.objects.get_unchecked(number as usize) }
+    }
+
+    /// Takes the object that was put in last.
+    #[inline]
+    pub(super) fn pop(&self) -> Option<u32> {
+        let count = self.count();
+        if count == 0 {
+            return None;
+        }
+        let object = self.place(count - 1).load(Ordering::Relaxed);
+        self.count.store(count - 1, Ordering::Relaxed);
+        Some(object)
+    }
+
+    /// Puts an object in, if there is room.
+    #[inline]
+    pub(super) fn push(&self, object: u32) -> bool {
+        let count = self.count();
+        if count >= self.capacity.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.place(count).store(object, Ordering::Relaxed);
+        self.count.store(count + 1, Ordering::Relaxed);
+        true
+    }
+}
+
+/// The two magazines of a class. Frees and allocations that take turns at the edge of one find the other half full.
+#[derive(Debug)]
+struct Pair {
+    loaded: AtomicPtr<Magazine>,
+    previous: AtomicPtr<Magazine>,
+}
+
+/// The magazines of a (CPU, level).
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(super) struct Rack {
+    /// One for each class, and one, always the dummy's, for "no class".
+    pairs: [Pair; CLASS_COUNT + 1],
+    link: AtomicU32,
+}
+
+impl Stable for Rack {
+    fn new(_index: u32) -> Self {
+        let none = || AtomicPtr::new(core::ptr::null_mut());
+        Self { pairs: core::array::from_fn(|_| Pair { loaded: none(), previous: none() }), link: AtomicU32::new(0) }
+    }
+
+    fn link(&self) -> &AtomicU32 {
+        &self.link
+    }
+}
+
+impl Rack {
+    fn pair(&self, class: SizeClass) -> &Pair {
+        &self.pairs[class.index() % CLASS_COUNT]
+    }
+
+    /// The magazine that the dummy rack has for every class.
+    pub(super) fn dummy(&self) -> &Magazine {
+        self.hot(NO_CLASS)
+    }
+
+    /// Gives every class the dummy. Before that, a rack is not used.
+    pub(super) fn unbind_all(&self, dummy: &Magazine) {
+        let dummy = core::ptr::from_ref(dummy).cast_mut();
+        for pair in &self.pairs {
+            pair.previous.store(dummy, Ordering::Relaxed);
+            pair.loaded.store(dummy, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives a class its magazines. They are never unmade while the rack is used (`Store`). Release: statistics on another CPU may
+    /// follow the pointers.
+    pub(super) fn bind(&self, class: SizeClass, loaded: &Magazine, previous: &Magazine) {
+        let pair = self.pair(class);
+        pair.previous.store(core::ptr::from_ref(previous).cast_mut(), Ordering::Release);
+        pair.loaded.store(core::ptr::from_ref(loaded).cast_mut(), Ordering::Release);
+    }
+
+    /// The loaded magazine, by the number that `hot_class` gave.
+    #[inline]
+    pub(super) fn hot(&self, class: u8) -> &Magazine {
+        // SAFETY: `hot_class` gives the numbers of classes and `NO_CLASS`, the last pair's.
+        let pair = unsafe { self.pairs.get_unchecked(usize::from(class)) };
+        // SAFETY: as for `loaded`. Relaxed: only the (CPU, level) itself comes here.
+        unsafe { &*pair.loaded.load(Ordering::Relaxed) }
+    }
+
+    /// The magazine that objects come from and go to.
+    pub(super) fn loaded(&self, class: SizeClass) -> &Magazine {
+        // SAFETY: a rack that is used was given magazines, none of which is ever unmade while the slab is there; a
+        // reader of statistics on another CPU finds one or the other.
+        unsafe { &*self.pair(class).loaded.load(Ordering::Acquire) }
+    }
+
+    /// The other one.
+    pub(super) fn previous(&self, class: SizeClass) -> &Magazine {
+        // SAFETY: as above.
+        unsafe { &*self.pair(class).previous.load(Ordering::Acquire) }
+    }
+}

@@ -1,0 +1,261 @@
+//! The slab allocator: objects of 8 bytes to 32 KiB on the pages of a [`PageSource`], for any number of CPUs, without a
+//! lock.
+//!
+//! Three layers, each asked only when the one above has nothing:
+//!
+//! - *Magazines*: each (CPU, interrupt level) has two for a class, and is alone with them. Allocation and free touch
+//!   one magazine and no locked instruction. An interrupt that allocates has a level of its own, so nothing is masked.
+//! - *Depots*: a class keeps full magazines on a lock-free stack; a CPU that frees what another allocates hands them
+//!   on, a magazine at a time.
+//! - *Slabs*: pages cut into objects of one class, one bit an object. A magazine is refilled from one word of bits, up
+//!   to 64 objects with one atomic operation; what a depot has no room for goes back with one for each word that it
+//!   meets.
+//!
+//! Empty slabs give their pages back, but for a reserve ([`drain`](Slab::drain) and [`reclaim`](Slab::reclaim) keep
+//! none). A CPU that the kernel cannot name, or a level above [`LEVELS`], works on the slabs directly: slower, never
+//! wrong.
+//!
+//! Nothing is written into the memory that is handed out (I11): all bookkeeping lies in pages of a [`MetadataSource`],
+//! so what programs write into shared memory cannot harm it. Objects that a program may give back are handed out by
+//! [`alloc_checked`](Slab::alloc_checked) and taken back by [`free_checked`](Slab::free_checked), which proves that
+//! there is such an object before anything changes.
+//!
+//! # How it stays whole
+//! Each object is in exactly one place: in its slab (its bit is set), in one magazine, or with its user. Bits move it
+//! atomically (`header`), magazines belong to one CPU or to one stack of the depot at a time (`magazine`, `depot`), and
+//! a slab's pages go back only when every one of its bits was taken by whoever retires it (`retire`). Headers,
+//! magazines and map leaves are never unmade, so whoever is late finds something of the same type and notices
+//! (`store`). No operation waits for another (I8): what one that was interrupted holds in its hands is missing
+//! meanwhile, nothing more; before an error is returned every slab of the class was looked at itself, not only the list
+//! of those that may have objects.
+
+use core::alloc::Layout;
+use core::fmt;
+
+use crate::addr::ArenaPtr;
+use crate::platform::CpuIdentity;
+use crate::source::{MetadataSource, PageSource};
+use crate::store::Store;
+use crate::sync::Line;
+
+mod checked;
+mod class;
+mod classes;
+mod create;
+mod debug;
+mod depot;
+mod error;
+mod exchange;
+mod grow;
+mod header;
+mod listing;
+mod live;
+mod magazine;
+mod map;
+mod racks;
+mod reclaim;
+mod retire;
+mod stats;
+mod take;
+mod write;
+
+pub use classes::{CLASS_COUNT, LARGEST, SizeClass};
+pub use create::{Leftovers, SlabRefused};
+pub use error::SlabError;
+pub use stats::{ClassStats, SlabStats};
+
+use class::ClassState;
+use classes::{hot_class, is_hot};
+use debug::Debugger;
+use header::Header;
+use live::LiveMap;
+use magazine::{Magazine, Rack};
+use map::PageMap;
+use racks::RackTable;
+use stats::Totals;
+
+/// Interrupt levels that have magazines of their own: 0 (threads) to 3.
+pub const LEVELS: u8 = 4;
+/// CPUs that have magazines of their own.
+pub const CPUS: u32 = racks::RACK_CPUS;
+
+/// Entries of a table's root: as many as it says; under `--cfg loom` three, so that a model stays small.
+const fn roots(usual: usize) -> usize {
+    if cfg!(loom) { 3 } else { usual }
+}
+
+/// How much an allocator looks out for mistakes of those who use it.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Not at all, but for checked frees: trusted code is trusted.
+    Fast,
+    /// Every object is followed by a canary, poisoned when it is freed, and kept in quarantine for a while. Double
+    /// frees, writes beyond the end and writes after the free are recorded as misuse ([`PageSource::record_misuse`]),
+    /// and what was damaged is never handed out again. Every operation takes the atomic path, several times slower.
+    Debug,
+}
+
+/// A slab allocator. See the [module](self).
+///
+/// # Examples
+/// ```
+/// use core::alloc::Layout;
+/// use kernel_arena::platform::{CpuCount, CpuId, CpuIdentity, CpuLevel};
+/// use kernel_arena::slab::{Mode, Slab};
+/// use kernel_arena::source::{Region, StaticMetadata, region_words};
+///
+/// struct OneCpu;
+/// impl CpuIdentity for OneCpu {
+///     fn current(&self) -> Option<CpuLevel> {
+///         Some(CpuLevel { cpu: CpuId::new(0), level: 0 })
+///     }
+///     fn count(&self) -> CpuCount {
+///         CpuCount::ONE
+///     }
+/// }
+///
+/// static METADATA: StaticMetadata<32> = StaticMetadata::new();
+/// let memory = Box::leak(Box::new_uninit_slice(64));
+/// let words = Box::leak(Box::new_uninit_slice(region_words(64)));
+/// let slab = Slab::new(Region::new(memory, words, OneCpu), &METADATA, Mode::Fast).unwrap();
+///
+/// let layout = Layout::new::<[u64; 5]>();
+/// let object = slab.alloc(layout).unwrap();
+/// // SAFETY: it came from there, with that layout.
+/// unsafe { slab.free(object, layout) };
+///
+/// let object = slab.alloc_checked(layout).unwrap();
+/// assert!(slab.free_checked(object).is_ok());
+/// assert!(slab.free_checked(object).is_err(), "there is no such object any more");
+/// ```
+pub struct Slab<S, M> {
+    /// The address of offset 0, as the source says.
+    base: *mut u8,
+    racks: RackTable,
+    debugger: Option<Debugger>,
+    /// Bytes that a class may have free in its slabs before empty ones give their pages back.
+    reserve_bytes: u64,
+    map: PageMap,
+    live: LiveMap,
+    classes: Store<ClassState, { roots(16) }>,
+    headers: Store<Header, { roots(64) }>,
+    magazines: Store<Magazine, { roots(16) }>,
+    rack_store: Store<Rack, { roots(16) }>,
+    totals: Line<Totals>,
+    source: S,
+    metadata: M,
+}
+
+// SAFETY: the raw pointers stand for the source's memory and for racks in the metadata, both good on every CPU; all
+// that is shared is atomic.
+unsafe impl<S: Send, M: Send> Send for Slab<S, M> {}
+// SAFETY: as above.
+unsafe impl<S: Sync, M: Sync> Sync for Slab<S, M> {}
+
+impl<S: PageSource, M: MetadataSource> Slab<S, M> {
+    /// Takes an object for this layout: one that is large enough and aligned, of any content.
+    ///
+    /// Context: *any*; a call that finds no object in its magazines, in the depot or in a slab calls the page source
+    /// and perhaps the metadata source.
+    ///
+    /// # Errors
+    /// [`SlabError`]; nothing was taken then.
+    #[inline]
+    pub fn alloc(&self, layout: Layout) -> Result<ArenaPtr, SlabError> {
+        match self.pop(layout) {
+            Some(object) => Ok(ArenaPtr::new(object)),
+            None => self.alloc_slow(layout),
+        }
+    }
+
+    /// The same, filled with zeros.
+    ///
+    /// # Errors
+    /// As for [`alloc`](Self::alloc).
+    pub fn alloc_zeroed(&self, layout: Layout) -> Result<ArenaPtr, SlabError> {
+        let object = self.alloc(layout)?;
+        self.fill(object.offset(), layout.size(), 0);
+        Ok(object)
+    }
+
+    /// Gives an object back. Context: *any*.
+    ///
+    /// # Safety
+    /// The object came from [`alloc`](Self::alloc) or [`alloc_zeroed`](Self::alloc_zeroed) of this slab with the same
+    /// layout, was not given back since, and nobody uses it any more.
+    #[inline]
+    pub unsafe fn free(&self, object: ArenaPtr, layout: Layout) {
+        if !self.push(object.offset(), layout) {
+            self.free_slow(object.offset(), layout);
+        }
+    }
+
+    /// The kernel's address of what `object` names.
+    #[inline]
+    pub fn pointer(&self, object: ArenaPtr) -> *mut u8 {
+        self.base.wrapping_add(object.offset() as usize)
+    }
+
+    /// Where pages come from.
+    pub const fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// Where bookkeeping pages come from.
+    pub const fn metadata(&self) -> &M {
+        &self.metadata
+    }
+
+    /// How much it looks out for mistakes.
+    pub const fn mode(&self) -> Mode {
+        match self.debugger {
+            Some(_) => Mode::Debug,
+            None => Mode::Fast,
+        }
+    }
+
+    /// The hot path: an object from the loaded magazine.
+    #[inline]
+    pub(crate) fn pop(&self, layout: Layout) -> Option<u32> {
+        if !is_hot(layout) {
+            return None;
+        }
+        self.rack()?.hot(hot_class(layout.size())).pop()
+    }
+
+    /// The hot path: an object into the loaded magazine.
+    #[inline]
+    pub(crate) fn push(&self, object: u32, layout: Layout) -> bool {
+        if !is_hot(layout) {
+            return false;
+        }
+        self.rack().is_some_and(|rack| rack.hot(hot_class(layout.size())).push(object))
+    }
+
+    /// The offset of an address in the source's memory.
+    #[cfg(not(loom))]
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the memory lies within 4 GiB of the base")]
+    pub(crate) fn offset_of(&self, address: *mut u8) -> u32 {
+        address.addr().wrapping_sub(self.base.addr()) as u32
+    }
+
+    /// The magazines of the (CPU, level) that this runs on, or the dummy's; `None` if it is unknown, or has no place in
+    /// the table.
+    #[inline]
+    fn rack(&self) -> Option<&Rack> {
+        let current = self.source.cpus().current()?;
+        let (cpu, level) = (u32::from(current.cpu.number()), current.level);
+        if cpu >= CPUS || level >= LEVELS {
+            return None;
+        }
+        Some(self.racks.get(cpu, level))
+    }
+}
+
+impl<S, M> fmt::Debug for Slab<S, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slab").field("base", &self.base).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,40 @@
+//! Giving back what is kept for speed.
+
+use super::Slab;
+use super::classes::SizeClass;
+use crate::source::{MetadataSource, PageSource};
+
+impl<S: PageSource, M: MetadataSource> Slab<S, M> {
+    /// Empties the depots and the magazines of the (CPU, level) that this runs on into the slabs, and gives the pages
+    /// of every empty slab back to the source. What other CPUs have in their magazines stays there. Returns how many
+    /// slabs went.
+    ///
+    /// Context: *any*. An allocation that finds no pages does it, too.
+    pub fn drain(&self) -> u32 {
+        self.end_quarantine();
+        for class in SizeClass::all() {
+            self.drain_class(class);
+        }
+        if let Some(rack) = self.rack() {
+            for class in SizeClass::all() {
+                self.flush(class, rack.loaded(class));
+                self.flush(class, rack.previous(class));
+            }
+        }
+        let retired = self.retire_empty();
+        for class in SizeClass::all().filter_map(|class| self.class(class)) {
+            self.sort_out(class);
+        }
+        retired
+    }
+
+    /// [`drain`](Self::drain), and then the source's own housekeeping ([`PageSource::reclaim`]): an arena's pages are
+    /// free only after it.
+    ///
+    /// Context: *may wait for a shootdown*, as the source's does.
+    pub fn reclaim(&self) -> u32 {
+        let retired = self.drain();
+        self.source.reclaim();
+        retired
+    }
+}

@@ -1,0 +1,52 @@
+//! Slabs that are empty: whoever takes every object out of one may give its pages back (O5).
+//!
+//! Nobody else has an object of it then, nor can get one: its bits are clear, no live bit is set (`live`), and the map
+//! forgets its pages before they are given back. Whoever is late and looks at the header sees no bits. An attempt that
+//! fails half-way, for somebody took an object meanwhile, puts back what it took.
+
+use super::Slab;
+use super::header::{Description, Header, LISTED, RETIRED};
+use crate::source::{MetadataSource, PageSource};
+use crate::sync::Ordering;
+
+impl<S: PageSource, M: MetadataSource> Slab<S, M> {
+    /// Whether the class keeps more than its reserve in its slabs without this one: at least as much as this one has,
+    /// so that an allocation at the edge does not make and unmake a slab each time.
+    pub(super) fn is_spare(&self, slab: Description) -> bool {
+        let Some(class) = self.class(slab.class()) else { return false };
+        let objects = u64::from(slab.objects());
+        let size = slab.class().size() as u64;
+        let left = class.in_slabs().saturating_sub(objects);
+        left >= objects && left * size >= self.reserve_bytes
+    }
+
+    /// Retires a slab that seemed empty; says whether it was.
+    pub(super) fn retire(&self, header: &Header, seen: Description) -> bool {
+        let words = seen.words();
+        let taken = (0..words).find(|word| !header.take_all(*word, seen.all(*word))).unwrap_or(words);
+        // If all were taken the header is pinned; was it still that slab's?
+        if taken < words || header.description() != Some(seen) {
+            (0..taken).for_each(|word| self.put(header, word, seen.all(word)));
+            return false;
+        }
+        self.map.set(seen.pages(), None);
+        header.undescribe();
+        self.count_slab_gone(seen);
+        // SAFETY: the slab's own pages, taken together; all of its objects are ours, so nobody uses them.
+        unsafe { self.source.free_pages(seen.pages()) };
+        // Release: who passes the header on does so after the lines above.
+        if header.state.fetch_or(RETIRED, Ordering::AcqRel) & LISTED == 0 {
+            self.pass_on(header);
+        }
+        true
+    }
+
+    /// Retires every slab that is empty; says how many were.
+    pub(super) fn retire_empty(&self) -> u32 {
+        let retire = |header: &Header| {
+            let empty = header.description().filter(|slab| header.count() == slab.objects());
+            empty.is_some_and(|slab| self.retire(header, slab))
+        };
+        self.headers.iter().map(|header| u32::from(retire(header))).sum()
+    }
+}

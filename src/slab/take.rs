@@ -1,0 +1,157 @@
+//! Objects out of slabs and back: what a refill, a single allocation and a flush do with the bits.
+
+use super::classes::SizeClass;
+use super::header::{Description, Header, WORD_OBJECTS};
+use super::{Slab, SlabError};
+use crate::Misuse;
+use crate::source::{MetadataSource, PageSource};
+
+/// Objects of one word that somebody took out of their slab, which is pinned by that.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) slab: Description,
+    pub(super) word: u32,
+    /// At least one bit.
+    pub(super) objects: u64,
+}
+
+impl Taken {
+    /// Their offsets, highest first: a magazine that is filled in this order hands out the lowest first.
+    pub(super) fn offsets(&self) -> impl Iterator<Item = u32> {
+        let Self { slab, word, mut objects } = *self;
+        let first = slab.offset(word * WORD_OBJECTS);
+        core::iter::from_fn(move || {
+            let highest = objects.checked_ilog2()?;
+            objects &= !(1 << highest);
+            Some(first + highest * slab.class().size_u32())
+        })
+    }
+}
+
+/// The lowest `count` bits of a word.
+fn lowest(word: u64, count: u32) -> u64 {
+    if count >= word.count_ones() {
+        return word;
+    }
+    let mut rest = word;
+    for _ in 0..count {
+        rest &= rest - 1;
+    }
+    word & !rest
+}
+
+impl<S: PageSource, M: MetadataSource> Slab<S, M> {
+    /// Takes between 1 and `count` objects of a class, all of one word: of the slab on top of the list, else of a new
+    /// one, else of any that has some although it is not on the list.
+    pub(super) fn take(&self, class: SizeClass, count: u32) -> Result<Taken, SlabError> {
+        let listed = self.take_listed(class, count).map(Ok);
+        let taken = listed.unwrap_or_else(|| self.grow(class, count).or_else(|_| self.last_resort(class, count)))?;
+        self.count_out(class, taken.objects.count_ones());
+        Ok(taken)
+    }
+
+    fn take_listed(&self, class: SizeClass, count: u32) -> Option<Taken> {
+        let state = self.class(class)?;
+        loop {
+            let (top, index) = state.partial.peek()?;
+            let header = self.headers.get(index)?;
+            if let Some(taken) = self.take_from(header, class, count) {
+                return Some(taken);
+            }
+            self.take_off(state, top, header);
+        }
+    }
+
+    /// Takes objects out of a slab, if it is of this class and has any. One atomic operation, unless somebody else is
+    /// taking them at the same moment.
+    fn take_from(&self, header: &Header, class: SizeClass, count: u32) -> Option<Taken> {
+        let seen = header.description().filter(|slab| slab.class() == class)?;
+        (0..seen.words()).find_map(|word| {
+            let wanted = lowest(header.hint(word), count);
+            let objects = if wanted == 0 { 0 } else { header.take(word, wanted) };
+            if objects == 0 {
+                return None;
+            }
+            // Pinned now: what the description says is what the bits mean.
+            match header.description() {
+                Some(slab) if slab.class() == class => Some(Taken { slab, word, objects }),
+                _ => {
+                    self.put(header, word, objects);
+                    None
+                }
+            }
+        })
+    }
+
+    /// When there are no pages: what the class's own depot has is taken first, and every slab looked at, for the list is
+    /// but a hint. Then everything else that is kept for speed is set free, and pages are asked for once more.
+    #[cold]
+    fn last_resort(&self, class: SizeClass, count: u32) -> Result<Taken, SlabError> {
+        self.end_quarantine();
+        self.unload_depot(class);
+        let any = || self.headers.iter().find_map(|header| self.take_from(header, class, count));
+        if let Some(taken) = any() {
+            return Ok(taken);
+        }
+        self.drain();
+        self.grow(class, count).or_else(|error| any().ok_or(error))
+    }
+
+    /// Puts objects of one word back into their slab.
+    pub(super) fn put(&self, header: &Header, word: u32, objects: u64) {
+        if header.give(word, objects) == 0 {
+            self.list(header);
+        }
+    }
+
+    /// Puts objects of one word back for good: their slab goes if it is empty and there are enough others. They are
+    /// counted by the caller.
+    #[inline]
+    pub(super) fn put_back(&self, header: &Header, slab: Description, word: u32, objects: u64) {
+        let before = header.give(word, objects);
+        if before == 0 || before & objects != 0 || before | objects == slab.all(word) {
+            self.was_put_back(header, slab, word, (before, objects));
+        }
+    }
+
+    /// After objects were put back into a word that had none, or has all now, or had them already.
+    #[cold]
+    fn was_put_back(&self, header: &Header, slab: Description, word: u32, (before, objects): (u64, u64)) {
+        if before == 0 {
+            self.list(header);
+        }
+        if before & objects != 0 {
+            let twice = (before & objects).trailing_zeros();
+            self.misuse(slab.offset(word * WORD_OBJECTS + twice), Misuse::NotLive);
+        }
+        if before | objects == slab.all(word) && header.count() == slab.objects() && self.is_spare(slab) {
+            self.retire(header, slab);
+        }
+    }
+
+    /// The slab that an offset lies in, and which of its objects starts there.
+    #[inline]
+    pub(super) fn find(&self, offset: u32) -> Option<(&Header, Description, u32)> {
+        let header = self.map.get(offset >> crate::PAGE_SHIFT)?;
+        let slab = header.description()?;
+        Some((header, slab, slab.object_at(offset)?))
+    }
+
+    /// Puts one object back that is in nobody's magazine.
+    pub(super) fn put_one(&self, offset: u32) {
+        match self.find(offset) {
+            Some((header, slab, object)) => {
+                self.count_in(slab.class(), 1);
+                self.put_back(header, slab, object / WORD_OBJECTS, 1 << (object % WORD_OBJECTS));
+            }
+            None => _ = self.misuse(offset, Misuse::NoObjects),
+        }
+    }
+
+    /// Takes one object that goes through no magazine.
+    pub(super) fn take_one(&self, class: SizeClass) -> Result<u32, SlabError> {
+        let taken = self.take(class, 1)?;
+        // There is one: `Taken` has at least one bit.
+        taken.offsets().next().ok_or(SlabError::OutOfMetadata)
+    }
+}

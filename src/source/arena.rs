@@ -1,0 +1,136 @@
+//! The arena as a source: its pages for objects, its platform's frames for bookkeeping.
+
+use core::ptr::NonNull;
+
+use super::{MetadataPage, MetadataSource, PageSource};
+use crate::addr::{ArenaPtr, PageCount, PageRange};
+use crate::arch::{Arch, Native};
+use crate::arena::{AllocError, AllocRequest, Arena, Context};
+use crate::layout::Sharing;
+use crate::misuse::Misuse;
+use crate::platform::{FrameSource, PhysMap, Platform, ReversibleMap};
+use crate::slot::Owner;
+use crate::violations::ViolationKind;
+
+/// The pages of an arena, owned by the allocator that takes them (I7): neither a program nor the kernel can free them.
+///
+/// Pages are freed deferred, so that objects may be freed in any context; they come back by
+/// [`reclaim`](PageSource::reclaim), which the kernel's housekeeping calls through the allocator.
+pub struct ArenaPages<'a, P: Platform, A: Arch = Native> {
+    arena: &'a Arena<P, A>,
+    context: Context,
+}
+
+impl<'a, P: Platform, A: Arch> ArenaPages<'a, P, A> {
+    /// Pages of `arena`, taken in any context.
+    pub const fn new(arena: &'a Arena<P, A>) -> Self {
+        Self { arena, context: Context::Any }
+    }
+
+    /// The same for an allocator that is only used where a shootdown may be waited for: when no page is left, taking
+    /// one heals and reclaims.
+    #[must_use]
+    pub const fn waiting(self) -> Self {
+        Self { context: Context::MayWait, ..self }
+    }
+
+    /// The arena.
+    pub const fn arena(&self) -> &'a Arena<P, A> {
+        self.arena
+    }
+}
+
+// SAFETY: the arena hands out each page once, zeroed, mapped at its base plus the offset until it is freed; a deferred
+// free keeps the translation until `reclaim`. Allocation in `Context::Any` and deferred free may be called anywhere;
+// one that may wait was asked for by the kernel. A private arena has no view but the kernel's.
+unsafe impl<P: Platform, A: Arch> PageSource for ArenaPages<'_, P, A> {
+    type Cpus = P::Cpus;
+    const ZEROED: bool = true;
+
+    fn cpus(&self) -> &P::Cpus {
+        self.arena.platform().cpus()
+    }
+
+    fn base(&self) -> *mut u8 {
+        core::ptr::with_exposed_provenance_mut(self.arena.layout().base_address())
+    }
+
+    fn extent(&self) -> PageRange {
+        self.arena.layout().extent()
+    }
+
+    fn sharing(&self) -> Sharing {
+        self.arena.layout().sharing()
+    }
+
+    fn alloc_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError> {
+        let request = AllocRequest::new(count, Owner::Allocator).aligned(align).in_context(self.context);
+        match self.arena.alloc_pages(request) {
+            Err(AllocError::NoSpace(_) | AllocError::Busy(_) | AllocError::OutOfFrames)
+                if self.context == Context::MayWait =>
+            {
+                self.arena.reclaim();
+                self.arena.alloc_pages(request)
+            }
+            done => done,
+        }
+    }
+
+    fn extend(&self, pages: PageRange, by: PageCount) -> bool {
+        let next = pages.first().number() + pages.count().get();
+        let Some(next) = crate::PageIndex::new(next) else { return false };
+        let request = AllocRequest::new(by, Owner::Allocator).exactly_at(next.to_ptr()).in_context(self.context);
+        self.arena.alloc_pages(request).is_ok()
+    }
+
+    unsafe fn free_pages(&self, pages: PageRange) {
+        // Whoever gives back what he does not have finds a violation in the record; there is nobody to tell.
+        let _ = self.arena.free_pages_deferred(pages.to_ptr(), pages.count(), Owner::Allocator);
+    }
+
+    fn record_misuse(&self, at: ArenaPtr, misuse: Misuse) {
+        self.arena.record_free(at, ViolationKind::Object(misuse));
+    }
+
+    fn reclaim(&self) {
+        self.arena.reclaim();
+    }
+}
+
+impl<P: Platform, A: Arch> core::fmt::Debug for ArenaPages<'_, P, A> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ArenaPages").field("arena", self.arena).field("context", &self.context).finish()
+    }
+}
+
+/// Bookkeeping pages from a platform's frame source, reached through its physical map.
+#[derive(Debug)]
+pub struct FrameMetadata<'a, P>(&'a P);
+
+impl<'a, P: Platform> FrameMetadata<'a, P>
+where
+    P::PhysMap: ReversibleMap,
+{
+    /// Pages of this platform's frames.
+    pub const fn new(platform: &'a P) -> Self {
+        Self(platform)
+    }
+}
+
+// SAFETY: a frame belongs to whoever took it; the physical map is the kernel's alone, and lies in no window
+// (`Platform`'s contract).
+unsafe impl<P: Platform> MetadataSource for FrameMetadata<'_, P>
+where
+    P::PhysMap: ReversibleMap,
+{
+    fn alloc(&self) -> Option<NonNull<MetadataPage>> {
+        let frame = self.0.frames().alloc(None)?;
+        Some(self.0.phys_map().frame_to_ptr(frame).cast())
+    }
+
+    unsafe fn free(&self, page: NonNull<MetadataPage>) {
+        let frame = self.0.phys_map().ptr_to_frame(page.cast());
+        // SAFETY: the page is a frame of this source's, in nobody's use, as the caller promises.
+        unsafe { self.0.frames().free(frame) }
+    }
+}

@@ -1,0 +1,122 @@
+//! Where allocators get their memory: pages for objects, and pages for what they write down about them.
+//!
+//! An allocator of this crate never writes a word of its own into the memory that it hands out, so it wants two things
+//! lent: a [`PageSource`], whose pages hold objects and are named by 32-bit offsets, and a [`MetadataSource`], whose
+//! pages the kernel alone sees. [`ArenaPages`] and [`FrameMetadata`] are an arena's; [`Region`] and `StaticMetadata`
+//! stand on memory that the kernel has already, so the same allocators serve kernels without an arena.
+
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+
+use crate::addr::{ArenaPtr, PageCount, PageRange};
+use crate::arena::AllocError;
+use crate::layout::Sharing;
+use crate::misuse::Misuse;
+use crate::platform::CpuIdentity;
+
+mod arena;
+mod region;
+#[cfg(not(loom))]
+mod static_metadata;
+
+pub use arena::{ArenaPages, FrameMetadata};
+pub use region::{Region, region_words};
+#[cfg(not(loom))]
+pub use static_metadata::StaticMetadata;
+
+/// Bytes of a [`MetadataPage`]: 4096 (more under `--cfg loom`, whose atomics are larger).
+pub const METADATA_PAGE_BYTES: usize = if cfg!(loom) { 1 << 16 } else { 4096 };
+
+/// A page of kernel memory for bookkeeping.
+#[repr(C, align(4096))]
+#[derive(Debug)]
+pub struct MetadataPage(pub [MaybeUninit<u8>; METADATA_PAGE_BYTES]);
+
+/// A source of pages for objects, all within 4 GiB of one base address.
+///
+/// # Safety
+/// The implementor vouches that
+/// - pages from [`alloc_pages`](Self::alloc_pages) lie in [`extent`](Self::extent), are memory that may be read and
+///   written at [`base`](Self::base) plus their offset until they are freed, and are handed out once; they hold zeros
+///   if [`ZEROED`](Self::ZEROED);
+/// - `base` and `extent` never change, the base is page-aligned, and no address in the extent is null;
+/// - nothing but those who were given objects writes to them if [`sharing`](Self::sharing) says *private*;
+/// - all functions but [`reclaim`](Self::reclaim) may be called wherever the allocator on top is called, at any moment,
+///   also in the middle of one another; they do not call that allocator at the same interrupt level;
+/// - all that was done before a page was freed happens before all that is done after it was handed out again.
+pub unsafe trait PageSource {
+    /// How the running CPU is named, for what is kept by CPU.
+    type Cpus: CpuIdentity;
+
+    /// Whether pages come filled with zeros.
+    const ZEROED: bool;
+
+    /// The CPU identity.
+    fn cpus(&self) -> &Self::Cpus;
+
+    /// The address of offset 0.
+    fn base(&self) -> *mut u8;
+
+    /// The pages that may be handed out.
+    fn extent(&self) -> PageRange;
+
+    /// Whether anybody but the kernel may see them.
+    fn sharing(&self) -> Sharing;
+
+    /// Takes `count` consecutive pages, the first at an address that is a multiple of `align` pages, a power of two.
+    ///
+    /// # Errors
+    /// [`AllocError`]; nothing was taken.
+    fn alloc_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError>;
+
+    /// Takes the `by` pages that follow `pages`, if they are free, and says whether it did. A source that cannot tell
+    /// says no.
+    fn extend(&self, pages: PageRange, by: PageCount) -> bool {
+        let _ = (pages, by);
+        false
+    }
+
+    /// Takes pages back, now or when [`reclaim`](Self::reclaim) is called.
+    ///
+    /// # Safety
+    /// They came from this source, taken together or one by one, have not been given back since, and nobody uses them.
+    unsafe fn free_pages(&self, pages: PageRange);
+
+    /// Records that somebody gave back what was not his to give.
+    fn record_misuse(&self, at: ArenaPtr, misuse: Misuse) {
+        let _ = (at, misuse);
+    }
+
+    /// Finishes what frees left to do. *May wait* for other CPUs.
+    fn reclaim(&self) {}
+}
+
+/// A source of pages for bookkeeping.
+///
+/// # Safety
+/// A page from [`alloc`](Self::alloc) is writable memory, aligned to 4096 bytes, that belongs to the caller alone until
+/// [`free`](Self::free); no program can reach it, and it lies in no arena's window. Both may be called wherever the
+/// allocator on top is. All that was done before a page was freed happens before all that is done after it was handed
+/// out again.
+pub unsafe trait MetadataSource {
+    /// Takes a page, of any content; `None` when there is none left.
+    fn alloc(&self) -> Option<NonNull<MetadataPage>>;
+
+    /// Takes a page back.
+    ///
+    /// # Safety
+    /// The page came from this source, has not been given back since, and nobody uses it.
+    unsafe fn free(&self, page: NonNull<MetadataPage>);
+}
+
+// SAFETY: a shared reference does what its target does.
+unsafe impl<M: MetadataSource> MetadataSource for &M {
+    fn alloc(&self) -> Option<NonNull<MetadataPage>> {
+        M::alloc(self)
+    }
+
+    unsafe fn free(&self, page: NonNull<MetadataPage>) {
+        // SAFETY: as the caller promises.
+        unsafe { M::free(self, page) }
+    }
+}

@@ -1,0 +1,225 @@
+//! Pages of a piece of memory that the kernel has mapped already.
+
+use core::fmt;
+use core::mem::MaybeUninit;
+
+use super::{MetadataPage, PageSource};
+use crate::addr::{PAGE_SHIFT, PAGE_SIZE, PageCount, PageRange, WINDOW_PAGES};
+use crate::arena::{AllocError, Reclaimable};
+use crate::layout::Sharing;
+use crate::pages::{Bitmap, RunSearch, masks};
+use crate::platform::CpuIdentity;
+use crate::sync::{AtomicU32, AtomicU64, Ordering, write_words};
+
+/// Words of bookkeeping that a [`Region`] of `pages` wants to be lent: one bit a page.
+pub const fn region_words(pages: usize) -> usize {
+    pages.div_ceil(64)
+}
+
+/// Pages of a piece of kernel memory of at most 4 GiB, without an arena: private, always mapped, lock-free.
+///
+/// Offset 4096 is its first byte, so that no object has offset 0.
+pub struct Region<C> {
+    base: *mut u8,
+    /// The first page's address in pages, as far as alignments go: runs are aligned by address.
+    origin: u32,
+    pages: u32,
+    taken: Bitmap,
+    /// All words below this one are full. A hint.
+    low: AtomicU32,
+    cpus: C,
+}
+
+// SAFETY: the region does nothing with its memory but to hand each page out to one caller at a time; the rest is
+// atomic.
+unsafe impl<C: Send> Send for Region<C> {}
+// SAFETY: as above.
+unsafe impl<C: Sync> Sync for Region<C> {}
+
+impl<C: CpuIdentity> Region<C> {
+    /// The pages of `memory`, with `words` for bookkeeping ([`region_words`]). What is too much of either is not used.
+    pub fn new(
+        memory: &'static mut [MaybeUninit<MetadataPage>],
+        words: &'static mut [MaybeUninit<AtomicU64>],
+        cpus: C,
+    ) -> Self {
+        let pages = memory.len() * (size_of::<MetadataPage>() >> PAGE_SHIFT);
+        let start = memory.as_mut_ptr().cast::<u8>();
+        // SAFETY: the memory was lent for ever.
+        unsafe { Self::at(start, pages, words, cpus) }
+    }
+
+    /// The same for memory that is known by its address.
+    ///
+    /// # Safety
+    /// `start` is a multiple of 4096 and not null, and `pages` pages of 4096 bytes from there on are writable memory
+    /// that is this region's alone for ever.
+    pub unsafe fn at(start: *mut u8, pages: usize, words: &'static mut [MaybeUninit<AtomicU64>], cpus: C) -> Self {
+        let pages = pages.min(words.len() * 64).min(WINDOW_PAGES as usize - 1);
+        let pages = u32::try_from(pages).unwrap_or(0);
+        let words = write_words(words, 0);
+        let region = Self {
+            base: start.wrapping_sub(1 << PAGE_SHIFT),
+            origin: window_page(start),
+            pages,
+            taken: Bitmap::new(words),
+            low: AtomicU32::new(0),
+            cpus,
+        };
+        let bits = region.taken.word_count().saturating_mul(64);
+        region.taken.set_range(pages, bits - pages);
+        region
+    }
+
+    /// How many pages are taken.
+    pub fn taken_pages(&self) -> u32 {
+        self.taken.count() - (self.taken.word_count() * 64 - self.pages)
+    }
+
+    /// Bit 0 is page 1.
+    fn search(&self, from: u32, count: u32, align: u32) -> Option<u32> {
+        let search = RunSearch { from, end: self.pages, count, align, origin: self.origin };
+        search.lowest(|word| self.taken.word(word, Ordering::Relaxed), |word| word)
+    }
+
+    /// Takes exactly these bits, or none.
+    fn take(&self, first: u32, count: u32) -> bool {
+        for (word, mask) in masks(first, count) {
+            if self.taken.acquire(word, mask).is_err() {
+                let before = (word * 64).saturating_sub(first);
+                self.give(first, before);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn give(&self, first: u32, count: u32) {
+        for (word, mask) in masks(first, count) {
+            self.taken.release(word, mask);
+        }
+        self.low.fetch_min(first / 64, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: a page is handed out to whoever set its bit, until that is cleared; the memory is the region's for ever.
+// Nothing waits, and all state is atomic.
+unsafe impl<C: CpuIdentity> PageSource for Region<C> {
+    type Cpus = C;
+    const ZEROED: bool = false;
+
+    fn cpus(&self) -> &C {
+        &self.cpus
+    }
+
+    fn base(&self) -> *mut u8 {
+        self.base
+    }
+
+    fn extent(&self) -> PageRange {
+        PageRange::of(1, self.pages)
+    }
+
+    fn sharing(&self) -> Sharing {
+        Sharing::Private
+    }
+
+    fn alloc_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError> {
+        if count == PageCount::ZERO {
+            return Err(AllocError::ZeroPages);
+        }
+        if !align.get().is_power_of_two() {
+            return Err(AllocError::BadAlignment);
+        }
+        let mut from = self.low.load(Ordering::Relaxed) * 64;
+        loop {
+            let run = self.search(from, count.get(), align.get()).or_else(|| self.search(0, count.get(), align.get()));
+            let first = run.ok_or(AllocError::NoSpace(Reclaimable::default()))?;
+            if self.take(first, count.get()) {
+                if count == PageCount::ONE && align == PageCount::ONE && from / 64 < first / 64 {
+                    self.low.store(first / 64, Ordering::Relaxed);
+                }
+                return Ok(PageRange::of(first + 1, count.get()));
+            }
+            from = first;
+        }
+    }
+
+    fn extend(&self, pages: PageRange, by: PageCount) -> bool {
+        let next = pages.first().number() + pages.count().get() - 1;
+        by.get() <= self.pages.saturating_sub(next) && self.take(next, by.get())
+    }
+
+    unsafe fn free_pages(&self, pages: PageRange) {
+        self.give(pages.first().number() - 1, pages.count().get());
+    }
+}
+
+impl<C> fmt::Debug for Region<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Region").field("base", &self.base).field("pages", &self.pages).finish_non_exhaustive()
+    }
+}
+
+/// The number of an address's page, in a window that is aligned to its size.
+#[expect(clippy::cast_possible_truncation, reason = "the mask leaves 20 bits")]
+fn window_page(address: *mut u8) -> u32 {
+    (address.addr() as u64 >> PAGE_SHIFT) as u32 & (WINDOW_PAGES - 1)
+}
+
+const _: () = assert!(PAGE_SIZE == 1 << PAGE_SHIFT);
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::platform::{CpuCount, CpuLevel};
+
+    struct Nobody;
+    impl CpuIdentity for Nobody {
+        fn current(&self) -> Option<CpuLevel> {
+            None
+        }
+        fn count(&self) -> CpuCount {
+            CpuCount::ONE
+        }
+    }
+
+    fn region(pages: usize) -> Region<Nobody> {
+        let memory = Box::leak(Box::new_uninit_slice(pages));
+        let words = Box::leak(Box::new_uninit_slice(region_words(pages)));
+        Region::new(memory, words, Nobody)
+    }
+
+    fn pages(count: u32) -> PageCount {
+        PageCount::new(count).unwrap()
+    }
+
+    #[test]
+    fn every_page_is_handed_out_once_and_comes_back() {
+        let region = region(100);
+        let all: Vec<_> = core::iter::from_fn(|| region.alloc_pages(PageCount::ONE, PageCount::ONE).ok()).collect();
+        let numbers: Vec<u32> = all.iter().map(|range| range.first().number()).collect();
+        assert_eq!(numbers, (1..=100).collect::<Vec<_>>());
+        assert_eq!(region.taken_pages(), 100);
+        for range in all {
+            // SAFETY: each was handed out above, and nobody uses it.
+            unsafe { region.free_pages(range) };
+        }
+        assert_eq!(region.taken_pages(), 0);
+        assert_eq!(region.alloc_pages(pages(100), PageCount::ONE).unwrap(), region.extent());
+    }
+
+    #[test]
+    fn runs_are_aligned_by_address_and_extended_in_place() {
+        let region = region(64);
+        let run = region.alloc_pages(pages(4), pages(8)).unwrap();
+        assert_eq!((region.base().addr() + run.to_ptr().offset() as usize) % (8 << PAGE_SHIFT), 0);
+        assert!(region.extend(run, pages(4)));
+        assert!(!region.extend(run, PageCount::ONE), "taken a moment ago");
+        assert!(!region.extend(PageRange::of(run.first().number(), 8), pages(60)), "beyond the end");
+        assert_eq!(region.taken_pages(), 8);
+        assert!(matches!(region.alloc_pages(pages(60), PageCount::ONE), Err(AllocError::NoSpace(_))));
+        assert_eq!(region.alloc_pages(PageCount::ZERO, PageCount::ONE), Err(AllocError::ZeroPages));
+        assert_eq!(region.alloc_pages(PageCount::ONE, pages(3)), Err(AllocError::BadAlignment));
+    }
+}

@@ -1,0 +1,101 @@
+//! A table of pointers in two levels, whose lower ones are made when they are first needed.
+
+use core::ptr::{self, NonNull};
+
+use crate::source::{METADATA_PAGE_BYTES, MetadataPage, MetadataSource};
+use crate::sync::{AtomicPtr, Ordering};
+
+/// Pointers in a node: a page of them; under `--cfg loom` a few, so that a model stays small.
+pub(crate) const FANOUT: u32 = if cfg!(loom) { 4 } else { 512 };
+
+type Node<T> = [AtomicPtr<T>; FANOUT as usize];
+
+/// `ROOT` times [`FANOUT`] pointers, null until set.
+///
+/// Invariant: a pointer in it is valid, for shared use, as long as the table is.
+#[derive(Debug)]
+pub(crate) struct Radix<T, const ROOT: usize> {
+    nodes: [AtomicPtr<Node<T>>; ROOT],
+}
+
+impl<T, const ROOT: usize> Radix<T, ROOT> {
+    /// How many pointers there can be.
+    #[expect(clippy::cast_possible_truncation, reason = "roots have at most 2^12 entries")]
+    pub(crate) const CAPACITY: u32 = ROOT as u32 * FANOUT;
+
+    pub(crate) fn new() -> Self {
+        Self { nodes: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())) }
+    }
+
+    /// What the entry points to; `None` if it is not set.
+    #[inline]
+    pub(crate) fn get(&self, index: u32) -> Option<&T> {
+        let entry = self.entry(index)?;
+        // SAFETY: the invariant: what is set is valid. Acquire: built before it was set.
+        unsafe { entry.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// The entry, if its node is there.
+    #[inline]
+    fn entry(&self, index: u32) -> Option<&AtomicPtr<T>> {
+        let root = self.nodes.get((index / FANOUT) as usize)?;
+        // SAFETY: nodes are built before they are linked (Acquire), and never taken down while `self` is borrowed.
+        let node = unsafe { root.load(Ordering::Acquire).as_ref()? };
+        node.get((index % FANOUT) as usize)
+    }
+
+    /// The entry; its node is made if it is not there. `None` when there is no memory for it, or no such entry.
+    pub(crate) fn entry_or_build(&self, index: u32, metadata: &impl MetadataSource) -> Option<&AtomicPtr<T>> {
+        const { assert!(size_of::<Node<T>>() <= METADATA_PAGE_BYTES) };
+        let root = self.nodes.get((index / FANOUT) as usize)?;
+        if root.load(Ordering::Acquire).is_null() {
+            let page = metadata.alloc()?;
+            let node = page.cast::<Node<T>>();
+            for number in 0..FANOUT as usize {
+                // SAFETY: the node has `FANOUT` entries.
+                let entry = unsafe { node.cast::<AtomicPtr<T>>().add(number) };
+                // SAFETY: the page is ours alone, large enough (asserted above) and aligned.
+                unsafe { entry.write(AtomicPtr::new(ptr::null_mut())) };
+            }
+            // Release: built before it is linked. Who was slower gives his page back.
+            if root.compare_exchange(ptr::null_mut(), node.as_ptr(), Ordering::Release, Ordering::Relaxed).is_err() {
+                // SAFETY: taken above, shown to nobody.
+                unsafe { metadata.free(page) };
+            }
+        }
+        self.entry(index)
+    }
+
+    /// How many nodes there are.
+    #[expect(clippy::cast_possible_truncation, reason = "roots have at most 2^12 entries")]
+    pub(crate) fn node_count(&self) -> u32 {
+        self.nodes.iter().filter(|node| !node.load(Ordering::Relaxed).is_null()).count() as u32
+    }
+
+    /// How many pointers are set.
+    #[expect(clippy::cast_possible_truncation, reason = "below the capacity")]
+    pub(crate) fn set_count(&self) -> u32 {
+        let count = |root: &AtomicPtr<Node<T>>| {
+            // SAFETY: nodes are built before they are linked (Acquire), and never taken down while `self` is borrowed.
+            let node = unsafe { root.load(Ordering::Acquire).as_ref() };
+            let set = |node: &Node<T>| node.iter().filter(|entry| !entry.load(Ordering::Relaxed).is_null()).count();
+            node.map_or(0, set) as u32
+        };
+        self.nodes.iter().map(count).sum()
+    }
+
+    /// Takes the table down: `each` is given every pointer that is set.
+    pub(crate) fn dismantle(&mut self, metadata: &impl MetadataSource, mut each: impl FnMut(NonNull<T>)) {
+        for root in &self.nodes {
+            let Some(node) = NonNull::new(root.swap(ptr::null_mut(), Ordering::Acquire)) else { continue };
+            // SAFETY: built by `entry_or_build`, and nobody else has the table.
+            for entry in unsafe { node.as_ref() } {
+                if let Some(pointer) = NonNull::new(entry.load(Ordering::Acquire)) {
+                    each(pointer);
+                }
+            }
+            // SAFETY: the page of the node, which nothing points to any more.
+            unsafe { metadata.free(node.cast::<MetadataPage>()) };
+        }
+    }
+}

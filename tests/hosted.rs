@@ -1,0 +1,8 @@
+//! The allocators in a program of a host operating system: this one.
+
+#[path = "hosted/memory.rs"]
+mod memory;
+#[path = "hosted/programs.rs"]
+mod programs;
+#[path = "hosted/threads.rs"]
+mod threads;

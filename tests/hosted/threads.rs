@@ -1,0 +1,129 @@
+//! Threads as CPUs.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use kernel_arena::hosted::Threads;
+use kernel_arena::platform::{CpuIdentity, CpuLevel};
+
+/// One test at a time counts the process's numbers.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn here() -> Option<CpuLevel> {
+    Threads::new().bind();
+    Threads::new().current()
+}
+
+/// What so many threads, all running at once, call themselves.
+fn numbers_of(threads: usize) -> Vec<Option<CpuLevel>> {
+    let barrier = Barrier::new(threads);
+    thread::scope(|scope| {
+        let spawn = |_| {
+            scope.spawn(|| {
+                let number = here();
+                barrier.wait();
+                assert!(number.is_none() || here() == number, "a thread keeps its number");
+                number
+            })
+        };
+        let all: Vec<_> = (0..threads).map(spawn).collect();
+        all.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn threads_that_run_together_have_numbers_of_their_own() {
+    let _alone = alone();
+    let numbers = numbers_of(50);
+    let distinct: HashSet<_> = numbers.iter().flatten().map(|level| level.cpu.number()).collect();
+    assert_eq!(distinct.len(), 50);
+    let count = Threads::new().count().get();
+    assert!(distinct.iter().all(|number| u32::from(*number) < count));
+    assert!(numbers.iter().flatten().all(|level| level.level == 0));
+}
+
+#[test]
+fn a_number_goes_on_to_a_later_thread() {
+    let _alone = alone();
+    for _ in 0..1000 {
+        assert!(thread::spawn(here).join().unwrap().is_some(), "256 numbers for a thousand threads, one at a time");
+    }
+}
+
+#[test]
+fn threads_beyond_the_count_have_none_until_others_end() {
+    let _alone = alone();
+    let numbers = numbers_of(300);
+    let some = numbers.iter().flatten().count();
+    let distinct: HashSet<_> = numbers.iter().flatten().collect();
+    assert_eq!(distinct.len(), some);
+    assert!(some <= 256);
+    assert!(some > 200, "{some}");
+    assert!(numbers_of(50).iter().all(Option::is_some));
+}
+
+#[test]
+fn an_heir_sees_what_was_written_before() {
+    let _alone = alone();
+    // One cell a number, written without a lock: only the hand-over orders the threads that have the same number.
+    static COUNTS: [AtomicU32; 256] = [const { AtomicU32::new(0) }; 256];
+    let threads = AtomicU32::new(0);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..500 {
+                    thread::spawn(|| {
+                        let mine = &COUNTS[usize::from(here().unwrap().cpu.number())];
+                        let before = mine.load(Ordering::Relaxed);
+                        thread::yield_now();
+                        mine.store(before + 1, Ordering::Relaxed);
+                    })
+                    .join()
+                    .unwrap();
+                    threads.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let counted: u32 = COUNTS.iter().map(|count| count.load(Ordering::Relaxed)).sum();
+    assert_eq!(counted, threads.into_inner());
+}
+
+#[test]
+fn past_its_end_a_thread_has_no_number() {
+    static SEEN: AtomicU32 = AtomicU32::new(0);
+    struct Late(Cell<bool>);
+    impl Drop for Late {
+        fn drop(&mut self) {
+            // 1: still its number, 2: none any more. Never a new one.
+            SEEN.store(if here().is_some() { 1 } else { 2 }, Ordering::Relaxed);
+        }
+    }
+    thread_local! {
+        static LATE: Late = const { Late(Cell::new(false)) };
+    }
+    let _alone = alone();
+    let numbers = |late_first: bool| {
+        thread::spawn(move || {
+            if late_first {
+                LATE.with(|late| late.0.set(true));
+            }
+            let number = here();
+            LATE.with(|late| late.0.set(true));
+            number
+        })
+        .join()
+        .unwrap()
+    };
+    for late_first in [false, true] {
+        assert!(numbers(late_first).is_some());
+        assert_ne!(SEEN.swap(0, Ordering::Relaxed), 0, "the destructor ran");
+    }
+    assert!(numbers_of(200).iter().flatten().count() >= 190, "no number was lost");
+}

@@ -1,0 +1,115 @@
+//! The kernel that lives on the library's heap, as tests: with one CPU, and with several.
+//!
+//! As with the races, a log of QEMU's would keep the CPUs from running at once. The tests therefore run without; and
+//! then a few of them run again under the log, where the kernel's count of page faults or data aborts must agree with
+//! it as the other test kernels' must.
+
+use std::fs;
+use std::path::Path;
+
+use crate::arch::Arch;
+use crate::claims::{AGREEMENT, agreement, boot, build, full_name, judge, listed, logged};
+use crate::cli::Length;
+use crate::kernel::{HEAP, HEAP_OF_TWO, Kernel, LONG_HEAP};
+use crate::qemu::Outcome;
+use crate::route::Route;
+use crate::status::Stop;
+use crate::verdict::{Report, Verdict};
+use crate::workspace::Workspace;
+
+/// The argument for a run that does much more.
+const LONG: &str = "long";
+/// The arguments for a run under the log: the claims with wild accesses, a few thousand exceptions.
+const SAMPLE: &[&str] = &[
+    "wild_accesses_of_another_cpu_harm_no_block",
+    "wild_accesses_of_interrupts_harm_no_block",
+    "a_wild_access_to_the_heaps_arena_is_recorded_exactly",
+];
+
+/// The kernel as it is booted for so long a test, and its arguments: each run on its own.
+fn runs(length: Length) -> [(Kernel, &'static [&'static str]); 2] {
+    match length {
+        Length::Fast => [(HEAP, &[]), (HEAP_OF_TWO, &[])],
+        Length::Long => [(HEAP, &[]), (LONG_HEAP, &[LONG])],
+    }
+}
+
+/// The name of a run, which the names of its tests begin with.
+fn name_of(arch: Arch, kernel: Kernel) -> String {
+    let unit = if kernel.cpus == 1 { "cpu" } else { "cpus" };
+    format!("{}::{}_{unit}", full_name(arch, kernel), kernel.cpus)
+}
+
+/// Builds and boots the kernel on one machine, and reports, figures included.
+pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, length: Length, report: &mut Report) {
+    let file = match build(workspace, route, arch, HEAP) {
+        Ok(file) => file,
+        Err(verdict) => return report.add(&verdict),
+    };
+    for (kernel, arguments) in runs(length) {
+        run_once(arch, kernel, &file, arguments, report);
+    }
+
+    let name = full_name(arch, HEAP);
+    let log = workspace.exception_log(arch, HEAP.name);
+    let sample = boot(arch, HEAP_OF_TWO, &file, SAMPLE, Some(&log));
+    let mut verdict = agreement(&name, &sample, logged(arch, &log));
+    if sample.outcome != Outcome::Passed {
+        verdict = Verdict::failed(verdict.name, sample.outcome.describe());
+    }
+    report.add(&verdict);
+    if verdict.is_failure() {
+        report.explain(&sample.transcript());
+        report.explain(&[format!("[QEMU's exception log: {}]", log.display())]);
+    } else {
+        let _ = fs::remove_file(&log);
+    }
+}
+
+fn run_once(arch: Arch, kernel: Kernel, file: &Path, arguments: &[&str], report: &mut Report) {
+    let whole = boot(arch, kernel, file, arguments, None);
+    for line in whole.console.iter().filter(|line| line.starts_with("figures ")) {
+        eprintln!("   {line}");
+    }
+    let verdicts = judge(&name_of(arch, kernel), &whole);
+    verdicts.iter().for_each(|verdict| report.add(verdict));
+    if verdicts.iter().any(Verdict::is_failure) {
+        report.explain(&whole.transcript());
+    }
+}
+
+/// The names of one machine's tests; boots the kernel to ask it.
+///
+/// # Errors
+///
+/// The kernel cannot be built, or does not list its tests.
+pub(crate) fn list(workspace: &Workspace, route: &Route, arch: Arch, length: Length) -> Result<Vec<String>, Stop> {
+    let name = full_name(arch, HEAP);
+    let listed = listed(workspace, route, arch, HEAP)?;
+    let of_run = |kernel: Kernel| {
+        let (name, run) = (&name, name_of(arch, kernel));
+        listed.iter().filter_map(move |test| test.strip_prefix(name.as_str()).map(|test| format!("{run}{test}")))
+    };
+    let mut names: Vec<String> = runs(length).iter().flat_map(|(kernel, _)| of_run(*kernel)).collect();
+    names.push(format!("{name}::{AGREEMENT}"));
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_told_apart_by_their_cpus() {
+        let names = |length| runs(length).map(|(kernel, _)| name_of(Arch::Aarch64, kernel));
+        assert_eq!(names(Length::Fast), ["aarch64::heap::1_cpu", "aarch64::heap::2_cpus"]);
+        assert_eq!(names(Length::Long), ["aarch64::heap::1_cpu", "aarch64::heap::4_cpus"]);
+    }
+
+    #[test]
+    fn all_runs_are_of_one_kernel() {
+        for (kernel, _) in runs(Length::Fast).into_iter().chain(runs(Length::Long)) {
+            assert_eq!(kernel.name, HEAP.name);
+        }
+    }
+}
