@@ -6,7 +6,10 @@
 
 #[macro_use]
 mod machine;
+mod heap;
+mod pool;
 mod reports;
+mod slab;
 mod upstream;
 
 mod properties;

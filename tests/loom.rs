@@ -29,6 +29,8 @@ mod lifetime;
 mod machine;
 #[path = "loom/platform.rs"]
 mod platform;
+#[path = "loom/pool.rs"]
+mod pool;
 #[path = "loom/race.rs"]
 mod race;
 #[path = "loom/reclaim.rs"]
@@ -37,11 +39,34 @@ mod reclaim;
 mod registry;
 #[path = "loom/rows.rs"]
 mod rows;
+#[path = "loom/slab.rs"]
+mod slab;
+#[path = "loom/slab_checked.rs"]
+mod slab_checked;
+#[path = "loom/slab_debug.rs"]
+mod slab_debug;
+#[path = "loom/slab_grow.rs"]
+mod slab_grow;
+#[path = "loom/slab_list.rs"]
+mod slab_list;
+#[path = "loom/slab_magazines.rs"]
+mod slab_magazines;
+#[path = "loom/slab_retire.rs"]
+mod slab_retire;
+#[path = "loom/slab_reuse.rs"]
+mod slab_reuse;
+#[path = "loom/stack.rs"]
+mod stack;
 #[path = "loom/stale.rs"]
 mod stale;
+/// The crate's own file: what it holds is not public.
+#[path = "../src/stack.rs"]
+mod tagged_stack;
 #[path = "loom/violations.rs"]
 mod violations;
 #[path = "loom/watched.rs"]
 mod watched;
 #[path = "loom/world.rs"]
 mod world;
+
+use kernel_arena::sync;

@@ -41,7 +41,8 @@ pub(crate) fn on_cpu<R>(cpu: u16, work: impl FnOnce() -> R) -> R {
     done
 }
 
-fn current_cpu() -> u16 {
+/// The CPU that this runs on.
+pub(crate) fn current_cpu() -> u16 {
     CPU.with(Cell::get)
 }
 

@@ -1,28 +1,26 @@
 //! Operations on two or three CPUs at once, each of them once as the first to run.
 //!
-//! Loom finds out what to reorder by the last access to each atomic. A load that another CPU's load and exchange follow is
-//! forgotten, and with it the order in which the exchange comes first. So each model is explored once for each CPU going first:
-//! what is missed in one order is found in another.
+//! Loom finds out what to reorder by the last access to each atomic. A load that another CPU's load and exchange follow
+//! is forgotten, and with it the order in which the exchange comes first. So each model is explored once for each CPU
+//! going first: what is missed in one order is found in another.
 
 use std::sync::Arc;
 
-use kernel_arena::arch::Arch;
 use loom::thread::JoinHandle;
 
 use crate::machine::on_cpu;
-use crate::world::ModelArena;
 
 /// Which CPU goes first: it runs on the model's own thread, and the others are spawned.
 pub(crate) type First = u16;
 
-/// Runs `work` on another CPU.
-pub(crate) fn spawn<A: Arch, R: 'static>(
+/// Runs `work` on another CPU, with what they share.
+pub(crate) fn spawn<T: 'static, R: 'static>(
     cpu: u16,
-    arena: &Arc<ModelArena<A>>,
-    work: impl FnOnce(&ModelArena<A>) -> R + 'static,
+    shared: &Arc<T>,
+    work: impl FnOnce(&T) -> R + 'static,
 ) -> JoinHandle<R> {
-    let arena = Arc::clone(arena);
-    loom::thread::spawn(move || on_cpu(cpu, || work(&arena)))
+    let shared = Arc::clone(shared);
+    loom::thread::spawn(move || on_cpu(cpu, || work(&shared)))
 }
 
 fn join<R>(handle: JoinHandle<R>) -> R {
@@ -30,43 +28,43 @@ fn join<R>(handle: JoinHandle<R>) -> R {
 }
 
 /// Runs `zero` on CPU 0 and `one` on CPU 1, at once.
-pub(crate) fn race<A: Arch, R: 'static, S: 'static>(
+pub(crate) fn race<T: 'static, R: 'static, S: 'static>(
     first: First,
-    arena: &Arc<ModelArena<A>>,
-    zero: impl FnOnce(&ModelArena<A>) -> R + 'static,
-    one: impl FnOnce(&ModelArena<A>) -> S + 'static,
+    shared: &Arc<T>,
+    zero: impl FnOnce(&T) -> R + 'static,
+    one: impl FnOnce(&T) -> S + 'static,
 ) -> (R, S) {
     if first == 0 {
-        let one = spawn(1, arena, one);
-        (on_cpu(0, || zero(arena)), join(one))
+        let one = spawn(1, shared, one);
+        (on_cpu(0, || zero(shared)), join(one))
     } else {
-        let zero = spawn(0, arena, zero);
-        let one = on_cpu(1, || one(arena));
+        let zero = spawn(0, shared, zero);
+        let one = on_cpu(1, || one(shared));
         (join(zero), one)
     }
 }
 
 /// Runs `zero` on CPU 0, `one` on CPU 1 and `two` on CPU 2, at once.
-pub(crate) fn race_of_three<A: Arch, R: 'static, S: 'static, T: 'static>(
+pub(crate) fn race_of_three<U: 'static, R: 'static, S: 'static, T: 'static>(
     first: First,
-    arena: &Arc<ModelArena<A>>,
-    zero: impl FnOnce(&ModelArena<A>) -> R + 'static,
-    one: impl FnOnce(&ModelArena<A>) -> S + 'static,
-    two: impl FnOnce(&ModelArena<A>) -> T + 'static,
+    shared: &Arc<U>,
+    zero: impl FnOnce(&U) -> R + 'static,
+    one: impl FnOnce(&U) -> S + 'static,
+    two: impl FnOnce(&U) -> T + 'static,
 ) -> (R, S, T) {
     match first {
         0 => {
-            let (one, two) = (spawn(1, arena, one), spawn(2, arena, two));
-            (on_cpu(0, || zero(arena)), join(one), join(two))
+            let (one, two) = (spawn(1, shared, one), spawn(2, shared, two));
+            (on_cpu(0, || zero(shared)), join(one), join(two))
         }
         1 => {
-            let (two, zero) = (spawn(2, arena, two), spawn(0, arena, zero));
-            let one = on_cpu(1, || one(arena));
+            let (two, zero) = (spawn(2, shared, two), spawn(0, shared, zero));
+            let one = on_cpu(1, || one(shared));
             (join(zero), one, join(two))
         }
         _ => {
-            let (zero, one) = (spawn(0, arena, zero), spawn(1, arena, one));
-            let two = on_cpu(2, || two(arena));
+            let (zero, one) = (spawn(0, shared, zero), spawn(1, shared, one));
+            let two = on_cpu(2, || two(shared));
             (join(zero), join(one), two)
         }
     }

@@ -27,15 +27,26 @@ pub(crate) const fn preemptions(count: usize) -> Option<usize> {
     Some(count)
 }
 
-/// Runs every execution of `model` within the bound on preemptions, once for each of `cpus` CPUs going first, and says how
-/// many they were.
+/// Runs every execution of `model` within the bound on preemptions, once for each of `cpus` CPUs going first, and says
+/// how many they were. Each is lent memory for an arena.
 pub(crate) fn explore(
     name: &str,
     bound: Option<usize>,
     cpus: u16,
     model: impl Fn(&Arc<Memory>, First) + Send + Sync + 'static,
 ) {
-    let (memory, model) = (Memory::new(), Arc::new(model));
+    let memory = Memory::new();
+    explore_without_arena(name, bound, cpus, move |first| model(&memory, first));
+}
+
+/// The same, for what wants no arena.
+pub(crate) fn explore_without_arena(
+    name: &str,
+    bound: Option<usize>,
+    cpus: u16,
+    model: impl Fn(First) + Send + Sync + 'static,
+) {
+    let model = Arc::new(model);
     for first in 0..cpus {
         let executions = Arc::new(AtomicUsize::new(0));
         let started = Instant::now();
@@ -45,10 +56,10 @@ pub(crate) fn explore(
         builder.max_permutations = None;
         builder.max_duration = None;
         builder.max_branches = 10_000;
-        let (memory, model, count) = (Arc::clone(&memory), Arc::clone(&model), Arc::clone(&executions));
+        let (model, count) = (Arc::clone(&model), Arc::clone(&executions));
         builder.check(move || {
             count.fetch_add(1, SeqCst);
-            model(&memory, first);
+            model(first);
         });
         let (count, time) = (executions.load(SeqCst), started.elapsed());
         println!("{name}, CPU {first} first: {count} executions in {time:.1?}");

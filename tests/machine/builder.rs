@@ -17,6 +17,7 @@ pub(crate) struct Builder<F> {
     frames: usize,
     first_page: u32,
     pages: u32,
+    private: bool,
     arenas: usize,
     tlb: TlbMode,
     seed: u64,
@@ -41,6 +42,7 @@ impl<F: Format> Builder<F> {
             frames: 256,
             first_page: 1,
             pages: 64,
+            private: false,
             arenas: 1,
             tlb: TlbMode::Eager,
             seed: 1,
@@ -65,6 +67,11 @@ impl<F: Format> Builder<F> {
     /// The pages that may be allocated.
     pub(crate) fn extent(self, first_page: u32, pages: u32) -> Self {
         Self { first_page, pages, ..self }
+    }
+
+    /// Arenas are the kernel's alone.
+    pub(crate) fn private(self) -> Self {
+        Self { private: true, ..self }
     }
 
     /// How many arenas are there from the start; at most four.
@@ -99,8 +106,9 @@ impl<F: Format> Builder<F> {
         let base = KernelAddr::new(F::RULES.base.value() + number as u64 * BETWEEN_WINDOWS);
         let first = PageIndex::new(self.first_page).unwrap();
         let pages = PageCount::new(self.pages).unwrap();
-        ArenaLayout::new(base, AddressWidth::BITS_48, first, pages)
+        let layout = ArenaLayout::new(base, AddressWidth::BITS_48, first, pages)
             .unwrap()
-            .with_cpus(CpuCount::new(self.cpus.into()).unwrap())
+            .with_cpus(CpuCount::new(self.cpus.into()).unwrap());
+        if self.private { layout.private() } else { layout }
     }
 }

@@ -100,6 +100,13 @@ impl Memory {
         self.pointer_to(self.number(address))
     }
 
+    /// The physical address of what the host's pointer points to.
+    pub(super) fn address_of(&self, pointer: NonNull<u8>) -> u64 {
+        let bytes = pointer.addr().get() - self.first.addr().get();
+        assert!(bytes < self.layout.size(), "{pointer:?} is not in a frame of this machine");
+        PHYSICAL_BASE + bytes as u64
+    }
+
     /// The words of a frame that somebody has taken.
     pub(super) fn table(&self, address: u64) -> &[u64] {
         let number = self.number(address);

@@ -66,6 +66,7 @@ pub(crate) use flush::Sabotage;
 pub(crate) use format::{Cause, Format};
 pub(crate) use hardware::TlbMode;
 pub(crate) use hooks::Point;
+pub(crate) use platform::Host;
 pub(crate) use random::Random;
 
 /// Ends the test unless a rule holds. While a test is failing already, a second broken rule is only printed: a panic in a

@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 
 use kernel_arena::platform::{
-    CpuCount, CpuIdentity, CpuLevel, EntryAttributes, Frame, FrameSource, NodeId, PhysMap, UpperSlots,
+    CpuCount, CpuIdentity, CpuLevel, EntryAttributes, Frame, FrameSource, NodeId, PhysMap, ReversibleMap, UpperSlots,
 };
 use kernel_arena::sync::{AtomicU64, Ordering};
 use kernel_arena::{KernelAddr, Platform};
@@ -100,6 +100,12 @@ impl PhysMap for Port {
 
     fn attributes(&self) -> EntryAttributes {
         self.0.rules.attributes
+    }
+}
+
+impl ReversibleMap for Port {
+    fn ptr_to_frame(&self, pointer: NonNull<u8>) -> Frame {
+        Frame::new(self.0.memory.address_of(pointer)).expect("frames are aligned")
     }
 }
 

@@ -1,0 +1,13 @@
+//! What the heap claims: as a `GlobalAlloc`, as an `Allocator`, on pages of this process and on private arenas.
+//!
+//! The sources are those of the slab allocator's tests.
+
+#[cfg(feature = "allocator-api2")]
+mod api2;
+mod arena;
+mod blocks;
+mod init;
+mod lives;
+mod realloc;
+mod runs;
+mod threads;

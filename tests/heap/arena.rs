@@ -1,0 +1,136 @@
+//! A heap on an arena: private ones only, and their pages.
+
+use std::alloc::{GlobalAlloc, Layout};
+
+use kernel_arena::Owner;
+use kernel_arena::heap::{Heap, InitError};
+use kernel_arena::slab::Mode;
+use kernel_arena::source::{ArenaPages, FrameMetadata, MetadataSource, PageSource};
+use kernel_arena::{ArenaPtr, KernelAddr, VirtAddr};
+
+use crate::machine::{Cause, Format, Machine, count};
+
+const PAGE: usize = 4096;
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).unwrap()
+}
+
+fn address(block: *mut u8) -> KernelAddr {
+    KernelAddr::new(block.addr() as u64)
+}
+
+/// I10: programs could write what the kernel has references to.
+fn a_heap_on_a_shared_arena_is_refused<F: Format>() {
+    let m = Machine::<F>::builder().build();
+    let heap = Heap::new();
+    let tables = m.frames_in_use();
+    let refused =
+        heap.init(ArenaPages::new(m.arena()), FrameMetadata::new(m.arena().platform()), Mode::Fast).unwrap_err();
+    assert_eq!(refused.error, InitError::SharedMemory);
+    assert_eq!(m.frames_in_use(), tables);
+    assert!(heap.slab().is_none());
+    let refused = heap.init(refused.source, refused.metadata, Mode::Debug).unwrap_err();
+    assert_eq!(refused.error, InitError::SharedMemory, "it stays as it is");
+    m.finish();
+}
+
+fn on_a_private_arena<F: Format>(run: impl FnOnce(&Machine<F>, &dyn Blocks)) {
+    let m = Machine::<F>::builder().private().build();
+    let heap = Heap::new();
+    heap.init(ArenaPages::new(m.arena()), FrameMetadata::new(m.arena().platform()), Mode::Fast).unwrap();
+    run(&m, &heap);
+    let stats = m.arena().stats();
+    assert_eq!(u64::from(stats.claimed_pages - stats.deferred_pages) << 12, heap.stats().unwrap().held_bytes);
+    heap.reclaim();
+    assert_eq!(m.arena().stats().claimed_pages, 0, "pages are lost");
+}
+
+/// A heap without its types.
+trait Blocks: GlobalAlloc {
+    fn held_pages(&self) -> u64;
+    fn give_back(&self) -> u32;
+}
+
+impl<S: PageSource, M: MetadataSource> Blocks for Heap<S, M> {
+    fn held_pages(&self) -> u64 {
+        self.stats().unwrap().held_bytes >> 12
+    }
+
+    fn give_back(&self) -> u32 {
+        self.reclaim()
+    }
+}
+
+fn blocks_are_memory_of_the_arena_and_no_programs<F: Format>() {
+    on_a_private_arena::<F>(|m, heap| {
+        let view = m.attach_view(0, 1);
+        m.cpu(1).switch_to(1);
+        for size in [8, 4096, 20_000, 100_000] {
+            // SAFETY: not 0 bytes.
+            let block = unsafe { heap.alloc(layout(size)) };
+            let at: ArenaPtr = m.arena().layout().to_ptr(address(block)).unwrap();
+            m.write(0, at, 5).unwrap();
+            m.cpu(1).write_u8(VirtAddr::new(address(block).value() + size as u64 - 1), 6).unwrap();
+            let user = m.cpu(1).user().read_u64(at.to_program(view));
+            assert_eq!(user.unwrap_err().cause, Cause::Forbidden);
+            // SAFETY: taken above with this layout.
+            unsafe { heap.dealloc(block, layout(size)) };
+        }
+        m.detach_view(view);
+    });
+}
+
+fn runs_grow_and_shrink_where_they_are<F: Format>() {
+    on_a_private_arena::<F>(|m, heap| {
+        // SAFETY: not 0 bytes.
+        let run = unsafe { heap.alloc(layout(10 * PAGE)) };
+        m.cpu(0).write_u64(address(run), 77).unwrap();
+        // SAFETY: taken above with this layout.
+        let grown = unsafe { heap.realloc(run, layout(10 * PAGE), 30 * PAGE) };
+        assert_eq!((grown, heap.held_pages()), (run, 30));
+        m.cpu(1).write_u64(KernelAddr::new(address(run).value() + 29 * PAGE as u64), 78).unwrap();
+        // SAFETY: as it is now.
+        let less = unsafe { heap.realloc(grown, layout(30 * PAGE), 12 * PAGE) };
+        assert_eq!((less, heap.held_pages()), (run, 12));
+        assert_eq!(m.arena().stats().deferred_pages, 18);
+        // SAFETY: as it is now; the pages behind wait for `reclaim`.
+        assert!(unsafe { heap.realloc(less, layout(12 * PAGE), 1 << 33) }.is_null());
+        heap.give_back();
+        // SAFETY: as it is now.
+        let again = unsafe { heap.realloc(less, layout(12 * PAGE), 30 * PAGE) };
+        assert_eq!((again, heap.held_pages()), (run, 30), "after it they can be had again");
+        assert_eq!(m.cpu(0).read_u64(address(run)), Ok(77));
+        let page = m.arena().layout().to_ptr(address(run)).unwrap();
+        for owner in [Owner::Program, Owner::Kernel] {
+            assert!(m.arena().free_pages(page, count(30), owner).is_err(), "I7");
+        }
+        assert_eq!(m.arena().stats().violations, 2);
+        // SAFETY: as it is now.
+        unsafe { heap.dealloc(again, layout(30 * PAGE)) };
+    });
+}
+
+fn a_zeroed_run_is_not_written_to<F: Format>() {
+    on_a_private_arena::<F>(|m, heap| {
+        for _ in 0..3 {
+            // SAFETY: not 0 bytes. Were the block written to, it would be at an address that is nowhere in this process.
+            let run = unsafe { heap.alloc_zeroed(layout(40 * PAGE)) };
+            for page in 0..40 {
+                let start = KernelAddr::new(address(run).value() + page * PAGE as u64);
+                assert_eq!(m.cpu(0).read_u64(start), Ok(0));
+                m.cpu(0).write_u64(start, !0).unwrap();
+            }
+            // SAFETY: taken above with this layout.
+            unsafe { heap.dealloc(run, layout(40 * PAGE)) };
+            heap.give_back();
+        }
+    });
+}
+
+each_format!(
+    a_heap_on_a_shared_arena_is_refused,
+    blocks_are_memory_of_the_arena_and_no_programs,
+    runs_grow_and_shrink_where_they_are,
+    a_zeroed_run_is_not_written_to,
+);

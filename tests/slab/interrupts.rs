@@ -1,0 +1,149 @@
+//! An interrupt, or another CPU, at every point of every operation: it allocates and frees as well, and neither harms the other.
+
+use std::rc::Rc;
+
+use kernel_arena::AllocError;
+use kernel_arena::slab::{Mode, SlabError};
+
+use super::bench::{Bench, Object, bytes};
+use super::cpus::{interrupt_at, interrupted, nameless, on};
+
+/// Something of everything, in few pages: growth, magazines, depots, overflow, retirement, drain, exhaustion.
+fn story(bench: &Bench) {
+    let large = bench.alloc_many(bytes(2048), 20);
+    let small: Vec<Object> = (0..300).filter_map(|_| bench.alloc(bytes(200)).ok()).collect();
+    let checked: Vec<Object> = (0..3).filter_map(|_| bench.alloc_checked(bytes(200)).ok()).collect();
+    nameless(|| bench.free_all(large));
+    on(2, 0, || bench.free_all(small));
+    bench.free_all(checked);
+    let whole: Vec<Object> = (0..40).filter_map(|_| tolerate(bench.alloc(bytes(8192)))).collect();
+    bench.slab.drain();
+    bench.free_all(whole);
+    bench.slab.drain();
+}
+
+fn tolerate(result: Result<Object, SlabError>) -> Option<Object> {
+    match result {
+        Ok(object) => Some(object),
+        Err(SlabError::Pages(AllocError::NoSpace(_))) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// What comes in between.
+fn intrude(bench: &Bench, leave: bool) {
+    let sizes = [200, 2048, 8192, 40];
+    let mut mine: Vec<Object> = sizes.iter().filter_map(|size| tolerate(bench.alloc(bytes(*size)))).collect();
+    mine.extend(sizes.iter().filter_map(|size| tolerate(bench.alloc_checked(bytes(*size)))));
+    // Figures may be anything but a panic here.
+    let _ = bench.slab.stats();
+    if leave {
+        mine.truncate(mine.len() / 2);
+    }
+    bench.free_all(mine);
+}
+
+/// The story, interrupted at every `step`-th point from `first` on.
+fn everywhere(mode: Mode, first: u64, step: usize, intruder: impl Fn(&Bench) + Copy + 'static) {
+    let mut points = 0;
+    for point in (first..).step_by(step) {
+        let bench = Bench::with(64, mode);
+        let inner = Rc::clone(&bench);
+        interrupt_at(point, move || intruder(&inner));
+        story(&bench);
+        let done = !interrupted();
+        bench.check_all();
+        if mode == Mode::Fast {
+            bench.check_figures();
+        }
+        bench.free_all(bench.objects());
+        bench.drain_everywhere(3);
+        assert_eq!(bench.lab.pages_out(), 0, "pages are lost after an interrupt at {point}");
+        assert_eq!(bench.misuses(), [], "after an interrupt at {point}");
+        bench.finish();
+        points = point;
+        if done {
+            break;
+        }
+    }
+    assert!(points > 150, "the story has {points} points");
+}
+
+#[test]
+fn an_interrupt_at_any_point_does_no_harm() {
+    everywhere(Mode::Fast, 0, 2, |bench| intrude(bench, false));
+}
+
+#[test]
+fn an_interrupt_that_keeps_what_it_took_does_no_harm() {
+    everywhere(Mode::Fast, 1, 3, |bench| intrude(bench, true));
+}
+
+#[test]
+fn an_interrupt_that_drains_does_no_harm() {
+    everywhere(Mode::Fast, 0, 2, |bench| {
+        intrude(bench, true);
+        bench.slab.drain();
+    });
+}
+
+#[test]
+fn another_cpu_at_any_point_does_no_harm() {
+    everywhere(Mode::Fast, 2, 3, |bench| on(1, 0, || intrude(bench, true)));
+}
+
+#[test]
+fn a_cpu_without_a_name_at_any_point_does_no_harm() {
+    everywhere(Mode::Fast, 0, 3, |bench| nameless(|| intrude(bench, false)));
+}
+
+#[test]
+fn a_cpu_without_a_name_that_drains_does_no_harm() {
+    everywhere(Mode::Fast, 1, 3, |bench| {
+        nameless(|| {
+            intrude(bench, true);
+            bench.slab.drain();
+        });
+    });
+}
+
+#[test]
+fn an_interrupt_that_frees_what_is_out_does_no_harm() {
+    everywhere(Mode::Fast, 1, 4, |bench| {
+        // The newest objects are the interrupted code's; the oldest of all are as good as any.
+        let victims: Vec<Object> = bench.objects().into_iter().filter(|object| object.checked).collect();
+        assert!(victims.len() <= 3);
+        bench.slab.drain();
+        intrude(bench, true);
+    });
+}
+
+#[test]
+fn an_interrupt_at_any_point_of_the_debug_mode_does_no_harm() {
+    everywhere(Mode::Debug, 0, 5, |bench| {
+        intrude(bench, true);
+        bench.slab.drain();
+    });
+}
+
+/// The memory that an interrupted operation has in its hands is missing meanwhile; afterwards it is there.
+#[test]
+fn an_interrupt_that_finds_no_memory_loses_none() {
+    for point in 0..200 {
+        let bench = Bench::new(8);
+        let inner = Rc::clone(&bench);
+        interrupt_at(point, move || {
+            let all = inner.exhaust(bytes(4096));
+            inner.free_all(all);
+            inner.slab.drain();
+        });
+        let first: Vec<Object> = (0..50).filter_map(|_| tolerate(bench.alloc(bytes(600)))).collect();
+        bench.free_all(first);
+        bench.slab.drain();
+        interrupted();
+        on(0, 1, || bench.slab.drain());
+        assert_eq!(bench.exhaust(bytes(4096)).len(), 8, "after an interrupt at {point}");
+        bench.check_figures();
+        bench.finish();
+    }
+}
