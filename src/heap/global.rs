@@ -14,7 +14,7 @@ unsafe impl<S: PageSource, M: MetadataSource> GlobalAlloc for Heap<S, M> {
         let Some(slab) = self.slab.get() else { return ptr::null_mut() };
         match slab.pop(layout) {
             Some(object) => slab.pointer(crate::ArenaPtr::new(object)),
-            None => self.alloc_slow(layout),
+            None => Self::alloc_slow(layout, self),
         }
     }
 
@@ -22,7 +22,7 @@ unsafe impl<S: PageSource, M: MetadataSource> GlobalAlloc for Heap<S, M> {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let Some(slab) = self.slab.get() else { return };
         if !slab.push(slab.offset_of(block), layout) {
-            self.dealloc_slow(block, layout);
+            Self::dealloc_slow(block, layout, self);
         }
     }
 
@@ -44,16 +44,19 @@ unsafe impl<S: PageSource, M: MetadataSource> GlobalAlloc for Heap<S, M> {
 }
 
 impl<S: PageSource, M: MetadataSource> Heap<S, M> {
+    /// An allocation that finds nothing in the magazine at hand. The heap is the last argument, so that the fast path has nothing to
+    /// move before it jumps here.
     #[cold]
     #[inline(never)]
-    fn alloc_slow(&self, layout: Layout) -> *mut u8 {
-        self.try_alloc(layout).map_or(ptr::null_mut(), |block| block.as_ptr())
+    fn alloc_slow(layout: Layout, heap: &Self) -> *mut u8 {
+        heap.try_alloc(layout).map_or(ptr::null_mut(), |block| block.as_ptr())
     }
 
+    /// A free that finds no room in the magazine at hand.
     #[cold]
     #[inline(never)]
-    fn dealloc_slow(&self, block: *mut u8, layout: Layout) {
-        let Some(slab) = self.slab.get() else { return };
+    fn dealloc_slow(block: *mut u8, layout: Layout, heap: &Self) {
+        let Some(slab) = heap.slab.get() else { return };
         if runs::is_run(layout) {
             // SAFETY: the caller of `dealloc` promises that it came from `alloc` with this layout.
             unsafe { runs::free(slab, block, layout) };

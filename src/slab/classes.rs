@@ -118,11 +118,17 @@ pub(super) fn hot_class(size: usize) -> u8 {
     if size <= LARGEST { BY_GRAINS[size.div_ceil(8)] } else { NO_CLASS }
 }
 
-/// Whether the size alone decides a layout's class: up to the largest, aligned to 8 bytes, or to 16 like its size, for then its
-/// class is, too.
+/// Whether the size alone decides a layout's class: up to the largest, aligned to 8 bytes, or to 16 like its size, for
+/// then its class is, too.
 #[inline]
 pub(super) const fn is_hot(layout: Layout) -> bool {
-    layout.size() <= LARGEST && (layout.align() <= 8 || layout.align() == 16 && layout.size() % 16 == 0)
+    layout.size() <= LARGEST && (layout.align() <= 8 || is_aligned_to_16(layout))
+}
+
+#[cold]
+#[inline]
+const fn is_aligned_to_16(layout: Layout) -> bool {
+    layout.align() == 16 && layout.size() % 16 == 0
 }
 
 impl SizeClass {

@@ -5,6 +5,8 @@
 //! runs in one order ([`CpuIdentity`](crate::platform::CpuIdentity)). Atomics they are all the same, so that statistics
 //! may look, and so that a broken contract loses objects instead of being undefined.
 
+use core::ptr;
+
 use super::classes::{CLASS_COUNT, MAGAZINE_OBJECTS, NO_CLASS, SizeClass};
 use crate::store::Stable;
 use crate::sync::{AtomicPtr, AtomicU32, Ordering};
@@ -92,26 +94,23 @@ impl Magazine {
     }
 }
 
-/// The two magazines of a class. Frees and allocations that take turns at the edge of one find the other half full.
-#[derive(Debug)]
-struct Pair {
-    loaded: AtomicPtr<Magazine>,
-    previous: AtomicPtr<Magazine>,
-}
+/// A magazine for each class, and one, always the dummy, for "no class".
+type Magazines = [AtomicPtr<Magazine>; CLASS_COUNT + 1];
 
-/// The magazines of a (CPU, level).
+/// The magazines of a (CPU, level), two for a class: frees and allocations that take turns at the edge of one find the other half
+/// full. In two arrays rather than in pairs, so that a class's number is scaled by the load itself.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(super) struct Rack {
-    /// One for each class, and one, always the dummy's, for "no class".
-    pairs: [Pair; CLASS_COUNT + 1],
+    loaded: Magazines,
+    previous: Magazines,
     link: AtomicU32,
 }
 
 impl Stable for Rack {
     fn new(_index: u32) -> Self {
-        let none = || AtomicPtr::new(core::ptr::null_mut());
-        Self { pairs: core::array::from_fn(|_| Pair { loaded: none(), previous: none() }), link: AtomicU32::new(0) }
+        let none = || core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut()));
+        Self { loaded: none(), previous: none(), link: AtomicU32::new(0) }
     }
 
     fn link(&self) -> &AtomicU32 {
@@ -120,10 +119,6 @@ impl Stable for Rack {
 }
 
 impl Rack {
-    fn pair(&self, class: SizeClass) -> &Pair {
-        &self.pairs[class.index() % CLASS_COUNT]
-    }
-
     /// The magazine that the dummy rack has for every class.
     pub(super) fn dummy(&self) -> &Magazine {
         self.hot(NO_CLASS)
@@ -131,40 +126,37 @@ impl Rack {
 
     /// Gives every class the dummy. Before that, a rack is not used.
     pub(super) fn unbind_all(&self, dummy: &Magazine) {
-        let dummy = core::ptr::from_ref(dummy).cast_mut();
-        for pair in &self.pairs {
-            pair.previous.store(dummy, Ordering::Relaxed);
-            pair.loaded.store(dummy, Ordering::Relaxed);
+        for place in self.previous.iter().chain(&self.loaded) {
+            place.store(ptr::from_ref(dummy).cast_mut(), Ordering::Relaxed);
         }
     }
 
-    /// Gives a class its magazines. They are never unmade while the rack is used (`Store`). Release: statistics on another CPU may
-    /// follow the pointers.
+    /// Gives a class its magazines. They are never unmade while the rack is used (`Store`). Release: statistics on
+    /// another CPU may follow the pointers.
     pub(super) fn bind(&self, class: SizeClass, loaded: &Magazine, previous: &Magazine) {
-        let pair = self.pair(class);
-        pair.previous.store(core::ptr::from_ref(previous).cast_mut(), Ordering::Release);
-        pair.loaded.store(core::ptr::from_ref(loaded).cast_mut(), Ordering::Release);
+        self.previous[class.index()].store(ptr::from_ref(previous).cast_mut(), Ordering::Release);
+        self.loaded[class.index()].store(ptr::from_ref(loaded).cast_mut(), Ordering::Release);
     }
 
     /// The loaded magazine, by the number that `hot_class` gave.
     #[inline]
     pub(super) fn hot(&self, class: u8) -> &Magazine {
-        // SAFETY: `hot_class` gives the numbers of classes and `NO_CLASS`, the last pair's.
-        let pair = unsafe { self.pairs.get_unchecked(usize::from(class)) };
+        // SAFETY: `hot_class` gives the numbers of classes and `NO_CLASS`, the last one.
+        let place = unsafe { self.loaded.get_unchecked(usize::from(class)) };
         // SAFETY: as for `loaded`. Relaxed: only the (CPU, level) itself comes here.
-        unsafe { &*pair.loaded.load(Ordering::Relaxed) }
+        unsafe { &*place.load(Ordering::Relaxed) }
     }
 
     /// The magazine that objects come from and go to.
     pub(super) fn loaded(&self, class: SizeClass) -> &Magazine {
         // SAFETY: a rack that is used was given magazines, none of which is ever unmade while the slab is there; a
         // reader of statistics on another CPU finds one or the other.
-        unsafe { &*self.pair(class).loaded.load(Ordering::Acquire) }
+        unsafe { &*self.loaded[class.index()].load(Ordering::Acquire) }
     }
 
     /// The other one.
     pub(super) fn previous(&self, class: SizeClass) -> &Magazine {
         // SAFETY: as above.
-        unsafe { &*self.pair(class).previous.load(Ordering::Acquire) }
+        unsafe { &*self.previous[class.index()].load(Ordering::Acquire) }
     }
 }

@@ -33,7 +33,7 @@ use core::alloc::Layout;
 use core::fmt;
 
 use crate::addr::ArenaPtr;
-use crate::platform::CpuIdentity;
+use crate::platform::{CpuIdentity, CpuLevel};
 use crate::source::{MetadataSource, PageSource};
 use crate::store::Store;
 use crate::sync::Line;
@@ -221,7 +221,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         if !is_hot(layout) {
             return None;
         }
-        self.rack()?.hot(hot_class(layout.size())).pop()
+        self.hot_rack().hot(hot_class(layout.size())).pop()
     }
 
     /// The hot path: an object into the loaded magazine.
@@ -230,7 +230,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         if !is_hot(layout) {
             return false;
         }
-        self.rack().is_some_and(|rack| rack.hot(hot_class(layout.size())).push(object))
+        self.hot_rack().hot(hot_class(layout.size())).push(object)
     }
 
     /// The offset of an address in the source's memory.
@@ -241,16 +241,23 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         address.addr().wrapping_sub(self.base.addr()) as u32
     }
 
-    /// The magazines of the (CPU, level) that this runs on, or the dummy's; `None` if it is unknown, or has no place in
-    /// the table.
-    #[inline]
+    /// The magazines of the (CPU, level) that this runs on, if it is known and has a place in the table; the dummy's where
+    /// it has none yet.
     fn rack(&self) -> Option<&Rack> {
-        let current = self.source.cpus().current()?;
-        let (cpu, level) = (u32::from(current.cpu.number()), current.level);
-        if cpu >= CPUS || level >= LEVELS {
-            return None;
+        let CpuLevel { cpu, level } = self.source.cpus().current()?;
+        let has_place = u32::from(cpu.number()) < CPUS && level < LEVELS;
+        has_place.then(|| self.racks.get(u32::from(cpu.number()), level))
+    }
+
+    /// The same, with the dummy's for whoever has no place: the hot path asks nothing.
+    #[inline]
+    fn hot_rack(&self) -> &Rack {
+        match self.source.cpus().current() {
+            Some(CpuLevel { cpu, level }) if u32::from(cpu.number()) < CPUS && level < LEVELS => {
+                self.racks.get(u32::from(cpu.number()), level)
+            }
+            _ => self.racks.dummy(),
         }
-        Some(self.racks.get(cpu, level))
     }
 }
 
