@@ -3,8 +3,9 @@
 use super::alloc::RangeError;
 use super::batch::{Batch, Claim, Stale};
 use super::{Arena, FreeError};
-use crate::addr::{ArenaPtr, PageCount, PageRange};
+use crate::addr::{ArenaPtr, PageCount, PageIndex, PageRange};
 use crate::arch::Arch;
+use crate::layout::Sharing;
 use crate::pages::{masks, ones};
 use crate::platform::Platform;
 use crate::slot::{Owner, SlotState};
@@ -17,9 +18,11 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Context: *may wait for a shootdown*. It calls the frame source.
     ///
     /// # Errors
-    /// [`FreeError`], also recorded as a violation. All but `Raced` leave everything as it was
+    /// [`FreeError`], also recorded as a violation. On a [private](crate::ArenaLayout::private) arena an allocator's pages
+    /// are never the caller's. All but `Raced` leave everything as it was
     /// ([`ViolationKind::InvalidFree`](crate::ViolationKind::InvalidFree)).
     pub fn free_pages(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
+        self.refuse_what_is_referred_to(at, owner)?;
         let pages = self.check_free(at, count, owner)?;
         let mut freed = 0;
         {
@@ -39,6 +42,34 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// # Errors
     /// As for [`free_pages`](Self::free_pages).
     pub fn free_pages_deferred(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
+        self.refuse_what_is_referred_to(at, owner)?;
+        self.defer_pages(at, count, owner)
+    }
+
+    /// Queues pages of an allocator's, as [`free_pages_deferred`](Self::free_pages_deferred) does: for whoever writes one
+    /// for a private arena, from which nobody else frees an allocator's pages.
+    ///
+    /// Context: *any*.
+    ///
+    /// # Errors
+    /// As for [`free_pages`](Self::free_pages).
+    ///
+    /// # Safety
+    /// The pages are the caller's, and nobody refers to what is in them any more.
+    pub unsafe fn free_allocator_pages(&self, pages: PageRange) -> Result<(), FreeError> {
+        self.defer_pages(pages.to_ptr(), pages.count(), Owner::Allocator)
+    }
+
+    /// On a private arena references lead into an allocator's pages: no safe call takes them away.
+    fn refuse_what_is_referred_to(&self, at: ArenaPtr, owner: Owner) -> Result<(), FreeError> {
+        if self.layout.sharing() == Sharing::Shared || owner != Owner::Allocator {
+            return Ok(());
+        }
+        self.record_invalid_free(at);
+        Err(FreeError::NotOwner { page: PageIndex::containing(at), owner })
+    }
+
+    fn defer_pages(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
         let pages = self.check_free(at, count, owner)?;
         let mut freed = 0;
         for (word, mask) in masks(self.maps.bit_of(pages.first().number()), count.get()) {

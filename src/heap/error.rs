@@ -60,7 +60,7 @@ impl fmt::Display for HeapError {
             Self::NotInitialised => f.write_str("the heap is not initialised yet"),
             Self::Slab(error) => error.fmt(f),
             Self::Pages(error) => error.fmt(f),
-            Self::TooLarge => f.write_str("more than 4 GiB were asked for"),
+            Self::TooLarge => f.write_str("more than 4 GiB, or an alignment to more, were asked for"),
         }
     }
 }
@@ -83,6 +83,23 @@ impl<S, M> fmt::Display for InitRefused<S, M> {
     }
 }
 
-impl core::error::Error for InitError {}
-impl core::error::Error for HeapError {}
+impl core::error::Error for InitError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Slab(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl core::error::Error for HeapError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Slab(error) => Some(error),
+            Self::Pages(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 impl<S, M> core::error::Error for InitRefused<S, M> {}

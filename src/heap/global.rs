@@ -13,7 +13,7 @@ unsafe impl<S: PageSource, M: MetadataSource> GlobalAlloc for Heap<S, M> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(slab) = self.slab.get() else { return ptr::null_mut() };
         match slab.pop(layout) {
-            Some(object) => slab.pointer(crate::ArenaPtr::new(object)),
+            Some(object) => slab.to_kernel(crate::ArenaPtr::new(object)),
             None => Self::alloc_slow(layout, self),
         }
     }
@@ -44,8 +44,8 @@ unsafe impl<S: PageSource, M: MetadataSource> GlobalAlloc for Heap<S, M> {
 }
 
 impl<S: PageSource, M: MetadataSource> Heap<S, M> {
-    /// An allocation that finds nothing in the magazine at hand. The heap is the last argument, so that the fast path has nothing to
-    /// move before it jumps here.
+    /// An allocation that finds nothing in the magazine at hand. The heap is the last argument, so that the fast path
+    /// has nothing to move before it jumps here.
     #[cold]
     #[inline(never)]
     fn alloc_slow(layout: Layout, heap: &Self) -> *mut u8 {

@@ -24,7 +24,9 @@
 //! static METADATA: StaticMetadata<64> = StaticMetadata::new();
 //!
 //! let (memory, words) = (Box::leak(Box::new_uninit_slice(256)), Box::leak(Box::new_uninit_slice(region_words(256))));
-//! HEAP.init(Region::new(memory, words, Unknown), &METADATA, Mode::Fast).unwrap();
+//! // SAFETY: a CPU identity that says nothing is always right.
+//! let region = unsafe { Region::new(memory, words, Unknown) };
+//! HEAP.init(region, &METADATA, Mode::Fast).unwrap();
 //! let layout = std::alloc::Layout::new::<[u8; 100_000]>();
 //! let block = HEAP.try_alloc(layout).unwrap();
 //! // SAFETY: it came from there, with that layout, and nobody uses it.
@@ -77,7 +79,7 @@ impl<S: PageSource, M: MetadataSource> Heap<S, M> {
         let address = if runs::is_run(layout) {
             runs::alloc(slab, layout)?
         } else {
-            slab.pointer(slab.alloc(layout).map_err(HeapError::Slab)?)
+            slab.to_kernel(slab.alloc(layout).map_err(HeapError::Slab)?)
         };
         // A source's addresses are never null.
         NonNull::new(address).ok_or(HeapError::NotInitialised)
@@ -97,8 +99,9 @@ impl<S: PageSource, M: MetadataSource> Heap<S, M> {
         self.slab.get()
     }
 
-    /// Ends the heap and returns its slab allocator, to be [destroyed](Slab::destroy): a heap that is merely dropped leaves its
-    /// memory, and its sources, as they are. `None` if it was never initialised.
+    /// Ends the heap and returns its slab allocator, to be [destroyed](Slab::destroy), which counts the runs of pages
+    /// that are still out, but cannot give them back. A heap that is merely dropped leaves its memory, and its sources,
+    /// as they are. `None` if it was never initialised.
     pub fn into_slab(self) -> Option<Slab<S, M>> {
         self.slab.into_inner()
     }

@@ -4,6 +4,7 @@ use core::alloc::Layout;
 
 use super::HeapError;
 use crate::addr::{PAGE_BYTES, PAGE_SHIFT, PageCount, PageRange};
+use crate::arena::AllocError;
 use crate::slab::{LARGEST, Slab};
 use crate::source::{MetadataSource, PageSource};
 
@@ -23,13 +24,16 @@ pub(super) fn alloc<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout:
     let align = pages_of(layout.align()).ok_or(HeapError::TooLarge)?;
     let take = || slab.source().alloc_pages(count, align);
     // What depots and empty slabs keep may be what is missing.
-    let pages = take().or_else(|_| {
-        slab.drain();
-        take()
+    let pages = take().or_else(|error| match error {
+        AllocError::NoSpace(_) | AllocError::Busy(_) | AllocError::OutOfFrames => {
+            slab.drain();
+            take()
+        }
+        hopeless => Err(hopeless),
     });
     let pages = pages.map_err(HeapError::Pages)?;
     slab.count_run(count.get());
-    Ok(slab.pointer(pages.to_ptr()))
+    Ok(slab.to_kernel(pages.to_ptr()))
 }
 
 /// Gives a run back.

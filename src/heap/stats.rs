@@ -22,7 +22,7 @@ pub struct HeapStats {
 }
 
 impl<S: PageSource, M: MetadataSource> Heap<S, M> {
-    /// Figures; `None` before the heap is initialised. Nothing is allocated; takes about 5 KiB of stack. Context:
+    /// Figures; `None` before the heap is initialised. Nothing is allocated; takes about 8 KiB of stack. Context:
     /// *any*.
     pub fn stats(&self) -> Option<HeapStats> {
         let slab = self.slab.get()?.stats();

@@ -62,8 +62,13 @@ impl HostHeap {
         Self::with_pages(PageCount::saturating(WINDOW_PAGES - 1))
     }
 
-    /// A heap of at most so many pages.
+    /// A heap of at most so many pages: at least 1 and at most 2^20 - 1, whatever is asked for.
     pub const fn with_pages(pages: PageCount) -> Self {
+        let pages = match pages.get() {
+            0 => PageCount::ONE,
+            WINDOW_PAGES => PageCount::saturating(WINDOW_PAGES - 1),
+            _ => pages,
+        };
         Self { made: AtomicPtr::new(ptr::null_mut()), slab: AtomicPtr::new(ptr::null_mut()), pages, mode: Mode::Fast }
     }
 
@@ -216,7 +221,7 @@ unsafe impl GlobalAlloc for HostHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if let Some(slab) = self.fast() {
             if let Some(object) = slab.pop(layout) {
-                return slab.pointer(ArenaPtr::new(object));
+                return slab.to_kernel(ArenaPtr::new(object));
             }
         }
         Self::alloc_slow(layout, self)

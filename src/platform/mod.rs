@@ -185,7 +185,9 @@ pub trait Shootdown {
 ///
 /// # Contract
 /// - From reading [`current`](Self::current) to the last write that relies on it, no other code runs at that (CPU,
-///   level): preemption is off at thread level, and each asynchronous entry that may call in has a higher level.
+///   level): preemption is off at thread level, and each entry that may interrupt it and calls in (interrupts, faults,
+///   NMIs, debug exceptions) has a higher level. Allocators have places for [`LEVELS`](crate::slab::LEVELS) levels of
+///   [`CPUS`](crate::slab::CPUS) CPUs.
 /// - `None` (CPU not known yet, levels used up) is always right and takes a slower path.
 /// - Callable in any context.
 pub trait CpuIdentity {

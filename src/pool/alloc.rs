@@ -34,7 +34,8 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
         run.map(|run| (run.count, align)).ok_or(PoolError::TooLarge)
     }
 
-    /// Claims the lowest run that is free. Who loses one to another goes on from there, and looks at what lies below last.
+    /// Claims the lowest run that is free. Who loses one to another goes on from there, and looks at what lies below
+    /// last.
     fn claim_lowest(&self, count: u32, align: u32, hints: Hints) -> Option<Run> {
         let mut from = 0;
         loop {
@@ -78,8 +79,8 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
         let first = self.to_kernel(run.to_ptr()).cast::<u64>();
         for number in 0..run.count as usize * (GRANULE_BYTES as usize / size_of::<u64>()) {
             let word = first.wrapping_add(number);
-            // SAFETY: memory of the source's, aligned as its base is, and claimed by the caller. Volatile, and no reference is
-            // made: a program may write to a shared arena at any moment (I10).
+            // SAFETY: memory of the source's, aligned as its base is, and claimed by the caller. Volatile, and no
+            // reference is made: a program may write to a shared arena at any moment (I10).
             unsafe { word.write_volatile(0) };
         }
     }

@@ -17,7 +17,8 @@ impl Ledger {
         }
     }
 
-    /// Takes a block away from its holder if it starts at `first` and has `size` bytes. The granules are the caller's then.
+    /// Takes a block away from its holder if it starts at `first` and has `size` bytes. The granules are the caller's
+    /// then.
     pub(super) fn retract(&self, first: u32, size: usize) -> Result<Run, Misuse> {
         let start = self.start(first).ok_or(Misuse::NoObjects)?;
         loop {
@@ -27,15 +28,16 @@ impl Ledger {
                 return Err(self.why_no_start(first));
             }
             let Some(run) = Run::sized(first, size).filter(|run| self.is_whole(*run)) else {
-                // The ends were loaded with Acquire, after `seen`: if one of them belongs to a newer block, or is missing
-                // because the block was freed, then the start's word is a newer one too, and another look is due.
+                // The ends were loaded with Acquire, after `seen`: if one of them belongs to a newer block, or is
+                // missing because the block was freed, then the start's word is a newer one too, and another look is
+                // due.
                 if start.word.load(Ordering::Relaxed) == seen {
                     return Err(Misuse::WrongSize);
                 }
                 continue;
             };
-            // The right to free. If the word is still the same, the block was there all the time, and what was found of its
-            // ends is true.
+            // The right to free. If the word is still the same, the block was there all the time, and what was found of
+            // its ends is true.
             let without = seen & !start.bit;
             if start.word.compare_exchange(seen, without, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                 let last = run.last();

@@ -36,7 +36,8 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
         returned
     }
 
-    /// Whether nothing in a chunk is used, as far as can be seen; first where `freed` was, which may share words with others.
+    /// Whether nothing in a chunk is used, as far as can be seen; first where `freed` was, which may share words with
+    /// others.
     pub(super) fn is_free(&self, chunk: PageRange, freed: Run) -> bool {
         let pages = chunk.numbers();
         let words = pages.start * PAGE_WORDS..pages.end * PAGE_WORDS;
@@ -70,8 +71,8 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
             return false;
         }
         self.ledger.set_chunk(chunk, None);
-        // SAFETY: taken from this source together, and given back once: the words that said so were cleared by the one who had
-        // claimed every granule. They stay taken, so nobody gets a block there.
+        // SAFETY: taken from this source together, and given back once: the words that said so were cleared by the one
+        // who had claimed every granule. They stay taken, so nobody gets a block there.
         unsafe { self.source.free_pages(chunk) };
         true
     }

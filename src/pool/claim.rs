@@ -67,8 +67,8 @@ impl Ledger {
         }
     }
 
-    /// Notes that a page is full; takes the note back if somebody gave a granule back meanwhile. A note that is wrong all the
-    /// same costs a search that goes without, never a block.
+    /// Notes that a page is full; takes the note back if somebody gave a granule back meanwhile. A note that is wrong
+    /// all the same costs a search that goes without, never a block.
     fn note_full(&self, page: u32) {
         let Some((group, slot)) = self.group(page) else { return };
         let is_full = || group.pages.get(slot as usize).is_some_and(PageRecord::is_full);
@@ -93,7 +93,7 @@ mod tests {
     use crate::source::{Region, StaticMetadata, region_words};
 
     /// The granules of pages 1 to 4, all free.
-    fn ledger(metadata: &StaticMetadata<3>) -> (Ledger, Run) {
+    fn ledger(metadata: &&StaticMetadata<3>) -> (Ledger, Run) {
         let (ledger, pages) = (Ledger::new(), PageRange::of(1, 4));
         ledger.prepare(pages, metadata).unwrap();
         ledger.unclaim(Run::of_pages(pages));
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_claim_that_fails_gives_back_exactly_what_it_took() {
-        let (ledger, all) = ledger(&StaticMetadata::new());
+        let (ledger, all) = ledger(&&StaticMetadata::new());
         let (other, own) = (Run { first: all.first + 700, count: 1 }, Run { first: all.first + 10, count: 5 });
         assert!(ledger.claim(other) && ledger.claim(own));
         assert!(!ledger.claim(Run { first: all.first + 20, count: 800 }));
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_wrong_hint_hides_a_run_from_the_first_search_only() {
-        let (ledger, all) = ledger(&StaticMetadata::new());
+        let (ledger, all) = ledger(&&StaticMetadata::new());
         let found = |hints| ledger.search(0, 100, 1, hints).map(|run| run.first);
         assert_eq!((found(Hints::Trusted), found(Hints::Ignored)), (Some(all.first), Some(all.first)));
         ledger.group(1).unwrap().0.full.store(!0, Ordering::Relaxed);
@@ -144,7 +144,9 @@ mod tests {
     fn a_wrong_hint_never_makes_an_allocation_fail() {
         let (memory, words) = (Box::new_uninit_slice(4), Box::new_uninit_slice(region_words(4)));
         let metadata: StaticMetadata<3> = StaticMetadata::new();
-        let pool = Pool::new(Region::new(Box::leak(memory), Box::leak(words), Nobody), &metadata);
+        // SAFETY: saying nothing is always right.
+        let region = unsafe { Region::new(Box::leak(memory), Box::leak(words), Nobody) };
+        let pool = Pool::new(region, &metadata);
         let layout = Layout::new::<u64>();
         let first = pool.alloc(layout).unwrap();
         pool.ledger.group(1).unwrap().0.full.store(!0, Ordering::Relaxed);

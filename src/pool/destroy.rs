@@ -19,15 +19,15 @@ pub struct PoolLeftovers<S, M> {
 }
 
 impl<S: PageSource, M: MetadataSource> Pool<S, M> {
-    /// Destroys the pool: all pages go back to their sources, those of live blocks too, whose holders may not use them any
-    /// more.
+    /// Destroys the pool: all pages go back to their sources, those of live blocks too, whose holders may not use them
+    /// any more.
     ///
     /// Owning the pool proves that no operation is going on in it. Context: *any* in which both sources may be called.
     pub fn destroy(mut self) -> PoolLeftovers<S, M> {
         let stats = self.stats();
         for chunk in self.ledger.chunks() {
-            // SAFETY: taken from this source together, and not given back: then it would not be in the ledger. An `ArenaPtr`
-            // proves nothing, so whoever uses one vouches for its block, which has just ended.
+            // SAFETY: taken from this source together, and not given back: then it would not be in the ledger. An
+            // `ArenaPtr` proves nothing, so whoever uses one vouches for its block, which has just ended.
             unsafe { self.source.free_pages(chunk) };
         }
         self.ledger.dismantle(&self.metadata);

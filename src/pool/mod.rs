@@ -1,33 +1,37 @@
-//! The pool: blocks of any size from 8 bytes up, on the pages of a [`PageSource`], for any number of CPUs, without a lock.
+//! The pool: blocks of any size from 8 bytes up, on the pages of a [`PageSource`], for any number of CPUs, without a
+//! lock.
 //!
-//! Memory is counted in *granules* of 8 bytes. A *block* is a run of granules, at the lowest place where it fits; a *chunk* is
-//! what was taken from the page source at once, four pages or what a block needs, and goes back whole when nothing in it is
-//! used. Blocks may reach from one chunk into the next: where pages lie side by side, their granules do.
+//! Memory is counted in *granules* of 8 bytes. A *block* is a run of granules, at the lowest place where it fits; a
+//! *chunk* is what was taken from the page source at once, four pages or what a block needs, and goes back whole when
+//! nothing in it is used. Blocks may reach from one chunk into the next: where pages lie side by side, their granules
+//! do.
 //!
-//! What is known of a page (`record`) lies in pages of a [`MetadataSource`]; nothing is ever written into the memory that is
-//! handed out (I11). Three bits a granule: it is *taken*, a block *ends* with it, a live block *starts* with it. Whoever frees
-//! has to name the block exactly, where it starts and how long it is; everything else is refused with a [`Misuse`], recorded
-//! at the source, and changes nothing. What a pool refuses to be: fast. Objects of one size belong into a slab.
+//! What is known of a page (`record`) lies in pages of a [`MetadataSource`]; nothing is ever written into the memory
+//! that is handed out (I11). Three bits a granule: it is *taken*, a block *ends* with it, a live block *starts* with
+//! it. Whoever frees has to name the block exactly, where it starts and how long it is; everything else is refused with
+//! a [`Misuse`], recorded at the source, and changes nothing. What a pool refuses to be: fast. Objects of one size
+//! belong into a slab.
 //!
 //! # How it stays whole
-//! - *Granules* are claimed by setting their *taken* bits, a compare-exchange a word, lowest word first; who finds one set gives
-//!   back exactly what he set. A page that the pool does not have counts as taken, so a search that is late finds out when it
-//!   claims. Claims are Acquire, un-claims Release: the next holder of a granule sees all that was done with it.
-//! - A block is *published* last: end bit, then start bit. The start bits of 32 granules share a word with a count of all
-//!   blocks that were ever published there. Publishing is Release.
-//! - *The right to free* is the start bit. A free loads its word (Acquire, so it sees the block's end, and no end of an older
-//!   block, whose holder un-claimed before this one claimed), compares the ends with the size, and clears the bit by
-//!   a compare-exchange from the word that it loaded. Of two frees one fails. A free that was overtaken, by a free and an
-//!   allocation at the same place, fails too, since the count has moved on: it never takes the newer block, be it of another
-//!   size.
-//! - *A chunk goes back* to whoever has claimed all of its granules, which is an allocation like any other: nobody can have a
-//!   block in it then, nor get one. To find that nothing is used the words are looked at; nothing is counted that could
-//!   drift. A look that misses the moment leaves a free chunk behind for the next [`shrink`](Pool::shrink).
+//! - *Granules* are claimed by setting their *taken* bits, a compare-exchange a word, lowest word first; who finds one
+//!   set gives back exactly what he set. A page that the pool does not have counts as taken, so a search that is late
+//!   finds out when it claims. Claims are Acquire, un-claims Release: the next holder of a granule sees all that was
+//!   done with it.
+//! - A block is *published* last: end bit, then start bit. The start bits of 32 granules share a word with a count of
+//!   all blocks that were ever published there. Publishing is Release.
+//! - *The right to free* is the start bit. A free loads its word (Acquire, so it sees the block's end, and no end of an
+//!   older block, whose holder un-claimed before this one claimed), compares the ends with the size, and clears the bit
+//!   by a compare-exchange from the word that it loaded. Of two frees one fails. A free that was overtaken, by a free
+//!   and an allocation at the same place, fails too, since the count has moved on: it never takes the newer block, be
+//!   it of another size.
+//! - *A chunk goes back* to whoever has claimed all of its granules, which is an allocation like any other: nobody can
+//!   have a block in it then, nor get one. To find that nothing is used the words are looked at; nothing is counted
+//!   that could drift. A look that misses the moment leaves a free chunk behind for the next [`shrink`](Pool::shrink).
 //! - Records are never unmade before the pool is destroyed, so whoever is late reads a record, if not the one he meant.
 //!
-//! No operation waits for another (I8). A claim that fails does so because another operation holds a granule; of those that
-//! met, the one that holds the highest word in dispute goes on, so all together always move on. What an operation that was
-//! interrupted holds is taken as far as others can see. They look elsewhere, and at last take new pages.
+//! No operation waits for another (I8). A claim that fails does so because another operation holds a granule; of those
+//! that met, the one that holds the highest word in dispute goes on, so all together always move on. What an operation
+//! that was interrupted holds is taken as far as others can see. They look elsewhere, and at last take new pages.
 
 use core::alloc::Layout;
 use core::fmt;
@@ -55,8 +59,8 @@ pub use stats::PoolStats;
 
 use ledger::Ledger;
 
-/// Bytes of a granule: sizes are rounded up to it, and every block is aligned to it. Under `--cfg loom` 32, so that a page is
-/// two words of them.
+/// Bytes of a granule: sizes are rounded up to it, and every block is aligned to it. Under `--cfg loom` 32, so that a
+/// page is two words of them.
 pub const GRANULE_BYTES: u32 = if cfg!(loom) { 32 } else { 8 };
 /// Pages that a pool takes at once, unless a block needs more or the source has fewer; a model's pool takes one.
 pub const GROWTH_PAGES: u32 = if cfg!(loom) { 1 } else { 4 };
@@ -83,7 +87,9 @@ pub const GROWTH_PAGES: u32 = if cfg!(loom) { 1 } else { 4 };
 /// let memory: Box<[MaybeUninit<MetadataPage>]> = Box::new_uninit_slice(16);
 /// let words: Box<[MaybeUninit<MetadataWord>]> = Box::new_uninit_slice(region_words(16));
 /// static METADATA: StaticMetadata<4> = StaticMetadata::new();
-/// let pool = Pool::new(Region::new(Box::leak(memory), Box::leak(words), Cpus), &METADATA);
+/// // SAFETY: a CPU identity that says nothing is always right.
+/// let region = unsafe { Region::new(Box::leak(memory), Box::leak(words), Cpus) };
+/// let pool = Pool::new(region, &METADATA);
 ///
 /// let block = pool.alloc(Layout::new::<[u8; 100]>()).unwrap();
 /// assert_eq!(pool.free(block, 80), Err(Misuse::WrongSize));
@@ -132,7 +138,8 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
         Ok(run.to_ptr())
     }
 
-    /// The same, and the block is filled with zeros. On a shared arena they are volatile stores: a program may be looking.
+    /// The same, and the block is filled with zeros. On a shared arena they are volatile stores: a program may be
+    /// looking.
     ///
     /// # Errors
     /// As for [`alloc`](Self::alloc).
@@ -144,8 +151,8 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
         Ok(run.to_ptr())
     }
 
-    /// Takes a block back that [`alloc`](Self::alloc) handed out for this size. Address and size need not be trusted: sizes
-    /// that need as many granules are the same, every other free is refused.
+    /// Takes a block back that [`alloc`](Self::alloc) handed out for this size. Address and size need not be trusted:
+    /// sizes that need as many granules are the same, every other free is refused.
     ///
     /// A free chunk that this leaves goes back to the source if another is being kept already.
     ///
@@ -153,8 +160,8 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
     ///
     /// # Errors
     /// [`Misuse`], also recorded by the source: [`Outside`](Misuse::Outside), [`NoObjects`](Misuse::NoObjects),
-    /// [`NotAtStart`](Misuse::NotAtStart), [`NotLive`](Misuse::NotLive) or [`WrongSize`](Misuse::WrongSize). Nothing was
-    /// changed then. While others allocate and free there, a wrong free may be given another of these reasons.
+    /// [`NotAtStart`](Misuse::NotAtStart), [`NotLive`](Misuse::NotLive) or [`WrongSize`](Misuse::WrongSize). Nothing
+    /// was changed then. While others allocate and free there, a wrong free may be given another of these reasons.
     pub fn free(&self, ptr: ArenaPtr, size: usize) -> Result<(), Misuse> {
         match self.take(ptr, size) {
             Ok(run) => {

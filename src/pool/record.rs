@@ -29,8 +29,8 @@ pub(super) struct PageRecord {
     pub(super) taken: [AtomicU64; PAGE_WORDS as usize],
     /// The last granule of each block.
     pub(super) ends: [AtomicU64; PAGE_WORDS as usize],
-    /// In the low half the first granule of each live block; in the high half how many blocks were published here (modulo
-    /// 2^32, which nobody is interrupted for).
+    /// In the low half the first granule of each live block; in the high half how many blocks were published here
+    /// (modulo 2^32, which nobody is interrupted for).
     starts: [AtomicU64; (PAGE_GRANULES / STARTS_PER_WORD) as usize],
 }
 

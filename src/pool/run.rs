@@ -20,7 +20,8 @@ impl Run {
         Self { first: pages.first().number() * PAGE_GRANULES, count: pages.count().get() * PAGE_GRANULES }
     }
 
-    /// The granules of a block of `size` bytes; `None` for no bytes, and for more than lie behind `first` in the window.
+    /// The granules of a block of `size` bytes; `None` for no bytes, and for more than lie behind `first` in the
+    /// window.
     pub(super) fn sized(first: u32, size: usize) -> Option<Self> {
         let count = u32::try_from(size.div_ceil(GRANULE_BYTES as usize)).ok()?;
         let room = (u32::MAX / GRANULE_BYTES + 1).checked_sub(first)?;

@@ -26,11 +26,19 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             Some(_) => ArenaPtr::new(self.take_one(class)?),
             None => self.alloc(class.layout())?,
         };
-        if self.live.set(object.offset(), &self.metadata) {
-            return Ok(object);
+        match self.live.set(object.offset(), &self.metadata) {
+            Some(already) => {
+                if already {
+                    // Somebody gave it back by `free`: it was the program's all the time, and is so once only.
+                    self.misuse(object.offset(), Misuse::NotLive);
+                }
+                Ok(object)
+            }
+            None => {
+                self.give(class, object.offset());
+                Err(SlabError::OutOfMetadata)
+            }
         }
-        self.give(class, object.offset());
-        Err(SlabError::OutOfMetadata)
     }
 
     /// Gives back the object at an address that may be anything: what a program passed, say.

@@ -69,8 +69,8 @@ static CLASSES: [Class; 64] = {
 pub(super) const NO_CLASS: u8 = if cfg!(loom) { 2 } else { 44 };
 const _: () = assert!(NO_CLASS as usize == CLASS_COUNT);
 
-/// The class of a size, by the number of 8-byte grains: one load, where arithmetic takes twice as long. A constant, so that the
-/// crate it is inlined into has it at hand: a static would be reached through a table of addresses.
+/// The class of a size, by the number of 8-byte grains: one load, where arithmetic takes twice as long. A constant, so
+/// that the crate it is inlined into has it at hand: a static would be reached through a table of addresses.
 const BY_GRAINS: &[u8; LARGEST / 8 + 1] = &{
     let mut table = [NO_CLASS; LARGEST / 8 + 1];
     let mut class = 0;
@@ -242,7 +242,9 @@ impl SizeClass {
         let class = self.class();
         let quotient = (u64::from(bytes) * u64::from(class.reciprocal)) >> 32;
         let quotient = (quotient & 0xffff_ffff) as u32;
-        (quotient, bytes - quotient * class.size)
+        // Wrapping: a late reader may mistake the slab, and then the quotient may be one too large; the rest is not 0
+        // then.
+        (quotient, bytes.wrapping_sub(quotient.wrapping_mul(class.size)))
     }
 }
 
@@ -312,6 +314,11 @@ mod tests {
         for class in SizeClass::all() {
             for byte in 0..SLAB_PAGES * 4096 {
                 assert_eq!(class.divide(byte), (byte / class.size_u32(), byte % class.size_u32()));
+            }
+            // What a late reader may ask finds no object, and no panic.
+            for byte in u32::MAX - SLAB_PAGES * 4096..=u32::MAX {
+                let (object, rest) = class.divide(byte);
+                assert!(rest != 0 || object >= SLAB_OBJECTS, "{byte} of {class:?}");
             }
         }
     }

@@ -29,7 +29,7 @@ pub struct SlabRefused<S, M> {
     pub metadata: M,
 }
 
-/// What was still with users when an allocator was taken down. Their memory is gone.
+/// What was still with users when an allocator was taken down. The memory of objects is gone.
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "objects that are still out are lost"]
@@ -38,12 +38,14 @@ pub struct Leftovers {
     pub objects: u64,
     /// Their size, rounded up to their classes.
     pub bytes: u64,
+    /// Bytes of runs of pages that a heap on top handed out and did not get back: these pages stay taken.
+    pub run_bytes: u64,
 }
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
-    /// An allocator on these pages that writes its bookkeeping into pages of `metadata`: nine to begin with, then about
-    /// one percent of the memory that it hands out, two magazines (1.1 KiB) for each CPU, level and class that is used,
-    /// and what map and tables take.
+    /// An allocator on these pages that writes its bookkeeping into pages of `metadata`: eight to begin with, then
+    /// about one percent of the memory that it hands out, two magazines (1.1 KiB) for each CPU, level and class that is
+    /// used, and what map and tables take.
     ///
     /// # Errors
     /// [`SlabRefused`] with [`SlabError::OutOfMetadata`]: the sources come back as they were.
@@ -83,7 +85,8 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         self.racks.prepare(rack, &self.metadata).then_some(())
     }
 
-    /// Takes the allocator down: all pages go back to their sources, those of objects that are still out included.
+    /// Takes the allocator down: all pages of slabs go back to their source, those of objects that are still out
+    /// included, and all bookkeeping. An allocator that is dropped instead leaves everything taken.
     pub fn destroy(mut self) -> Leftovers {
         let mut leftovers = Leftovers::default();
         for rack in self.racks.iter() {
@@ -93,8 +96,10 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             }
         }
         self.drain();
-        for slab in self.headers.iter().filter_map(|header| header.description().map(|slab| (header, slab))) {
-            let (header, slab) = slab;
+        leftovers.run_bytes = self.totals.0.held_bytes();
+        let slabs = self.headers.iter().filter_map(|header| Some((header, header.description()?)));
+        for (header, slab) in slabs {
+            leftovers.run_bytes -= slab.pages().count().bytes();
             let out = u64::from(slab.objects() - header.count());
             leftovers.objects += out;
             leftovers.bytes += out * slab.class().size() as u64;
@@ -113,6 +118,9 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         self.headers.dismantle(metadata);
         self.classes.dismantle(metadata);
         self.live.dismantle(metadata);
+        if let Some(debugger) = &mut self.debugger {
+            debugger.held.dismantle(metadata);
+        }
         self.map.dismantle(metadata);
     }
 }

@@ -1,6 +1,6 @@
 //! The debug mode: mistakes of trusted code are found when an object is freed, or a while later.
 //!
-//! - A *double free* finds the object's live bit clear (`live`): the same proof as for a checked free.
+//! - A *double free* finds the object's bit clear in a map like that of checked frees (`live`).
 //! - An *overrun* finds the canary changed that fills the object from what was asked for to the end of its class, at
 //!   least one word, unless the object is of the largest size.
 //! - A *write after the free* finds the poison changed when the object leaves quarantine, [`QUARANTINE`] frees later.
@@ -10,6 +10,7 @@
 use core::alloc::Layout;
 
 use super::classes::SizeClass;
+use super::live::LiveMap;
 use super::{Slab, SlabError};
 use crate::misuse::Misuse;
 use crate::source::{MetadataSource, PageSource};
@@ -29,11 +30,13 @@ const POISON: u8 = 0xde;
 pub(super) struct Debugger {
     ring: [AtomicU64; QUARANTINE],
     next: AtomicU64,
+    /// The objects that trusted code has. Not those of checked frees, which a program could name.
+    pub(super) held: LiveMap,
 }
 
 impl Debugger {
     pub(super) fn new() -> Self {
-        Self { ring: core::array::from_fn(|_| AtomicU64::new(0)), next: AtomicU64::new(0) }
+        Self { ring: core::array::from_fn(|_| AtomicU64::new(0)), next: AtomicU64::new(0), held: LiveMap::new() }
     }
 
     /// Puts an object into quarantine; returns the one whose place it takes. Whoever swaps a word has what was in it:
@@ -64,10 +67,10 @@ fn class_for(layout: Layout) -> Option<SizeClass> {
 }
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
-    pub(super) fn alloc_debug(&self, _debugger: &Debugger, layout: Layout) -> Result<u32, SlabError> {
+    pub(super) fn alloc_debug(&self, debugger: &Debugger, layout: Layout) -> Result<u32, SlabError> {
         let class = class_for(layout).ok_or(SlabError::of(layout))?;
         let offset = self.take_one(class)?;
-        if !self.live.set(offset, &self.metadata) {
+        if debugger.held.set(offset, &self.metadata).is_none() {
             self.put_one(offset);
             return Err(SlabError::OutOfMetadata);
         }
@@ -77,12 +80,14 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     }
 
     pub(super) fn free_debug(&self, debugger: &Debugger, offset: u32, layout: Layout) {
-        if !self.live.clear(offset) {
+        if !debugger.held.clear(offset) {
             self.misuse(offset, self.why_not_live(offset));
             return;
         }
         let found = self.find(offset).map(|(_, slab, _)| slab.class());
         let Some(class) = found.filter(|class| Some(*class) == class_for(layout)) else {
+            // Still his who has it.
+            let _ = debugger.held.set(offset, &self.metadata);
             self.misuse(offset, Misuse::WrongSize);
             return;
         };

@@ -97,14 +97,17 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         while let Some(place) = places.next() {
             let mut objects = place.bit();
             while let Some(next) = places.next_if(|next| next.is_beside(place)) {
+                if objects & next.bit() != 0 {
+                    self.was_there(next.slab, next.object);
+                }
                 objects |= next.bit();
             }
             self.put_back(place.header, place.slab, place.object / WORD_OBJECTS, objects);
         }
     }
 
-    /// Empties the depot of a class into its slabs, for whoever is about to take from them: no slab goes, however empty, since its
-    /// pages might not come back at once.
+    /// Empties the depot of a class into its slabs, for whoever is about to take from them: no slab goes, however
+    /// empty, since its pages might not come back at once.
     pub(super) fn unload_depot(&self, class: SizeClass) {
         let Some(state) = self.class(class) else { return };
         for magazine in self.stored(state, class) {

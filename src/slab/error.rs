@@ -49,4 +49,11 @@ impl fmt::Display for SlabError {
     }
 }
 
-impl core::error::Error for SlabError {}
+impl core::error::Error for SlabError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Pages(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,10 +1,10 @@
 //! What is written down about a slab: which of its objects are in it.
 //!
-//! (O2, O3.) One bit an object, in up to eight words. A bit that is set says that the object is in the slab; whoever clears it
-//! has the object, and the slab cannot be retired until he sets it again. So holding an object (or having taken a bit)
-//! *pins* the slab: its description does not change meanwhile. Whoever is late and has taken nothing may find the
-//! header describing another slab, of another class; so a description that was read before a bit was taken is read
-//! again after it.
+//! (O2, O3.) One bit an object, in up to eight words. A bit that is set says that the object is in the slab; whoever
+//! clears it has the object, and the slab cannot be retired until he sets it again. So holding an object (or having
+//! taken a bit) *pins* the slab: its description does not change meanwhile. Whoever is late and has taken nothing may
+//! find the header describing another slab, of another class; so a description that was read before a bit was taken is
+//! read again after it.
 //!
 //! Orderings: a bit is set with Release and cleared with Acquire, so whoever takes an object sees all that its last
 //! holder did, and whoever takes them all sees all that anybody did. The description is written before the bits of a

@@ -22,8 +22,8 @@ use crate::sync::Ordering;
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Puts a slab on the list of its class, if it is not there.
     ///
-    /// The loop goes round only if somebody gave the header a new life meanwhile: whoever sees its objects (`has_objects`,
-    /// Acquire) sees its description, too.
+    /// The loop goes round only if somebody gave the header a new life meanwhile: whoever sees its objects
+    /// (`has_objects`, Acquire) sees its description, too.
     pub(super) fn list(&self, header: &Header) {
         while header.state.fetch_or(LISTED, Ordering::AcqRel) & LISTED == 0 {
             let class = header.description().and_then(|slab| self.class(slab.class()));

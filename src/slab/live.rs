@@ -37,13 +37,16 @@ impl LiveMap {
         Some((&leaf.0[(grain / 64) as usize % LEAF_WORDS], 1 << (grain % 64)))
     }
 
-    /// Notes that the object at this offset may be freed; says whether there was memory for the note.
-    pub(super) fn set(&self, offset: u32, metadata: &impl MetadataSource) -> bool {
-        if self.word(offset).is_none() && self.build(offset, metadata).is_none() {
-            return false;
+    /// Notes that the object at this offset may be freed, and says whether that was noted already; `None` if there is
+    /// no memory for the note.
+    pub(super) fn set(&self, offset: u32, metadata: &impl MetadataSource) -> Option<bool> {
+        if self.word(offset).is_none() {
+            // Where there is no memory for it, another CPU may have built it a moment ago.
+            let _ = self.build(offset, metadata);
         }
+        let (word, bit) = self.word(offset)?;
         // Release: what was done to the object until now comes before whatever its free does.
-        self.word(offset).is_some_and(|(word, bit)| word.fetch_or(bit, Ordering::Release) & bit == 0)
+        Some(word.fetch_or(bit, Ordering::Release) & bit != 0)
     }
 
     /// Takes the right to free the object at this offset; says whether there was one. Acquire: pairs with `set`.

@@ -3,7 +3,7 @@
 //! Loads and stores are Relaxed and no instruction is locked: whoever holds a magazine is alone with it. Who that is
 //! goes from one to another through the depot's stacks (Release, Acquire), or stays with a (CPU, level), whose code
 //! runs in one order ([`CpuIdentity`](crate::platform::CpuIdentity)). Atomics they are all the same, so that statistics
-//! may look, and so that a broken contract loses objects instead of being undefined.
+//! may look. A kernel that breaks that contract gets the same object twice.
 
 use core::ptr;
 
@@ -97,8 +97,8 @@ impl Magazine {
 /// A magazine for each class, and one, always the dummy, for "no class".
 type Magazines = [AtomicPtr<Magazine>; CLASS_COUNT + 1];
 
-/// The magazines of a (CPU, level), two for a class: frees and allocations that take turns at the edge of one find the other half
-/// full. In two arrays rather than in pairs, so that a class's number is scaled by the load itself.
+/// The magazines of a (CPU, level), two for a class: frees and allocations that take turns at the edge of one find the
+/// other half full. In two arrays rather than in pairs, so that a class's number is scaled by the load itself.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(super) struct Rack {

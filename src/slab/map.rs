@@ -47,7 +47,10 @@ impl PageMap {
         if !entry.load(Ordering::Relaxed).is_null() {
             return Some(());
         }
-        let page = metadata.alloc()?;
+        let Some(page) = metadata.alloc() else {
+            // Another CPU may have built it a moment ago.
+            return (!entry.load(Ordering::Acquire).is_null()).then_some(());
+        };
         let leaf = page.cast::<Leaf>();
         for nth in 0..LEAF_PAGES as usize {
             // SAFETY: a leaf has that many entries.

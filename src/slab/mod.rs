@@ -118,7 +118,9 @@ pub enum Mode {
 /// static METADATA: StaticMetadata<32> = StaticMetadata::new();
 /// let memory = Box::leak(Box::new_uninit_slice(64));
 /// let words = Box::leak(Box::new_uninit_slice(region_words(64)));
-/// let slab = Slab::new(Region::new(memory, words, OneCpu), &METADATA, Mode::Fast).unwrap();
+/// // SAFETY: one thread uses it, which nothing interrupts.
+/// let region = unsafe { Region::new(memory, words, OneCpu) };
+/// let slab = Slab::new(region, &METADATA, Mode::Fast).unwrap();
 ///
 /// let layout = Layout::new::<[u64; 5]>();
 /// let object = slab.alloc(layout).unwrap();
@@ -185,7 +187,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// The object came from [`alloc`](Self::alloc) or [`alloc_zeroed`](Self::alloc_zeroed) of this slab with the same
     /// layout, was not given back since, and nobody uses it any more.
     #[inline]
-    pub unsafe fn free(&self, object: ArenaPtr, layout: Layout) {
+    pub unsafe fn free<T>(&self, object: ArenaPtr<T>, layout: Layout) {
         if !self.push(object.offset(), layout) {
             self.free_slow(object.offset(), layout);
         }
@@ -193,8 +195,8 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// The kernel's address of what `object` names.
     #[inline]
-    pub fn pointer(&self, object: ArenaPtr) -> *mut u8 {
-        self.base.wrapping_add(object.offset() as usize)
+    pub fn to_kernel<T>(&self, object: ArenaPtr<T>) -> *mut T {
+        self.base.wrapping_add(object.offset() as usize).cast()
     }
 
     /// Where pages come from.
@@ -241,8 +243,8 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         address.addr().wrapping_sub(self.base.addr()) as u32
     }
 
-    /// The magazines of the (CPU, level) that this runs on, if it is known and has a place in the table; the dummy's where
-    /// it has none yet.
+    /// The magazines of the (CPU, level) that this runs on, if it is known and has a place in the table; the dummy's
+    /// where it has none yet.
     fn rack(&self) -> Option<&Rack> {
         let CpuLevel { cpu, level } = self.source.cpus().current()?;
         let has_place = u32::from(cpu.number()) < CPUS && level < LEVELS;

@@ -3,6 +3,7 @@
 use super::Slab;
 use super::classes::SizeClass;
 use crate::source::{MetadataSource, PageSource};
+use crate::sync::Ordering;
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Empties the depots and the magazines of the (CPU, level) that this runs on into the slabs, and gives the pages
@@ -11,6 +12,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     ///
     /// Context: *any*. An allocation that finds no pages does it, too.
     pub fn drain(&self) -> u32 {
+        let before = self.totals.0.retired.load(Ordering::Relaxed);
         self.end_quarantine();
         for class in SizeClass::all() {
             self.drain_class(class);
@@ -21,11 +23,12 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
                 self.flush(class, rack.previous(class));
             }
         }
-        let retired = self.retire_empty();
+        self.retire_empty();
         for class in SizeClass::all().filter_map(|class| self.class(class)) {
             self.sort_out(class);
         }
-        retired
+        let meanwhile = self.totals.0.retired.load(Ordering::Relaxed).wrapping_sub(before);
+        u32::try_from(meanwhile).unwrap_or(u32::MAX)
     }
 
     /// [`drain`](Self::drain), and then the source's own housekeeping ([`PageSource::reclaim`]): an arena's pages are

@@ -32,6 +32,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         self.map.set(seen.pages(), None);
         header.undescribe();
         self.count_slab_gone(seen);
+        self.totals.0.retired.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the slab's own pages, taken together; all of its objects are ours, so nobody uses them.
         unsafe { self.source.free_pages(seen.pages()) };
         // Release: who passes the header on does so after the lines above.
@@ -41,12 +42,12 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         true
     }
 
-    /// Retires every slab that is empty; says how many were.
-    pub(super) fn retire_empty(&self) -> u32 {
-        let retire = |header: &Header| {
-            let empty = header.description().filter(|slab| header.count() == slab.objects());
-            empty.is_some_and(|slab| self.retire(header, slab))
-        };
-        self.headers.iter().map(|header| u32::from(retire(header))).sum()
+    /// Retires every slab that is empty.
+    pub(super) fn retire_empty(&self) {
+        for header in self.headers.iter() {
+            if let Some(slab) = header.description().filter(|slab| header.count() == slab.objects()) {
+                self.retire(header, slab);
+            }
+        }
     }
 }

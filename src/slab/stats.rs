@@ -13,13 +13,22 @@ pub(super) struct Totals {
     peak_bytes: Figure,
     pages: Figure,
     peak_pages: Figure,
+    /// Slabs that were retired.
+    pub(super) retired: Figure,
     pub(super) misuses: Figure,
 }
 
 impl Totals {
     pub(super) fn new() -> Self {
         let zero = || Figure::new(0);
-        Self { out_bytes: zero(), peak_bytes: zero(), pages: zero(), peak_pages: zero(), misuses: zero() }
+        Self {
+            out_bytes: zero(),
+            peak_bytes: zero(),
+            pages: zero(),
+            peak_pages: zero(),
+            retired: zero(),
+            misuses: zero(),
+        }
     }
 
     /// Bytes of objects that left their slabs.
@@ -34,6 +43,11 @@ impl Totals {
     pub(super) fn add_pages(&self, pages: u32) {
         let pages = u64::from(pages);
         raise(&self.peak_pages, self.pages.fetch_add(pages, Ordering::Relaxed) + pages);
+    }
+
+    /// Bytes of all pages that were taken.
+    pub(super) fn held_bytes(&self) -> u64 {
+        self.pages.load(Ordering::Relaxed) << crate::PAGE_SHIFT
     }
 
     pub(super) fn sub_pages(&self, pages: u32) {
@@ -53,11 +67,11 @@ fn raise(peak: &Figure, value: u64) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SlabStats {
-    /// Bytes of objects that users have (rounded up to their classes).
+    /// Bytes of objects that users have (rounded up to their classes); in debug mode those in quarantine, too.
     pub live_bytes: u64,
     /// The most bytes that were ever out of the slabs at once: with users or in magazines.
     pub peak_bytes: u64,
-    /// Bytes of all slabs' pages.
+    /// Bytes of all slabs' pages, and of the runs of pages of a heap on top.
     pub held_bytes: u64,
     /// The most bytes of pages that were ever held at once.
     pub peak_held_bytes: u64,
@@ -91,8 +105,8 @@ pub struct ClassStats {
 }
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
-    /// Figures. Nothing is allocated; all bookkeeping of slabs and magazines is read. Takes 2.5 KiB of stack. Context:
-    /// *any*.
+    /// Figures. Nothing is allocated; all bookkeeping of slabs and magazines is read. Takes about 5 KiB of stack.
+    /// Context: *any*.
     pub fn stats(&self) -> SlabStats {
         let mut classes = [ClassStats::new(); CLASS_COUNT];
         for (class, figures) in SizeClass::all().zip(&mut classes) {
@@ -109,7 +123,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         SlabStats {
             live_bytes,
             peak_bytes: totals.peak_bytes.load(Ordering::Relaxed),
-            held_bytes: totals.pages.load(Ordering::Relaxed) << crate::PAGE_SHIFT,
+            held_bytes: totals.held_bytes(),
             peak_held_bytes: totals.peak_pages.load(Ordering::Relaxed) << crate::PAGE_SHIFT,
             metadata_bytes: u64::from(self.metadata_pages()) << crate::PAGE_SHIFT,
             misuses: totals.misuses.load(Ordering::Relaxed),
@@ -134,6 +148,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     fn metadata_pages(&self) -> u32 {
         self.map.metadata_pages()
             + self.live.metadata_pages()
+            + self.debugger.as_ref().map_or(0, |debugger| debugger.held.metadata_pages())
             + self.classes.metadata_pages()
             + self.headers.metadata_pages()
             + self.magazines.metadata_pages()

@@ -4,6 +4,7 @@ use super::classes::SizeClass;
 use super::header::{Description, Header, WORD_OBJECTS};
 use super::{Slab, SlabError};
 use crate::Misuse;
+use crate::pages::ones;
 use crate::source::{MetadataSource, PageSource};
 
 /// Objects of one word that somebody took out of their slab, which is pinned by that.
@@ -83,8 +84,8 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         })
     }
 
-    /// When there are no pages: what the class's own depot has is taken first, and every slab looked at, for the list is
-    /// but a hint. Then everything else that is kept for speed is set free, and pages are asked for once more.
+    /// When there are no pages: what the class's own depot has is taken first, and every slab looked at, for the list
+    /// is but a hint. Then everything else that is kept for speed is set free, and pages are asked for once more.
     #[cold]
     fn last_resort(&self, class: SizeClass, count: u32) -> Result<Taken, SlabError> {
         self.end_quarantine();
@@ -120,13 +121,19 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         if before == 0 {
             self.list(header);
         }
-        if before & objects != 0 {
-            let twice = (before & objects).trailing_zeros();
-            self.misuse(slab.offset(word * WORD_OBJECTS + twice), Misuse::NotLive);
+        for bit in ones(before & objects) {
+            self.was_there(slab, word * WORD_OBJECTS + bit);
         }
         if before | objects == slab.all(word) && header.count() == slab.objects() && self.is_spare(slab) {
             self.retire(header, slab);
         }
+    }
+
+    /// An object came back that was there already: somebody freed it twice. It was counted as back each time.
+    #[cold]
+    pub(super) fn was_there(&self, slab: Description, object: u32) {
+        self.count_out(slab.class(), 1);
+        self.misuse(slab.offset(object), Misuse::NotLive);
     }
 
     /// The slab that an offset lies in, and which of its objects starts there.
@@ -151,7 +158,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Takes one object that goes through no magazine.
     pub(super) fn take_one(&self, class: SizeClass) -> Result<u32, SlabError> {
         let taken = self.take(class, 1)?;
-        // There is one: `Taken` has at least one bit.
-        taken.offsets().next().ok_or(SlabError::OutOfMetadata)
+        // At least one bit is set: `Taken` says so.
+        Ok(taken.slab.offset(taken.word * WORD_OBJECTS + (taken.objects.trailing_zeros() & 63)))
     }
 }

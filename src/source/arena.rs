@@ -40,6 +40,14 @@ impl<'a, P: Platform, A: Arch> ArenaPages<'a, P, A> {
     }
 }
 
+// Not derived: a derive would ask the same of `P` and `A`.
+impl<P: Platform, A: Arch> Clone for ArenaPages<'_, P, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<P: Platform, A: Arch> Copy for ArenaPages<'_, P, A> {}
+
 // SAFETY: the arena hands out each page once, zeroed, mapped at its base plus the offset until it is freed; a deferred
 // free keeps the translation until `reclaim`. Allocation in `Context::Any` and deferred free may be called anywhere;
 // one that may wait was asked for by the kernel. A private arena has no view but the kernel's.
@@ -85,7 +93,8 @@ unsafe impl<P: Platform, A: Arch> PageSource for ArenaPages<'_, P, A> {
 
     unsafe fn free_pages(&self, pages: PageRange) {
         // Whoever gives back what he does not have finds a violation in the record; there is nobody to tell.
-        let _ = self.arena.free_pages_deferred(pages.to_ptr(), pages.count(), Owner::Allocator);
+        // SAFETY: the caller's pages, in nobody's use.
+        let _ = unsafe { self.arena.free_allocator_pages(pages) };
     }
 
     fn record_misuse(&self, at: ArenaPtr, misuse: Misuse) {
@@ -106,6 +115,14 @@ impl<P: Platform, A: Arch> core::fmt::Debug for ArenaPages<'_, P, A> {
 /// Bookkeeping pages from a platform's frame source, reached through its physical map.
 #[derive(Debug)]
 pub struct FrameMetadata<'a, P>(&'a P);
+
+// Not derived: a derive would ask the same of `P`.
+impl<P> Clone for FrameMetadata<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<P> Copy for FrameMetadata<'_, P> {}
 
 impl<'a, P: Platform> FrameMetadata<'a, P>
 where

@@ -39,6 +39,7 @@ pub struct MetadataPage(pub [MaybeUninit<u8>; METADATA_PAGE_BYTES]);
 /// - pages from [`alloc_pages`](Self::alloc_pages) lie in [`extent`](Self::extent), are memory that may be read and
 ///   written at [`base`](Self::base) plus their offset until they are freed, and are handed out once; they hold zeros
 ///   if [`ZEROED`](Self::ZEROED);
+/// - [`cpus`](Self::cpus) keeps the contract of [`CpuIdentity`];
 /// - `base` and `extent` never change, the base is page-aligned, and no address in the extent is null;
 /// - nothing but those who were given objects writes to them if [`sharing`](Self::sharing) says *private*;
 /// - all functions but [`reclaim`](Self::reclaim) may be called wherever the allocator on top is called, at any moment,
@@ -69,8 +70,8 @@ pub unsafe trait PageSource {
     /// [`AllocError`]; nothing was taken.
     fn alloc_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError>;
 
-    /// Takes the `by` pages that follow `pages`, if they are free, and says whether it did. A source that cannot tell
-    /// says no.
+    /// Takes the `by` pages that follow `pages`, at least one, if they are free, and says whether it did. A source that
+    /// cannot tell says no.
     fn extend(&self, pages: PageRange, by: PageCount) -> bool {
         let _ = (pages, by);
         false
@@ -97,7 +98,7 @@ pub unsafe trait PageSource {
 /// A page from [`alloc`](Self::alloc) is writable memory, aligned to 4096 bytes, that belongs to the caller alone until
 /// [`free`](Self::free); no program can reach it, and it lies in no arena's window. Both may be called wherever the
 /// allocator on top is. All that was done before a page was freed happens before all that is done after it was handed
-/// out again.
+/// out again. Pages stay where they are when the source is moved.
 pub unsafe trait MetadataSource {
     /// Takes a page, of any content; `None` when there is none left.
     fn alloc(&self) -> Option<NonNull<MetadataPage>>;
@@ -107,6 +108,49 @@ pub unsafe trait MetadataSource {
     /// # Safety
     /// The page came from this source, has not been given back since, and nobody uses it.
     unsafe fn free(&self, page: NonNull<MetadataPage>);
+}
+
+// SAFETY: a shared reference does what its target does.
+unsafe impl<S: PageSource> PageSource for &S {
+    type Cpus = S::Cpus;
+    const ZEROED: bool = S::ZEROED;
+
+    fn cpus(&self) -> &S::Cpus {
+        S::cpus(self)
+    }
+
+    fn base(&self) -> *mut u8 {
+        S::base(self)
+    }
+
+    fn extent(&self) -> PageRange {
+        S::extent(self)
+    }
+
+    fn sharing(&self) -> Sharing {
+        S::sharing(self)
+    }
+
+    fn alloc_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError> {
+        S::alloc_pages(self, count, align)
+    }
+
+    fn extend(&self, pages: PageRange, by: PageCount) -> bool {
+        S::extend(self, pages, by)
+    }
+
+    unsafe fn free_pages(&self, pages: PageRange) {
+        // SAFETY: as the caller promises.
+        unsafe { S::free_pages(self, pages) };
+    }
+
+    fn record_misuse(&self, at: ArenaPtr, misuse: Misuse) {
+        S::record_misuse(self, at, misuse);
+    }
+
+    fn reclaim(&self) {
+        S::reclaim(self);
+    }
 }
 
 // SAFETY: a shared reference does what its target does.

@@ -38,14 +38,17 @@ unsafe impl<C: Sync> Sync for Region<C> {}
 
 impl<C: CpuIdentity> Region<C> {
     /// The pages of `memory`, with `words` for bookkeeping ([`region_words`]). What is too much of either is not used.
-    pub fn new(
+    ///
+    /// # Safety
+    /// `cpus` keeps the contract of [`CpuIdentity`]: allocators on top believe it.
+    pub unsafe fn new(
         memory: &'static mut [MaybeUninit<MetadataPage>],
         words: &'static mut [MaybeUninit<AtomicU64>],
         cpus: C,
     ) -> Self {
         let pages = memory.len() * (size_of::<MetadataPage>() >> PAGE_SHIFT);
         let start = memory.as_mut_ptr().cast::<u8>();
-        // SAFETY: the memory was lent for ever.
+        // SAFETY: the memory was lent for ever; the caller vouches for the CPUs.
         unsafe { Self::at(start, pages, words, cpus) }
     }
 
@@ -53,11 +56,12 @@ impl<C: CpuIdentity> Region<C> {
     ///
     /// # Safety
     /// `start` is a multiple of 4096 and not null, and `pages` pages of 4096 bytes from there on are writable memory
-    /// that is this region's alone for ever.
+    /// that is this region's alone for ever; `cpus` keeps the contract of [`CpuIdentity`].
     pub unsafe fn at(start: *mut u8, pages: usize, words: &'static mut [MaybeUninit<AtomicU64>], cpus: C) -> Self {
         let pages = pages.min(words.len() * 64).min(WINDOW_PAGES as usize - 1);
+        let wanted = region_words(pages);
         let pages = u32::try_from(pages).unwrap_or(0);
-        let words = write_words(words, 0);
+        let words = write_words(&mut words[..wanted], 0);
         let region = Self {
             base: start.wrapping_sub(1 << PAGE_SHIFT),
             origin: window_page(start),
@@ -146,8 +150,8 @@ unsafe impl<C: CpuIdentity> PageSource for Region<C> {
     }
 
     fn extend(&self, pages: PageRange, by: PageCount) -> bool {
-        let next = pages.first().number() + pages.count().get() - 1;
-        by.get() <= self.pages.saturating_sub(next) && self.take(next, by.get())
+        let next = (pages.first().number() + pages.count().get()).checked_sub(1);
+        next.is_some_and(|next| by.get() <= self.pages.saturating_sub(next) && self.take(next, by.get()))
     }
 
     unsafe fn free_pages(&self, pages: PageRange) {
@@ -187,7 +191,8 @@ mod tests {
     fn region(pages: usize) -> Region<Nobody> {
         let memory = Box::leak(Box::new_uninit_slice(pages));
         let words = Box::leak(Box::new_uninit_slice(region_words(pages)));
-        Region::new(memory, words, Nobody)
+        // SAFETY: saying nothing is always right.
+        unsafe { Region::new(memory, words, Nobody) }
     }
 
     fn pages(count: u32) -> PageCount {
@@ -218,6 +223,7 @@ mod tests {
         assert!(!region.extend(run, PageCount::ONE), "taken a moment ago");
         assert!(!region.extend(PageRange::of(run.first().number(), 8), pages(60)), "beyond the end");
         assert_eq!(region.taken_pages(), 8);
+        assert!(!region.extend(PageRange::of(0, 0), PageCount::ONE), "page 0 is nobody's");
         assert!(matches!(region.alloc_pages(pages(60), PageCount::ONE), Err(AllocError::NoSpace(_))));
         assert_eq!(region.alloc_pages(PageCount::ZERO, PageCount::ONE), Err(AllocError::ZeroPages));
         assert_eq!(region.alloc_pages(PageCount::ONE, pages(3)), Err(AllocError::BadAlignment));

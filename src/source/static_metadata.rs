@@ -13,9 +13,9 @@ use crate::sync::{AtomicU32, Ordering};
 /// ```
 /// use kernel_arena::source::{MetadataSource, StaticMetadata};
 /// static METADATA: StaticMetadata<4> = StaticMetadata::new();
-/// let page = METADATA.alloc().unwrap();
+/// let page = (&METADATA).alloc().unwrap();
 /// // SAFETY: it came from there and is not used.
-/// unsafe { METADATA.free(page) };
+/// unsafe { (&METADATA).free(page) };
 /// ```
 #[derive(Debug)]
 pub struct StaticMetadata<const N: usize> {
@@ -59,11 +59,12 @@ impl<const N: usize> Links for StaticMetadata<N> {
     }
 }
 
-// SAFETY: each page is part of the static and handed out once until it comes back: by the counter the first time, by
-// the stack later. A static lies in no arena's window.
-unsafe impl<const N: usize> MetadataSource for StaticMetadata<N> {
+// Not for the pages by value: they would move with it, away from those who know them.
+// SAFETY: each page is part of what is borrowed, and handed out once until it comes back: by the counter the first
+// time, by the stack later. The kernel's own memory lies in no arena's window.
+unsafe impl<const N: usize> MetadataSource for &StaticMetadata<N> {
     fn alloc(&self) -> Option<NonNull<MetadataPage>> {
-        if let Some(index) = self.returned.pop(self) {
+        if let Some(index) = self.returned.pop(*self) {
             return self.page(index);
         }
         // Relaxed: the number alone matters; nobody wrote to a fresh page.
@@ -75,7 +76,7 @@ unsafe impl<const N: usize> MetadataSource for StaticMetadata<N> {
     unsafe fn free(&self, page: NonNull<MetadataPage>) {
         let bytes = page.addr().get().wrapping_sub(self.pages.get().addr());
         if let Ok(index) = u32::try_from(bytes / size_of::<MetadataPage>()) {
-            self.returned.push(index, self);
+            self.returned.push(index, *self);
         }
     }
 }

@@ -30,9 +30,14 @@ impl<T, const ROOT: usize> Radix<T, ROOT> {
     /// What the entry points to; `None` if it is not set.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
-        let entry = self.entry(index)?;
-        // SAFETY: the invariant: what is set is valid. Acquire: built before it was set.
-        unsafe { entry.load(Ordering::Acquire).as_ref() }
+        // SAFETY: the invariant: what is set is valid.
+        self.pointer(index).map(|pointer| unsafe { pointer.as_ref() })
+    }
+
+    /// The pointer itself, good for all that was behind it when it was set. Acquire: built before it was set.
+    #[inline]
+    pub(crate) fn pointer(&self, index: u32) -> Option<NonNull<T>> {
+        NonNull::new(self.entry(index)?.load(Ordering::Acquire))
     }
 
     /// The entry, if its node is there.
@@ -49,7 +54,8 @@ impl<T, const ROOT: usize> Radix<T, ROOT> {
         const { assert!(size_of::<Node<T>>() <= METADATA_PAGE_BYTES) };
         let root = self.nodes.get((index / FANOUT) as usize)?;
         if root.load(Ordering::Acquire).is_null() {
-            let page = metadata.alloc()?;
+            // Another CPU may have built it a moment ago.
+            let Some(page) = metadata.alloc() else { return self.entry(index) };
             let node = page.cast::<Node<T>>();
             for number in 0..FANOUT as usize {
                 // SAFETY: the node has `FANOUT` entries.

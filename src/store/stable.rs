@@ -40,11 +40,11 @@ impl<T: Stable, const ROOT: usize> Store<T, ROOT> {
     /// The thing with this number, if there is one.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
-        let first: *const T = self.pages.get(index / Self::PER_PAGE)?;
+        let first = self.pages.pointer(index / Self::PER_PAGE)?;
         // SAFETY: a page that is in the table has room for `PER_PAGE` things.
         let thing = unsafe { first.add((index % Self::PER_PAGE) as usize) };
         // SAFETY: all of them were built before it was set.
-        Some(unsafe { &*thing })
+        Some(unsafe { thing.as_ref() })
     }
 
     /// How many there are, handed out or not.
@@ -60,7 +60,8 @@ impl<T: Stable, const ROOT: usize> Store<T, ROOT> {
 
     /// Hands out one that nobody has; `None` when there is no memory for another.
     pub(crate) fn take(&self, metadata: &impl MetadataSource) -> Option<u32> {
-        self.free.0.pop(self).or_else(|| self.grow(metadata))
+        // Where there is no memory for more, another CPU may have made some a moment ago.
+        self.free.0.pop(self).or_else(|| self.grow(metadata)).or_else(|| self.free.0.pop(self))
     }
 
     /// Takes one back.

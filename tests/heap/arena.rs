@@ -6,7 +6,7 @@ use kernel_arena::Owner;
 use kernel_arena::heap::{Heap, InitError};
 use kernel_arena::slab::Mode;
 use kernel_arena::source::{ArenaPages, FrameMetadata, MetadataSource, PageSource};
-use kernel_arena::{ArenaPtr, KernelAddr, VirtAddr};
+use kernel_arena::{ArenaPtr, FreeError, KernelAddr, PageIndex, ViolationKind, VirtAddr};
 
 use crate::machine::{Cause, Format, Machine, count};
 
@@ -44,6 +44,28 @@ fn on_a_private_arena<F: Format>(run: impl FnOnce(&Machine<F>, &dyn Blocks)) {
     assert_eq!(u64::from(stats.claimed_pages - stats.deferred_pages) << 12, heap.stats().unwrap().held_bytes);
     heap.reclaim();
     assert_eq!(m.arena().stats().claimed_pages, 0, "pages are lost");
+}
+
+/// References lead into a heap's pages: nothing that is safe takes them away.
+fn only_the_heap_frees_its_pages<F: Format>() {
+    on_a_private_arena::<F>(|m, heap| {
+        // SAFETY: the layouts are not empty.
+        let blocks = [64, 3 * PAGE, 100_000].map(|size| (unsafe { heap.alloc(layout(size)) }, layout(size)));
+        for (block, _) in blocks {
+            let page = PageIndex::containing(m.arena().layout().to_ptr::<u8>(address(block)).unwrap());
+            let expected = Err(FreeError::NotOwner { page, owner: Owner::Allocator });
+            for owner in [Owner::Program, Owner::Kernel, Owner::Allocator] {
+                assert_eq!(m.arena().free_pages(page.to_ptr(), count(1), owner), expected);
+                assert_eq!(m.arena().free_pages_deferred(page.to_ptr(), count(1), owner), expected);
+                assert_eq!(m.arena().take_violation().unwrap().kind, ViolationKind::InvalidFree);
+                assert_eq!(m.arena().take_violation().unwrap().kind, ViolationKind::InvalidFree);
+            }
+        }
+        for (block, layout) in blocks {
+            // SAFETY: from this heap, with this layout.
+            unsafe { heap.dealloc(block, layout) };
+        }
+    });
 }
 
 /// A heap without its types.
@@ -130,6 +152,7 @@ fn a_zeroed_run_is_not_written_to<F: Format>() {
 
 each_format!(
     a_heap_on_a_shared_arena_is_refused,
+    only_the_heap_frees_its_pages,
     blocks_are_memory_of_the_arena_and_no_programs,
     runs_grow_and_shrink_where_they_are,
     a_zeroed_run_is_not_written_to,

@@ -52,7 +52,8 @@ impl Land {
         unsafe { memory.as_mut_ptr().write_bytes(0x5a, memory.len()) };
         let words: Box<[MaybeUninit<MetadataWord>]> = Box::new_uninit_slice(region_words(pages as usize));
         Self {
-            region: Region::new(memory, Box::leak(words), Nameless),
+            // SAFETY: saying nothing is always right.
+            region: unsafe { Region::new(memory, Box::leak(words), Nameless) },
             recorded: Mutex::default(),
             traffic: Mutex::default(),
             limit: AtomicU32::new(u32::MAX),

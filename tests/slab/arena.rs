@@ -37,7 +37,7 @@ fn objects_are_memory_of_the_arena<F: Format>() {
     for (nth, at) in (0..).zip(&objects) {
         assert_eq!(m.read(1, *at), Ok(nth));
         assert_eq!(m.read(0, ArenaPtr::new(at.offset() + 232)), Ok(!nth));
-        assert_eq!(slab.pointer(*at).addr() as u64, m.at(*at).value());
+        assert_eq!(slab.to_kernel(*at).addr() as u64, m.at(*at).value());
     }
     assert_eq!(m.arena().stats().violations, 0, "every object has a page");
     let stats = slab.stats();

@@ -97,7 +97,7 @@ impl Bench {
         let extent = self.slab.source().extent();
         let first = u64::from(extent.first().to_ptr().offset());
         assert!(u64::from(at.offset()) >= first && end <= first + extent.count().bytes(), "{object:?} is outside");
-        assert_eq!(self.slab.pointer(at).addr() % layout.align(), 0, "{object:?} is not aligned");
+        assert_eq!(self.slab.to_kernel(at).addr() % layout.align(), 0, "{object:?} is not aligned");
         let below = shadow.objects.range(..u32::try_from(end).unwrap()).next_back();
         assert!(below.is_none_or(|(_, below)| below.end() <= at.offset().into()), "{object:?} overlaps {below:?}");
         shadow.objects.insert(at.offset(), object);
@@ -149,7 +149,7 @@ impl Bench {
     #[expect(clippy::mut_from_ref, reason = "the memory is the object's, and the test's to use")]
     fn memory(&self, object: &Object) -> &mut [u8] {
         // SAFETY: the object is out, so that its memory is the test's; one thread, one slice at a time.
-        unsafe { std::slice::from_raw_parts_mut(self.slab.pointer(object.at), object.layout.size()) }
+        unsafe { std::slice::from_raw_parts_mut(self.slab.to_kernel(object.at), object.layout.size()) }
     }
 
     /// The figures of a class.
@@ -160,13 +160,13 @@ impl Bench {
     /// Reads a byte of an object, or of what lies beside it.
     pub(crate) fn peek(&self, at: ArenaPtr, byte: usize) -> u8 {
         // SAFETY: pages of slabs are initialised memory of the lab, which has one thread.
-        unsafe { self.slab.pointer(at).wrapping_add(byte).read() }
+        unsafe { self.slab.to_kernel(at).wrapping_add(byte).read() }
     }
 
     /// Writes to a byte, the test's or not.
     pub(crate) fn poke(&self, at: ArenaPtr, byte: usize, value: u8) {
         // SAFETY: as above; it is the allocator's business to find out.
-        unsafe { self.slab.pointer(at).wrapping_add(byte).write(value) };
+        unsafe { self.slab.to_kernel(at).wrapping_add(byte).write(value) };
     }
 
     /// What was recorded since the last call.
@@ -218,7 +218,7 @@ impl Bench {
         // In debug mode objects are larger, and those that are damaged stay out.
         if bench.mode == Mode::Fast {
             let bytes = objects.iter().map(|object| SizeClass::of(object.layout).unwrap().size() as u64).sum();
-            assert_eq!(leftovers, Leftovers { objects: objects.len() as u64, bytes });
+            assert_eq!(leftovers, Leftovers { objects: objects.len() as u64, bytes, run_bytes: 0 });
         }
         leftovers.objects
     }

@@ -243,3 +243,20 @@ proptest! {
         bench.finish();
     }
 }
+
+/// The mistake that the documentation warns of is recorded, and harms nobody but the object.
+#[test]
+fn a_programs_object_that_the_kernel_freed_by_mistake_is_handed_out_again() {
+    let bench = Bench::new(64);
+    let layout = bytes(64);
+    let first = bench.slab.alloc_checked(layout).unwrap();
+    // SAFETY: it came from there; that it was for a checked free is the mistake.
+    unsafe { bench.slab.free(first, layout) };
+    let again = bench.slab.alloc_checked(layout).unwrap();
+    assert_eq!(again, first, "the object that was freed last");
+    assert_eq!(bench.misuses(), [(first, Misuse::NotLive)]);
+    assert_eq!(bench.slab.free_checked(again), Ok(()));
+    assert_eq!(bench.slab.free_checked(again), Err(Misuse::NotLive));
+    assert_eq!(bench.misuses(), [(first, Misuse::NotLive)]);
+    bench.finish();
+}

@@ -206,3 +206,17 @@ fn fresh_objects_hold_neither_zeros_nor_what_was_there() {
     }
     bench.finish();
 }
+
+/// I7: what trusted code has is no program's, whatever offset it names; and the other way round.
+#[test]
+fn checked_and_trusted_objects_are_freed_each_by_its_own_free() {
+    let bench = bench(64);
+    let kernels = bench.alloc(bytes(64)).unwrap();
+    assert_eq!(bench.slab.free_checked(kernels.at), Err(Misuse::NotLive));
+    let programs = bench.alloc_checked(bytes(64)).unwrap();
+    free(&bench, programs.at, bytes(64));
+    assert_eq!(bench.misuses(), [(kernels.at, Misuse::NotLive), (programs.at, Misuse::NotLive)]);
+    bench.free_all([kernels, programs]);
+    assert_eq!(bench.misuses(), []);
+    bench.finish();
+}

@@ -53,13 +53,13 @@ fn take(slab: &Slab<Pages, Metadata>, random: &Random) -> Option<Block> {
     let at = taken.ok()?;
     let mark = u8::try_from(random.below(200)).unwrap();
     // SAFETY: the object is ours, and that large.
-    unsafe { slab.pointer(at).write_bytes(mark, size) };
+    unsafe { slab.to_kernel(at).write_bytes(mark, size) };
     Some(Block { at, size, mark, checked })
 }
 
 fn give(slab: &Slab<Pages, Metadata>, block: &Block) {
     // SAFETY: the object is ours, and that large, until it is freed below.
-    let memory = unsafe { std::slice::from_raw_parts(slab.pointer(block.at), block.size) };
+    let memory = unsafe { std::slice::from_raw_parts(slab.to_kernel(block.at), block.size) };
     assert!(*memory == *vec![block.mark; block.size], "somebody wrote to {:?}", block.at);
     if block.checked {
         slab.free_checked(block.at).unwrap();
@@ -88,7 +88,7 @@ fn produce(slab: &Slab<Pages, Metadata>, to: &Sender<Vec<ArenaPtr>>) {
     for _ in 0..400 {
         let batch = (0..50).map(|_| slab.alloc(bytes(56)).unwrap());
         // SAFETY: objects of 56 bytes, ours alone.
-        let marked = batch.inspect(|at| unsafe { slab.pointer(*at).cast::<u32>().write(at.offset()) });
+        let marked = batch.inspect(|at| unsafe { slab.to_kernel(*at).cast::<u32>().write(at.offset()) });
         to.send(marked.collect()).unwrap();
     }
 }
@@ -96,7 +96,7 @@ fn produce(slab: &Slab<Pages, Metadata>, to: &Sender<Vec<ArenaPtr>>) {
 fn consume(slab: &Slab<Pages, Metadata>, from: &Receiver<Vec<ArenaPtr>>) {
     for at in from.iter().flatten() {
         // SAFETY: the producer wrote there, and sent it here.
-        assert_eq!(unsafe { slab.pointer(at).cast::<u32>().read() }, at.offset());
+        assert_eq!(unsafe { slab.to_kernel(at).cast::<u32>().read() }, at.offset());
         // SAFETY: handed to us by whoever took it, with this layout.
         unsafe { slab.free(at, bytes(56)) };
     }

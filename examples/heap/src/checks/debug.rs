@@ -58,7 +58,7 @@ impl Watched<'_> {
     /// Writes a byte of an object, or beside it.
     fn write(&self, object: ArenaPtr, place: usize) {
         // SAFETY: the arena's page is there; what lies beside the object is nobody's that could mind.
-        unsafe { self.slab.pointer(object).wrapping_add(place).write_volatile(0x77) };
+        unsafe { self.slab.to_kernel(object).wrapping_add(place).write_volatile(0x77) };
     }
 
     /// Just this has been recorded since the last time.

@@ -122,7 +122,7 @@ impl Place<'_> {
 
     pub(super) fn alloc_checked(&self, size: usize) -> Option<Block> {
         let layout = layout(size);
-        let start = self.slab().pointer(self.slab().alloc_checked(layout).ok()?);
+        let start = self.slab().to_kernel(self.slab().alloc_checked(layout).ok()?);
         Some(Block { start: NonNull::new(start)?, layout, mark: 0 })
     }
 
