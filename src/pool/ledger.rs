@@ -20,7 +20,6 @@ type Groups = Radix<Group, ROOT>;
 #[derive(Debug)]
 pub(super) struct Ledger {
     groups: Groups,
-    group_count: AtomicU32,
     /// No page below this one, and none from `high` on, was ever the pool's. Each moves in one direction only.
     low: AtomicU32,
     high: AtomicU32,
@@ -28,12 +27,7 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new() -> Self {
-        Self {
-            groups: Groups::new(),
-            group_count: AtomicU32::new(0),
-            low: AtomicU32::new(WINDOW_PAGES),
-            high: AtomicU32::new(0),
-        }
+        Self { groups: Groups::new(), low: AtomicU32::new(WINDOW_PAGES), high: AtomicU32::new(0) }
     }
 
     pub(super) fn group(&self, page: u32) -> Option<(&Group, u32)> {
@@ -94,34 +88,18 @@ impl Ledger {
     pub(super) fn prepare(&self, pages: PageRange, metadata: &impl MetadataSource) -> Option<()> {
         let numbers = pages.numbers();
         for number in numbers.start / GROUP_PAGES..numbers.end.div_ceil(GROUP_PAGES) {
-            if self.groups.get(number).is_none() {
-                self.add_group(number, metadata)?;
-            }
+            // SAFETY: a page that was taken a moment ago, for this.
+            let build = |metadata: &_| MetadataSource::alloc(metadata).map(|page| unsafe { Group::build(page) });
+            self.groups.get_or_build(number, metadata, build)?;
         }
         self.low.fetch_min(numbers.start, Ordering::Relaxed);
         self.high.fetch_max(numbers.end, Ordering::Relaxed);
         Some(())
     }
 
-    fn add_group(&self, number: u32, metadata: &impl MetadataSource) -> Option<()> {
-        let entry = self.groups.entry_or_build(number, metadata)?;
-        let page = metadata.alloc()?;
-        // SAFETY: taken above.
-        let group = unsafe { Group::build(page) };
-        let null = core::ptr::null_mut();
-        // Release: built before it can be found. Who was slower gives his page back.
-        if entry.compare_exchange(null, group.as_ptr(), Ordering::Release, Ordering::Relaxed).is_ok() {
-            self.group_count.fetch_add(1, Ordering::Relaxed);
-        } else {
-            // SAFETY: taken above, shown to nobody.
-            unsafe { metadata.free(page) };
-        }
-        Some(())
-    }
-
     /// How many pages of metadata there are.
     pub(super) fn metadata_pages(&self) -> u32 {
-        self.groups.node_count() + self.group_count.load(Ordering::Relaxed)
+        self.groups.node_count() + self.groups.set_count()
     }
 
     /// Gives all pages of metadata back.

@@ -7,8 +7,8 @@
 //! the clearing on.
 
 use crate::addr::PAGE_SHIFT;
-use crate::source::{METADATA_PAGE_BYTES, MetadataSource};
-use crate::store::Radix;
+use crate::source::MetadataSource;
+use crate::store::{Radix, new_array};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Window pages that a leaf is for.
@@ -17,8 +17,7 @@ const LEAF_PAGES: u32 = if cfg!(loom) { 1 } else { 64 };
 const PAGE_WORDS: u32 = (1 << PAGE_SHIFT) / 8 / 64;
 const LEAF_WORDS: usize = (LEAF_PAGES * PAGE_WORDS) as usize;
 
-#[derive(Debug)]
-struct Leaf([AtomicU64; LEAF_WORDS]);
+type Leaf = [AtomicU64; LEAF_WORDS];
 
 /// The bits; leaves are made when an object in them is first handed out.
 #[derive(Debug)]
@@ -26,25 +25,33 @@ pub(super) struct LiveMap {
     leaves: Radix<Leaf, { super::roots(32) }>,
 }
 
+/// The number of the leaf that an offset belongs to.
+const fn leaf_of(offset: u32) -> u32 {
+    (offset >> PAGE_SHIFT) / LEAF_PAGES
+}
+
+/// The word and the bit of an offset.
+fn bit_in(leaf: &Leaf, offset: u32) -> (&AtomicU64, u64) {
+    let grain = offset / 8;
+    (&leaf[(grain / 64) as usize % LEAF_WORDS], 1 << (grain % 64))
+}
+
 impl LiveMap {
     pub(super) fn new() -> Self {
         Self { leaves: Radix::new() }
     }
 
-    fn word(&self, offset: u32) -> Option<(&AtomicU64, u64)> {
-        let leaf = self.leaves.get((offset >> PAGE_SHIFT) / LEAF_PAGES)?;
-        let grain = offset / 8;
-        Some((&leaf.0[(grain / 64) as usize % LEAF_WORDS], 1 << (grain % 64)))
+    /// The bit of an offset, if its leaf is there.
+    fn bit(&self, offset: u32) -> Option<(&AtomicU64, u64)> {
+        self.leaves.get(leaf_of(offset)).map(|leaf| bit_in(leaf, offset))
     }
 
     /// Notes that the object at this offset may be freed, and says whether that was noted already; `None` if there is
     /// no memory for the note.
     pub(super) fn set(&self, offset: u32, metadata: &impl MetadataSource) -> Option<bool> {
-        if self.word(offset).is_none() {
-            // Where there is no memory for it, another CPU may have built it a moment ago.
-            let _ = self.build(offset, metadata);
-        }
-        let (word, bit) = self.word(offset)?;
+        let clear = |metadata: &_| new_array(metadata, || AtomicU64::new(0));
+        let leaf = self.leaves.get_or_build(leaf_of(offset), metadata, clear)?;
+        let (word, bit) = bit_in(leaf, offset);
         // Release: what was done to the object until now comes before whatever its free does.
         Some(word.fetch_or(bit, Ordering::Release) & bit != 0)
     }
@@ -52,27 +59,7 @@ impl LiveMap {
     /// Takes the right to free the object at this offset; says whether there was one. Acquire: pairs with `set`.
     pub(super) fn clear(&self, offset: u32) -> bool {
         let aligned = offset % 8 == 0;
-        aligned && self.word(offset).is_some_and(|(word, bit)| word.fetch_and(!bit, Ordering::AcqRel) & bit != 0)
-    }
-
-    fn build(&self, offset: u32, metadata: &impl MetadataSource) -> Option<()> {
-        const { assert!(size_of::<Leaf>() <= METADATA_PAGE_BYTES) };
-        let entry = self.leaves.entry_or_build((offset >> PAGE_SHIFT) / LEAF_PAGES, metadata)?;
-        let page = metadata.alloc()?;
-        let leaf = page.cast::<Leaf>();
-        for nth in 0..LEAF_WORDS {
-            // SAFETY: a leaf has that many words.
-            let word = unsafe { leaf.cast::<AtomicU64>().add(nth) };
-            // SAFETY: the page is ours alone, large enough (asserted above) and aligned.
-            unsafe { word.write(AtomicU64::new(0)) };
-        }
-        // Release: built before it can be found. Who was slower gives his page back.
-        let null = core::ptr::null_mut();
-        if entry.compare_exchange(null, leaf.as_ptr(), Ordering::Release, Ordering::Relaxed).is_err() {
-            // SAFETY: taken above, shown to nobody.
-            unsafe { metadata.free(page) };
-        }
-        Some(())
+        aligned && self.bit(offset).is_some_and(|(word, bit)| word.fetch_and(!bit, Ordering::AcqRel) & bit != 0)
     }
 
     pub(super) fn metadata_pages(&self) -> u32 {

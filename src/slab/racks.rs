@@ -9,8 +9,8 @@ use core::ptr;
 
 use super::LEVELS;
 use super::magazine::Rack;
-use crate::source::{METADATA_PAGE_BYTES, MetadataPage, MetadataSource};
-use crate::store::FANOUT;
+use crate::source::{MetadataPage, MetadataSource};
+use crate::store::{FANOUT, new_array, publish};
 use crate::sync::{AtomicPtr, Ordering};
 
 /// CPUs that have magazines of their own: a page of pointers.
@@ -38,24 +38,16 @@ impl RackTable {
     pub(super) fn prepare(&mut self, dummy: &Rack, metadata: &impl MetadataSource) -> bool {
         self.dummy = ptr::from_ref(dummy).cast_mut();
         let Some(node) = self.new_node(metadata) else { return false };
-        self.dummies = node;
+        self.dummies = node.as_ptr();
         for level in &mut self.levels {
-            *level = AtomicPtr::new(node);
+            *level = AtomicPtr::new(self.dummies);
         }
         true
     }
 
     /// A node full of dummies.
-    fn new_node(&self, metadata: &impl MetadataSource) -> Option<*mut Node> {
-        const { assert!(size_of::<Node>() <= METADATA_PAGE_BYTES) };
-        let node = metadata.alloc()?.cast::<Node>();
-        for cpu in 0..RACK_CPUS as usize {
-            // SAFETY: a node has an entry for each CPU.
-            let entry = unsafe { node.cast::<AtomicPtr<Rack>>().add(cpu) };
-            // SAFETY: the page is ours alone, large enough (asserted above) and aligned.
-            unsafe { entry.write(AtomicPtr::new(self.dummy)) };
-        }
-        Some(node.as_ptr())
+    fn new_node(&self, metadata: &impl MetadataSource) -> Option<ptr::NonNull<Node>> {
+        new_array(metadata, || AtomicPtr::new(self.dummy))
     }
 
     #[inline]
@@ -92,12 +84,11 @@ impl RackTable {
         if link.load(Ordering::Relaxed) != self.dummies {
             return true;
         }
-        let Some(node) = self.new_node(metadata) else { return false };
-        // Release: built before it is linked. Who was slower gives his page back.
-        if link.compare_exchange(self.dummies, node, Ordering::Release, Ordering::Relaxed).is_err() {
-            free_node(node, metadata);
+        // Where there is no memory for it, another CPU may have built it a moment ago.
+        if let Some(node) = self.new_node(metadata) {
+            publish(link, self.dummies, node, metadata);
         }
-        true
+        link.load(Ordering::Relaxed) != self.dummies
     }
 
     /// Sets the rack of a (CPU, level) that has none, on a level with a node of its own.

@@ -5,8 +5,10 @@
 //! memory that is not of its type: that is what lets stacks be popped, and tables be read, without a lock and without
 //! reference counts.
 
+mod page;
 mod radix;
 mod stable;
 
+pub(crate) use page::{new_array, publish};
 pub(crate) use radix::{FANOUT, Radix};
 pub(crate) use stable::{Stable, Store};

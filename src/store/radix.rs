@@ -2,7 +2,8 @@
 
 use core::ptr::{self, NonNull};
 
-use crate::source::{METADATA_PAGE_BYTES, MetadataPage, MetadataSource};
+use super::{new_array, publish};
+use crate::source::{MetadataPage, MetadataSource};
 use crate::sync::{AtomicPtr, Ordering};
 
 /// Pointers in a node: a page of them; under `--cfg loom` a few, so that a model stays small.
@@ -51,25 +52,31 @@ impl<T, const ROOT: usize> Radix<T, ROOT> {
 
     /// The entry; its node is made if it is not there. `None` when there is no memory for it, or no such entry.
     pub(crate) fn entry_or_build(&self, index: u32, metadata: &impl MetadataSource) -> Option<&AtomicPtr<T>> {
-        const { assert!(size_of::<Node<T>>() <= METADATA_PAGE_BYTES) };
         let root = self.nodes.get((index / FANOUT) as usize)?;
         if root.load(Ordering::Acquire).is_null() {
-            // Another CPU may have built it a moment ago.
-            let Some(page) = metadata.alloc() else { return self.entry(index) };
-            let node = page.cast::<Node<T>>();
-            for number in 0..FANOUT as usize {
-                // SAFETY: the node has `FANOUT` entries.
-                let entry = unsafe { node.cast::<AtomicPtr<T>>().add(number) };
-                // SAFETY: the page is ours alone, large enough (asserted above) and aligned.
-                unsafe { entry.write(AtomicPtr::new(ptr::null_mut())) };
-            }
-            // Release: built before it is linked. Who was slower gives his page back.
-            if root.compare_exchange(ptr::null_mut(), node.as_ptr(), Ordering::Release, Ordering::Relaxed).is_err() {
-                // SAFETY: taken above, shown to nobody.
-                unsafe { metadata.free(page) };
+            // Where there is no memory for it, another CPU may have built it a moment ago.
+            if let Some(node) = new_array(metadata, || AtomicPtr::new(ptr::null_mut())) {
+                publish(root, ptr::null_mut(), node, metadata);
             }
         }
         self.entry(index)
+    }
+
+    /// What the entry points to; if it is not set, what `build` makes at the start of a metadata page. `None` when there is no
+    /// memory for it, or no such entry.
+    pub(crate) fn get_or_build<M: MetadataSource>(
+        &self,
+        index: u32,
+        metadata: &M,
+        build: impl FnOnce(&M) -> Option<NonNull<T>>,
+    ) -> Option<&T> {
+        let entry = self.entry_or_build(index, metadata)?;
+        if entry.load(Ordering::Relaxed).is_null() {
+            if let Some(built) = build(metadata) {
+                publish(entry, ptr::null_mut(), built, metadata);
+            }
+        }
+        self.get(index)
     }
 
     /// How many nodes there are.
