@@ -99,7 +99,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         leftovers.run_bytes = self.totals.0.held_bytes();
         let slabs = self.headers.iter().filter_map(|header| Some((header, header.description()?)));
         for (header, slab) in slabs {
-            leftovers.run_bytes -= slab.pages().count().bytes();
+            leftovers.run_bytes = leftovers.run_bytes.saturating_sub(slab.pages().count().bytes());
             let out = u64::from(slab.objects() - header.count());
             leftovers.objects += out;
             leftovers.bytes += out * slab.class().size() as u64;

@@ -1,8 +1,8 @@
 //! The depot of a class: a stack of full magazines and one of empty ones. Who takes a magazine off has it alone.
 
-use super::Slab;
 use core::ptr;
 
+use super::Slab;
 use super::class::ClassState;
 use super::classes::SizeClass;
 use super::header::{Description, Header, WORD_OBJECTS};

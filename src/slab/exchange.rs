@@ -20,7 +20,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             return self.alloc_debug(debugger, layout).map(ArenaPtr::new);
         }
         let class = SizeClass::of(layout).ok_or(SlabError::of(layout))?;
-        // Layouts that are aligned to more than 8 bytes come here first.
+        // A layout whose class its size alone does not decide was not looked for yet.
         if let Some(object) = self.rack().and_then(|rack| rack.hot(class.number()).pop()) {
             return Ok(ArenaPtr::new(object));
         }

@@ -90,7 +90,7 @@ const fn roots(usual: usize) -> usize {
 pub enum Mode {
     /// Not at all, but for checked frees: trusted code is trusted.
     Fast,
-    /// Every object is followed by a canary, poisoned when it is freed, and kept in quarantine for a while. Double
+    /// Every object, but of the largest size, is followed by a canary, poisoned when it is freed, and kept in quarantine for a while. Double
     /// frees, writes beyond the end and writes after the free are recorded as misuse ([`PageSource::record_misuse`]),
     /// and what was damaged is never handed out again. Every operation takes the atomic path, several times slower.
     Debug,

@@ -10,7 +10,7 @@ use crate::source::{MetadataSource, PageSource};
 use crate::sync::Ordering;
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
-    /// Whether the class keeps more than its reserve in its slabs without this one: at least as much as this one has,
+    /// Whether the class keeps at least its reserve in its slabs without this one, and at least as much as this one has,
     /// so that an allocation at the edge does not make and unmake a slab each time.
     pub(super) fn is_spare(&self, slab: Description) -> bool {
         let Some(class) = self.class(slab.class()) else { return false };

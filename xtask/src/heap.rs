@@ -4,17 +4,14 @@
 //! then a few of them run again under the log, where the kernel's count of page faults or data aborts must agree with
 //! it as the other test kernels' must.
 
-use std::fs;
-use std::path::Path;
-
 use crate::arch::Arch;
-use crate::claims::{AGREEMENT, agreement, boot, build, full_name, judge, listed, logged};
+use crate::claims::{AGREEMENT, build, full_name, listed};
 use crate::cli::Length;
 use crate::kernel::{HEAP, HEAP_OF_TWO, Kernel, LONG_HEAP};
-use crate::qemu::Outcome;
 use crate::route::Route;
+use crate::sampled::Booted;
 use crate::status::Stop;
-use crate::verdict::{Report, Verdict};
+use crate::verdict::Report;
 use crate::workspace::Workspace;
 
 /// The argument for a run that does much more.
@@ -47,35 +44,10 @@ pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, length: Leng
         Err(verdict) => return report.add(&verdict),
     };
     for (kernel, arguments) in runs(length) {
-        run_once(arch, kernel, &file, arguments, report);
+        let run = Booted { arch, kernel, file: &file, arguments };
+        run.run_whole(&name_of(arch, kernel), &["figures "], report);
     }
-
-    let name = full_name(arch, HEAP);
-    let log = workspace.exception_log(arch, HEAP.name);
-    let sample = boot(arch, HEAP_OF_TWO, &file, SAMPLE, Some(&log));
-    let mut verdict = agreement(&name, &sample, logged(arch, &log));
-    if sample.outcome != Outcome::Passed {
-        verdict = Verdict::failed(verdict.name, sample.outcome.describe());
-    }
-    report.add(&verdict);
-    if verdict.is_failure() {
-        report.explain(&sample.transcript());
-        report.explain(&[format!("[QEMU's exception log: {}]", log.display())]);
-    } else {
-        let _ = fs::remove_file(&log);
-    }
-}
-
-fn run_once(arch: Arch, kernel: Kernel, file: &Path, arguments: &[&str], report: &mut Report) {
-    let whole = boot(arch, kernel, file, arguments, None);
-    for line in whole.console.iter().filter(|line| line.starts_with("figures ")) {
-        eprintln!("   {line}");
-    }
-    let verdicts = judge(&name_of(arch, kernel), &whole);
-    verdicts.iter().for_each(|verdict| report.add(verdict));
-    if verdicts.iter().any(Verdict::is_failure) {
-        report.explain(&whole.transcript());
-    }
+    Booted { arch, kernel: HEAP_OF_TWO, file: &file, arguments: SAMPLE }.run_sample(workspace, report);
 }
 
 /// The names of one machine's tests; boots the kernel to ask it.

@@ -25,6 +25,7 @@ mod models;
 mod qemu;
 mod races;
 mod route;
+mod sampled;
 mod setup;
 mod status;
 mod steps;

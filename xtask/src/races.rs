@@ -4,16 +4,14 @@
 //! is logged does not race. The tests therefore run without; and then a few of them run again under the log, where
 //! the kernel's count of page faults or data aborts, interrupts among them, must agree with it as the other test kernels' must.
 
-use std::fs;
-
 use crate::arch::Arch;
-use crate::claims::{AGREEMENT, agreement, boot, build, full_name, judge, listed, logged};
+use crate::claims::{AGREEMENT, build, full_name, listed};
 use crate::cli::Length;
 use crate::kernel::{Kernel, LONG_RACES, RACES};
-use crate::qemu::Outcome;
 use crate::route::Route;
+use crate::sampled::Booted;
 use crate::status::Stop;
-use crate::verdict::{Report, Verdict};
+use crate::verdict::Report;
 use crate::workspace::Workspace;
 
 /// The argument for a run of many more rounds.
@@ -39,36 +37,10 @@ pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, length: Leng
         Ok(file) => file,
         Err(verdict) => return report.add(&verdict),
     };
-    let name = full_name(arch, RACES);
     let (kernel, arguments) = with(length);
-    let whole = boot(arch, kernel, &file, arguments, None);
-    for line in whole.console.iter().filter(|line| is_figure(line)) {
-        eprintln!("   {line}");
-    }
-    let verdicts = judge(&name, &whole);
-    verdicts.iter().for_each(|verdict| report.add(verdict));
-    if verdicts.iter().any(Verdict::is_failure) {
-        report.explain(&whole.transcript());
-    }
-
-    let log = workspace.exception_log(arch, RACES.name);
-    let sample = boot(arch, RACES, &file, SAMPLE, Some(&log));
-    let mut verdict = agreement(&name, &sample, logged(arch, &log));
-    if sample.outcome != Outcome::Passed {
-        verdict = Verdict::failed(verdict.name, sample.outcome.describe());
-    }
-    report.add(&verdict);
-    if verdict.is_failure() {
-        report.explain(&sample.transcript());
-        report.explain(&[format!("[QEMU's exception log: {}]", log.display())]);
-    } else {
-        let _ = fs::remove_file(&log);
-    }
-}
-
-/// Whether a line of the console is for people who want to see that the CPUs have met.
-fn is_figure(line: &str) -> bool {
-    line.starts_with("figures ") || line.starts_with("operations ")
+    let run = Booted { arch, kernel, file: &file, arguments };
+    run.run_whole(&full_name(arch, RACES), &["figures ", "operations "], report);
+    Booted { arch, kernel: RACES, file: &file, arguments: SAMPLE }.run_sample(workspace, report);
 }
 
 /// The names of one machine's tests; boots the kernel to ask it.
@@ -92,13 +64,5 @@ mod tests {
         assert_eq!((fast.cpus, none, long.cpus, arguments), (2, &[][..], 4, &["long"][..]));
         assert!(fast.limit() < long.limit());
         assert_eq!(fast.name, long.name);
-    }
-
-    #[test]
-    fn figures_are_told_from_verdicts() {
-        assert!(is_figure("figures a: 3 faults"));
-        assert!(is_figure("operations 1000000"));
-        assert!(!is_figure("ok figures"));
-        assert!(!is_figure("exceptions 3"));
     }
 }

@@ -4,15 +4,13 @@
 //! run without; and then a sample of them, a few thousand steps, runs again under the log, where the kernel's count of page
 //! faults or data aborts must agree with it as the other test kernel's must.
 
-use std::fs;
-
 use crate::arch::Arch;
-use crate::claims::{AGREEMENT, agreement, boot, build, full_name, judge, listed, logged};
+use crate::claims::{AGREEMENT, build, full_name, listed};
 use crate::kernel::STEPS;
-use crate::qemu::Outcome;
 use crate::route::Route;
+use crate::sampled::Booted;
 use crate::status::Stop;
-use crate::verdict::{Report, Verdict};
+use crate::verdict::Report;
 use crate::workspace::Workspace;
 
 /// The argument for a run that takes few steps.
@@ -20,34 +18,13 @@ const SAMPLE: &str = "sample";
 
 /// Builds and boots the kernel on one machine, and reports.
 pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, report: &mut Report) {
-    let kernel = match build(workspace, route, arch, STEPS) {
-        Ok(kernel) => kernel,
+    let file = match build(workspace, route, arch, STEPS) {
+        Ok(file) => file,
         Err(verdict) => return report.add(&verdict),
     };
-    let name = full_name(arch, STEPS);
-    let whole = boot(arch, STEPS, &kernel, &[], None);
-    for line in whole.console.iter().filter(|line| line.starts_with("points ")) {
-        eprintln!("   {line}");
-    }
-    let verdicts = judge(&name, &whole);
-    verdicts.iter().for_each(|verdict| report.add(verdict));
-    if verdicts.iter().any(Verdict::is_failure) {
-        report.explain(&whole.transcript());
-    }
-
-    let log = workspace.exception_log(arch, STEPS.name);
-    let sample = boot(arch, STEPS, &kernel, &[SAMPLE], Some(&log));
-    let mut verdict = agreement(&name, &sample, logged(arch, &log));
-    if sample.outcome != Outcome::Passed {
-        verdict = Verdict::failed(verdict.name, sample.outcome.describe());
-    }
-    report.add(&verdict);
-    if verdict.is_failure() {
-        report.explain(&sample.transcript());
-        report.explain(&[format!("[QEMU's exception log: {}]", log.display())]);
-    } else {
-        let _ = fs::remove_file(&log);
-    }
+    let run = |arguments| Booted { arch, kernel: STEPS, file: &file, arguments };
+    run(&[]).run_whole(&full_name(arch, STEPS), &["points "], report);
+    run(&[SAMPLE]).run_sample(workspace, report);
 }
 
 /// The names of one machine's tests; boots the kernel to ask it.
