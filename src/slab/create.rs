@@ -44,8 +44,8 @@ pub struct Leftovers {
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// An allocator on these pages that writes its bookkeeping into pages of `metadata`: eight to begin with, then
-    /// about one percent of the memory that it hands out, two magazines (1.1 KiB) for each CPU, level and class that is
-    /// used, and what map and tables take.
+    /// about one percent of the memory that it hands out (three where objects have 8 bytes), two magazines (1.1 KiB)
+    /// for each CPU, level and class that is used, and what map and tables take.
     ///
     /// # Errors
     /// [`SlabRefused`] with [`SlabError::OutOfMetadata`]: the sources come back as they were.

@@ -12,8 +12,8 @@
 //!   meets.
 //!
 //! Empty slabs give their pages back, but for a reserve ([`drain`](Slab::drain) and [`reclaim`](Slab::reclaim) keep
-//! none). A CPU that the kernel cannot name, or a level above [`LEVELS`], works on the slabs directly: slower, never
-//! wrong.
+//! none). A CPU that the kernel cannot name, or a level of [`LEVELS`] or more, works on the slabs directly: slower,
+//! never wrong.
 //!
 //! Nothing is written into the memory that is handed out (I11): all bookkeeping lies in pages of a [`MetadataSource`],
 //! so what programs write into shared memory cannot harm it. Objects that a program may give back are handed out by
@@ -90,9 +90,10 @@ const fn roots(usual: usize) -> usize {
 pub enum Mode {
     /// Not at all, but for checked frees: trusted code is trusted.
     Fast,
-    /// Every object, but of the largest size, is followed by a canary, poisoned when it is freed, and kept in quarantine for a while. Double
-    /// frees, writes beyond the end and writes after the free are recorded as misuse ([`PageSource::record_misuse`]),
-    /// and what was damaged is never handed out again. Every operation takes the atomic path, several times slower.
+    /// Every object, but of the largest size, is followed by a canary, poisoned when it is freed, and kept in
+    /// quarantine for a while. Double frees, writes beyond the end and writes after the free are recorded as misuse
+    /// ([`PageSource::record_misuse`]), and what was damaged is never handed out again. Every operation takes the
+    /// atomic path, several times slower.
     Debug,
 }
 

@@ -1,4 +1,5 @@
-//! Metadata pages as arrays: filled while they are nobody's, published by one exchange, given back by whoever was slower.
+//! Metadata pages as arrays: filled while they are nobody's, published by one exchange, given back by whoever was
+//! slower.
 
 use core::ptr::NonNull;
 
@@ -21,8 +22,8 @@ pub(crate) fn new_array<T, const N: usize>(
     Some(array)
 }
 
-/// Puts what was built at the start of a page into an entry that holds `old`; if another CPU was faster the page goes back, for
-/// what that one built serves as well. Release: built before it can be found.
+/// Puts what was built at the start of a page into an entry that holds `old`; if another CPU was faster the page goes
+/// back, for what that one built serves as well. Release: built before it can be found.
 pub(crate) fn publish<T>(entry: &AtomicPtr<T>, old: *mut T, built: NonNull<T>, metadata: &impl MetadataSource) {
     if entry.compare_exchange(old, built.as_ptr(), Ordering::Release, Ordering::Relaxed).is_err() {
         // SAFETY: callers took the page from this source, and have shown it to nobody.

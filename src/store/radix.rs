@@ -62,8 +62,8 @@ impl<T, const ROOT: usize> Radix<T, ROOT> {
         self.entry(index)
     }
 
-    /// What the entry points to; if it is not set, what `build` makes at the start of a metadata page. `None` when there is no
-    /// memory for it, or no such entry.
+    /// What the entry points to; if it is not set, what `build` makes at the start of a metadata page. `None` when
+    /// there is no memory for it, or no such entry.
     pub(crate) fn get_or_build<M: MetadataSource>(
         &self,
         index: u32,

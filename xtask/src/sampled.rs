@@ -1,6 +1,6 @@
-//! Test kernels that cannot run as a whole under QEMU's log: it would be gigabytes, or keep the CPUs from running at once. They
-//! run without; and then a sample of their tests runs again under the log, where the kernel's count of page faults or data
-//! aborts must agree with it.
+//! Test kernels that cannot run as a whole under QEMU's log: it would be gigabytes, or keep the CPUs from running at
+//! once. They run without; and then a sample of their tests runs again under the log, where the kernel's count of page
+//! faults or data aborts must agree with it.
 
 use std::fs;
 use std::path::Path;
@@ -21,8 +21,8 @@ pub(crate) struct Booted<'a> {
 }
 
 impl Booted<'_> {
-    /// Runs it without the log, and reports each test under `name`. Lines that begin with one of `figures` are shown: they are
-    /// for people who want to see how much was done.
+    /// Runs it without the log, and reports each test under `name`. Lines that begin with one of `figures` are shown:
+    /// they are for people who want to see how much was done.
     pub(crate) fn run_whole(&self, name: &str, figures: &[&str], report: &mut Report) {
         let whole = boot(self.arch, self.kernel, self.file, self.arguments, None);
         for line in whole.console.iter().filter(|line| is_figure(line, figures)) {
