@@ -25,15 +25,15 @@
 //!
 //! The crate needs no `alloc`, no nightly compiler and no lock.
 
-#![cfg_attr(not(any(test, loom, shuttle)), no_std)]
+#![cfg_attr(not(any(test, kernel_arena_loom)), no_std)]
 
-#[cfg(all(feature = "std", unix, not(any(loom, shuttle))))]
+#[cfg(all(feature = "std", unix, not(kernel_arena_loom)))]
 extern crate std;
 
 pub mod arch;
-#[cfg(not(loom))]
+#[cfg(not(kernel_arena_loom))]
 pub mod heap;
-#[cfg(all(feature = "std", unix, not(any(loom, shuttle))))]
+#[cfg(all(feature = "std", unix, not(kernel_arena_loom)))]
 pub mod hosted;
 pub mod platform;
 pub mod pool;

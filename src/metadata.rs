@@ -12,9 +12,9 @@ use crate::sync::{self, AtomicU64};
 use crate::violations::RING_WORDS;
 
 /// Pages of a leaf table: the maps are rounded out to whole ones. A model's tables are smaller than a word of a map.
-const TABLE_PAGES: u32 = if cfg!(loom) { 64 } else { 512 };
+const TABLE_PAGES: u32 = if cfg!(kernel_arena_loom) { 64 } else { 512 };
 /// 2 MiB regions of the window; a model's tables cover fewer.
-pub(crate) const REGIONS: u32 = if cfg!(loom) { 64 } else { 2048 };
+pub(crate) const REGIONS: u32 = if cfg!(kernel_arena_loom) { 64 } else { 2048 };
 /// Words of 128 bytes: two cache lines, which prefetchers fetch as one.
 const LINE_WORDS: usize = 16;
 

@@ -111,13 +111,13 @@ impl core::error::Error for RemoveError {}
 
 impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
     /// An empty registry.
-    #[cfg(not(any(loom, shuttle)))]
+    #[cfg(not(kernel_arena_loom))]
     pub const fn new() -> Self {
         Self { entries: [const { Entry::new() }; N], arenas: PhantomData }
     }
 
     /// An empty registry (a model's atomics are not `const`).
-    #[cfg(any(loom, shuttle))]
+    #[cfg(kernel_arena_loom)]
     pub fn new() -> Self {
         Self { entries: core::array::from_fn(|_| Entry::new()), arenas: PhantomData }
     }
@@ -182,12 +182,12 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
 }
 
 impl Entry {
-    #[cfg(not(any(loom, shuttle)))]
+    #[cfg(not(kernel_arena_loom))]
     const fn new() -> Self {
         Self { word: AtomicU64::new(0), base: AtomicU64::new(0), arena: AtomicU64::new(0) }
     }
 
-    #[cfg(any(loom, shuttle))]
+    #[cfg(kernel_arena_loom)]
     fn new() -> Self {
         Self { word: AtomicU64::new(0), base: AtomicU64::new(0), arena: AtomicU64::new(0) }
     }

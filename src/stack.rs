@@ -29,12 +29,12 @@ impl<const INDEX_BITS: u32> TaggedStack<INDEX_BITS> {
     const MASK: u64 = (1 << INDEX_BITS) - 1;
     const TAG: u64 = 1 << INDEX_BITS;
 
-    #[cfg(not(loom))]
+    #[cfg(not(kernel_arena_loom))]
     pub(crate) const fn new() -> Self {
         Self { head: AtomicU64::new(0) }
     }
 
-    #[cfg(loom)]
+    #[cfg(kernel_arena_loom)]
     pub(crate) fn new() -> Self {
         Self { head: AtomicU64::new(0) }
     }
@@ -87,7 +87,7 @@ impl<const INDEX_BITS: u32> TaggedStack<INDEX_BITS> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(kernel_arena_loom)))]
 mod tests {
     use super::*;
 

@@ -1,16 +1,14 @@
 //! The one place that names an atomic type.
 //!
 //! Everything in this crate that two CPUs may touch goes through these names, so that a model checker can take their
-//! place: `--cfg loom` gives loom's atomics, `--cfg shuttle` shuttle's, anything else the processor's. Page tables and
-//! bitmaps are arrays of these types *built in place* (`write_words`), never memory cast to atomics, because a
+//! place: with `kernel_arena_loom`, which only the package of the models sets, they are loom's, else the processor's. Page
+//! tables and bitmaps are arrays of these types *built in place* (`write_words`), never memory cast to atomics, because a
 //! model's atomic is larger than the word it stands for.
 
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(kernel_arena_loom))]
 pub use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-#[cfg(loom)]
+#[cfg(kernel_arena_loom)]
 pub use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-#[cfg(all(shuttle, not(loom)))]
-pub use shuttle::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// A word of a figure that decides nothing: the processor's even in a model, which would try all orders of it in vain.
 pub(crate) use core::sync::atomic::AtomicU64 as Figure;

@@ -18,8 +18,8 @@ use crate::platform::CpuId;
 use crate::programs::ProgramId;
 use crate::sync::{AtomicU64, Ordering};
 
-/// How many records an arena keeps until they are drained; under `--cfg loom` two, so that a model can fill it.
-pub const VIOLATION_CAPACITY: usize = if cfg!(loom) { 2 } else { 64 };
+/// How many records an arena keeps until they are drained; under `cfg(kernel_arena_loom)` two, so that a model can fill it.
+pub const VIOLATION_CAPACITY: usize = if cfg!(kernel_arena_loom) { 2 } else { 64 };
 
 pub(crate) const RING_WORDS: usize = VIOLATION_CAPACITY * CELL_WORDS;
 const CELL_WORDS: usize = 4;

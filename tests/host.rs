@@ -2,7 +2,7 @@
 //!
 //! One crate, so that the machine is compiled once and nothing of it is unused.
 
-#![cfg(not(any(loom, shuttle)))]
+#![cfg(not(kernel_arena_loom))]
 
 #[macro_use]
 mod machine;

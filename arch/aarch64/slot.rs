@@ -4,11 +4,11 @@
 //! release in both (Arm ARM B2.3.11, B2.9). The barriers that a table walker needs are not here but in `tlb`, once a batch.
 //! On other processors, and under a model checker, the `sync` atomics do the same.
 
-#[cfg(any(not(target_arch = "aarch64"), loom, shuttle))]
+#[cfg(any(not(target_arch = "aarch64"), kernel_arena_loom))]
 use crate::arch::{Arch, portable::Portable};
 use crate::sync::AtomicU64;
 
-#[cfg(all(target_arch = "aarch64", target_feature = "lse", not(any(loom, shuttle))))]
+#[cfg(all(target_arch = "aarch64", target_feature = "lse", not(kernel_arena_loom)))]
 pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
     let seen: u64;
     // SAFETY: `slot` is a live, aligned 64-bit atomic in normal memory; the instruction touches it alone.
@@ -24,7 +24,7 @@ pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(
     if seen == old { Ok(()) } else { Err(seen) }
 }
 
-#[cfg(all(target_arch = "aarch64", not(target_feature = "lse"), not(any(loom, shuttle))))]
+#[cfg(all(target_arch = "aarch64", not(target_feature = "lse"), not(kernel_arena_loom)))]
 pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
     let seen: u64;
     // SAFETY: `slot` is a live, aligned 64-bit atomic in normal memory, the only memory touched. An interrupt between the
@@ -52,7 +52,7 @@ pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(
     if seen == old { Ok(()) } else { Err(seen) }
 }
 
-#[cfg(all(target_arch = "aarch64", target_feature = "lse", not(any(loom, shuttle))))]
+#[cfg(all(target_arch = "aarch64", target_feature = "lse", not(kernel_arena_loom)))]
 pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
     let seen: u64;
     // SAFETY: `slot` is a live, aligned 64-bit atomic in normal memory; the instruction touches it alone.
@@ -68,7 +68,7 @@ pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
     seen
 }
 
-#[cfg(all(target_arch = "aarch64", not(target_feature = "lse"), not(any(loom, shuttle))))]
+#[cfg(all(target_arch = "aarch64", not(target_feature = "lse"), not(kernel_arena_loom)))]
 pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
     let seen: u64;
     // SAFETY: as in `compare_exchange`.
@@ -88,12 +88,12 @@ pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
     seen
 }
 
-#[cfg(any(not(target_arch = "aarch64"), loom, shuttle))]
+#[cfg(any(not(target_arch = "aarch64"), kernel_arena_loom))]
 pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
     <Portable as Arch>::compare_exchange(slot, old, new)
 }
 
-#[cfg(any(not(target_arch = "aarch64"), loom, shuttle))]
+#[cfg(any(not(target_arch = "aarch64"), kernel_arena_loom))]
 pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
     <Portable as Arch>::swap(slot, new)
 }

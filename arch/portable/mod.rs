@@ -1,6 +1,6 @@
 //! A format that no processor walks: for models, and for hosts of other architectures.
 //!
-//! Its slots are changed by the `sync` module's atomics only, so loom and shuttle see every access, and a table may have
+//! Its slots are changed by the `sync` module's atomics only, so loom sees every access, and a table may have
 //! as few as two entries, so that a model of the whole arena stays small.
 
 use crate::arch::{Arch, Leaf, Reach, TableReach, UnsupportedCpu};

@@ -54,7 +54,7 @@ fn masked<R>(f: impl FnOnce() -> R) -> R {
     if cfg!(any(unix, windows)) { f() } else { without_interrupts(f) }
 }
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(all(test, not(kernel_arena_loom)))]
 mod tests {
     use super::*;
 

@@ -4,11 +4,11 @@
 //! `lock cmpxchg`, which is atomic against walkers and other CPUs, is a full barrier (Intel SDM vol. 3, 10.2.3.9), and
 //! cannot be torn by an NMI. On other processors, and under a model checker, the `sync` atomics do the same.
 
-#[cfg(any(not(target_arch = "x86_64"), loom, shuttle))]
+#[cfg(any(not(target_arch = "x86_64"), kernel_arena_loom))]
 use crate::arch::{Arch, portable::Portable};
 use crate::sync::AtomicU64;
 
-#[cfg(all(target_arch = "x86_64", not(any(loom, shuttle))))]
+#[cfg(all(target_arch = "x86_64", not(kernel_arena_loom)))]
 pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
     let seen: u64;
     // SAFETY: `slot` is a live, aligned 64-bit atomic; the instruction touches it alone, and `rax` and the flags, which
@@ -25,7 +25,7 @@ pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(
     if seen == old { Ok(()) } else { Err(seen) }
 }
 
-#[cfg(all(target_arch = "x86_64", not(any(loom, shuttle))))]
+#[cfg(all(target_arch = "x86_64", not(kernel_arena_loom)))]
 pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
     let seen: u64;
     // SAFETY: `slot` is a live, aligned 64-bit atomic; `xchg` with memory locks implicitly and changes no flag.
@@ -40,12 +40,12 @@ pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
     seen
 }
 
-#[cfg(any(not(target_arch = "x86_64"), loom, shuttle))]
+#[cfg(any(not(target_arch = "x86_64"), kernel_arena_loom))]
 pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
     <Portable as Arch>::compare_exchange(slot, old, new)
 }
 
-#[cfg(any(not(target_arch = "x86_64"), loom, shuttle))]
+#[cfg(any(not(target_arch = "x86_64"), kernel_arena_loom))]
 pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
     <Portable as Arch>::swap(slot, new)
 }

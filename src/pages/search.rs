@@ -60,7 +60,7 @@ impl RunSearch {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(kernel_arena_loom)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -132,7 +132,7 @@ pub trait FrameSource {
 /// # Contract
 /// - [`frame_to_ptr`](Self::frame_to_ptr) gives, for each frame of the platform's [`FrameSource`], the address of its
 ///   4096 bytes, writable, aligned to 4096, the same one each time, callable in any context. Under a model checker
-///   (`--cfg loom`) the memory behind a frame must have room for a table of its larger atomics.
+///   (as in `tests/loom`) the memory behind a frame must have room for a table of its larger atomics.
 /// - [`attributes`](Self::attributes) gives the memory type, shareability and encryption bits that this map itself
 ///   uses: the same frame must never be reachable with two memory types (Intel SDM vol. 3, 13.12.4; Arm ARM B2.16).
 pub trait PhysMap {

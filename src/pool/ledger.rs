@@ -12,7 +12,7 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 /// Entries of the radix's root: 137, enough for the window; a model has a few pages.
 const ROOT: usize = {
     let groups = WINDOW_PAGES.div_ceil(GROUP_PAGES);
-    if cfg!(loom) { 2 } else { groups.div_ceil(Radix::<Group, 1>::CAPACITY) as usize }
+    if cfg!(kernel_arena_loom) { 2 } else { groups.div_ceil(Radix::<Group, 1>::CAPACITY) as usize }
 };
 type Groups = Radix<Group, ROOT>;
 

@@ -13,12 +13,12 @@ pub(super) const PAGE_GRANULES: u32 = (1 << PAGE_SHIFT) / GRANULE_BYTES;
 pub(super) const PAGE_WORDS: u32 = PAGE_GRANULES / 64;
 /// Granules whose start bits share a word with a count of blocks.
 const STARTS_PER_WORD: u32 = 32;
-/// Pages whose records share a page of metadata: 15, what fits; under `--cfg loom` two. A model's words are larger.
+/// Pages whose records share a page of metadata: 15, what fits; under `cfg(kernel_arena_loom)` two. A model's words are larger.
 #[expect(clippy::cast_possible_truncation, reason = "a page has at most 2^16 bytes")]
 pub(super) const GROUP_PAGES: u32 = {
     let fit =
         (METADATA_PAGE_BYTES / size_of::<AtomicU64>() - 1) / (size_of::<PageRecord>() / size_of::<AtomicU64>() + 1);
-    if cfg!(loom) || fit == 0 { 2 } else { fit as u32 }
+    if cfg!(kernel_arena_loom) || fit == 0 { 2 } else { fit as u32 }
 };
 
 /// The record of a page.
@@ -122,7 +122,7 @@ pub(super) fn acquire(word: &AtomicU64, mask: u64) -> bool {
     false
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(kernel_arena_loom)))]
 mod tests {
     use super::*;
 

@@ -59,7 +59,7 @@ impl Run {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(kernel_arena_loom)))]
 mod tests {
     use super::*;
 

@@ -77,14 +77,14 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     }
 
     /// Counts a run of pages that the heap on top took from the same source.
-    #[cfg(not(loom))]
+    #[cfg(not(kernel_arena_loom))]
     pub(crate) fn count_run(&self, pages: u32) {
         self.totals.0.add(u64::from(pages) << crate::PAGE_SHIFT);
         self.totals.0.add_pages(pages);
     }
 
     /// Counts pages of runs that were given back.
-    #[cfg(not(loom))]
+    #[cfg(not(kernel_arena_loom))]
     pub(crate) fn count_run_gone(&self, pages: u32) {
         self.totals.0.sub(u64::from(pages) << crate::PAGE_SHIFT);
         self.totals.0.sub_pages(pages);

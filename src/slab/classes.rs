@@ -18,21 +18,21 @@ use core::alloc::Layout;
 
 use crate::addr::{PAGE_BYTES, PAGE_SHIFT};
 
-/// How many classes there are (two under `--cfg loom`: four objects a page, or two).
-pub const CLASS_COUNT: usize = if cfg!(loom) { 2 } else { 44 };
+/// How many classes there are (two under `cfg(kernel_arena_loom)`: four objects a page, or two).
+pub const CLASS_COUNT: usize = if cfg!(kernel_arena_loom) { 2 } else { 44 };
 /// The size of the largest class in bytes.
-pub const LARGEST: usize = if cfg!(loom) { 1 << 11 } else { 1 << 15 };
+pub const LARGEST: usize = if cfg!(kernel_arena_loom) { 1 << 11 } else { 1 << 15 };
 /// The size of the smallest.
-const SMALLEST: u32 = if cfg!(loom) { 1 << 10 } else { 8 };
+const SMALLEST: u32 = if cfg!(kernel_arena_loom) { 1 << 10 } else { 8 };
 /// Objects of a slab, at most: eight words of 64.
 pub(super) const SLAB_OBJECTS: u32 = 512;
 /// Pages of a slab, at most.
-pub(super) const SLAB_PAGES: u32 = if cfg!(loom) { 1 } else { 16 };
+pub(super) const SLAB_PAGES: u32 = if cfg!(kernel_arena_loom) { 1 } else { 16 };
 /// Objects of a magazine, at most.
-pub(super) const MAGAZINE_OBJECTS: u32 = if cfg!(loom) { 2 } else { 128 };
+pub(super) const MAGAZINE_OBJECTS: u32 = if cfg!(kernel_arena_loom) { 2 } else { 128 };
 
 /// Objects of a depot, at most; it keeps fewer if they are large.
-const DEPOT_OBJECTS: u32 = if cfg!(loom) { 2 } else { 1024 };
+const DEPOT_OBJECTS: u32 = if cfg!(kernel_arena_loom) { 2 } else { 1024 };
 const DEPOT_BYTES: u32 = 1 << 20;
 const MAGAZINE_BYTES: u32 = 1 << 15;
 const PAGE: u32 = 1 << PAGE_SHIFT;
@@ -66,7 +66,7 @@ static CLASSES: [Class; 64] = {
 };
 
 /// The number after the last class: no class. Whoever has no magazines for it finds the dummy and takes the slow path.
-pub(super) const NO_CLASS: u8 = if cfg!(loom) { 2 } else { 44 };
+pub(super) const NO_CLASS: u8 = if cfg!(kernel_arena_loom) { 2 } else { 44 };
 const _: () = assert!(NO_CLASS as usize == CLASS_COUNT);
 
 /// The class of a size, by the number of 8-byte grains: one load, where arithmetic takes twice as long. A constant, so
@@ -87,7 +87,7 @@ const BY_GRAINS: &[u8; LARGEST / 8 + 1] = &{
 
 /// From one class to the next.
 const fn step(size: u32) -> u32 {
-    if cfg!(loom) {
+    if cfg!(kernel_arena_loom) {
         return size;
     }
     if size < 64 { 8 } else { 1 << (size.ilog2() - 2) }
@@ -248,7 +248,7 @@ impl SizeClass {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(kernel_arena_loom)))]
 mod tests {
     use super::*;
 

@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::sync::Line;
 
 /// A class keeps at least this much.
-const LEAST_RESERVE: u64 = if cfg!(loom) { 0 } else { 64 << 10 };
+const LEAST_RESERVE: u64 = if cfg!(kernel_arena_loom) { 0 } else { 64 << 10 };
 const MOST_RESERVE: u64 = 8 << 20;
 /// The reserve of a class, as a fraction of all pages there are.
 const RESERVE_FRACTION: u64 = 512;

@@ -17,7 +17,7 @@ use crate::source::{MetadataSource, PageSource};
 use crate::sync::{AtomicU64, Ordering};
 
 /// How many freed objects wait before they may be handed out again.
-const QUARANTINE: usize = if cfg!(loom) { 2 } else { 64 };
+const QUARANTINE: usize = if cfg!(kernel_arena_loom) { 2 } else { 64 };
 /// The least number of bytes after an object that are watched.
 const CANARY_BYTES: usize = 8;
 

@@ -16,9 +16,9 @@ use crate::store::Stable;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Words of bits.
-const WORDS: u32 = if cfg!(loom) { 2 } else { 8 };
-/// Objects of a word: its bits, but under `--cfg loom` two.
-pub(super) const WORD_OBJECTS: u32 = if cfg!(loom) { 2 } else { 64 };
+const WORDS: u32 = if cfg!(kernel_arena_loom) { 2 } else { 8 };
+/// Objects of a word: its bits, but under `cfg(kernel_arena_loom)` two.
+pub(super) const WORD_OBJECTS: u32 = if cfg!(kernel_arena_loom) { 2 } else { 64 };
 
 /// On the list of slabs that may have objects in them, or in the hands of whoever puts it there or has just taken it
 /// off.
@@ -193,7 +193,7 @@ impl Description {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(kernel_arena_loom)))]
 mod tests {
     use super::*;
 

@@ -12,7 +12,7 @@ use crate::store::{Radix, new_array};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Window pages that a leaf is for.
-const LEAF_PAGES: u32 = if cfg!(loom) { 1 } else { 64 };
+const LEAF_PAGES: u32 = if cfg!(kernel_arena_loom) { 1 } else { 64 };
 /// Words of a window page: one bit for every 8 bytes.
 const PAGE_WORDS: u32 = (1 << PAGE_SHIFT) / 8 / 64;
 const LEAF_WORDS: usize = (LEAF_PAGES * PAGE_WORDS) as usize;

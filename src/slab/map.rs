@@ -9,7 +9,7 @@ use crate::store::{Radix, new_array};
 use crate::sync::{AtomicPtr, Ordering};
 
 /// Pages that a leaf of the map is for.
-const LEAF_PAGES: u32 = if cfg!(loom) { 8 } else { 512 };
+const LEAF_PAGES: u32 = if cfg!(kernel_arena_loom) { 8 } else { 512 };
 
 /// A leaf: for each page the header of its slab, or null.
 type Leaf = [AtomicPtr<Header>; LEAF_PAGES as usize];

@@ -79,9 +79,9 @@ pub const LEVELS: u8 = 4;
 /// CPUs that have magazines of their own.
 pub const CPUS: u32 = racks::RACK_CPUS;
 
-/// Entries of a table's root: as many as it says; under `--cfg loom` three, so that a model stays small.
+/// Entries of a table's root: as many as it says; under `cfg(kernel_arena_loom)` three, so that a model stays small.
 const fn roots(usual: usize) -> usize {
-    if cfg!(loom) { 3 } else { usual }
+    if cfg!(kernel_arena_loom) { 3 } else { usual }
 }
 
 /// How much an allocator looks out for mistakes of those who use it.
@@ -237,7 +237,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     }
 
     /// The offset of an address in the source's memory.
-    #[cfg(not(loom))]
+    #[cfg(not(kernel_arena_loom))]
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the memory lies within 4 GiB of the base")]
     pub(crate) fn offset_of(&self, address: *mut u8) -> u32 {

@@ -16,16 +16,16 @@ use crate::platform::CpuIdentity;
 
 mod arena;
 mod region;
-#[cfg(not(loom))]
+#[cfg(not(kernel_arena_loom))]
 mod static_metadata;
 
 pub use arena::{ArenaPages, FrameMetadata};
 pub use region::{Region, region_words};
-#[cfg(not(loom))]
+#[cfg(not(kernel_arena_loom))]
 pub use static_metadata::StaticMetadata;
 
-/// Bytes of a [`MetadataPage`]: 4096 (more under `--cfg loom`, whose atomics are larger).
-pub const METADATA_PAGE_BYTES: usize = if cfg!(loom) { 1 << 16 } else { 4096 };
+/// Bytes of a [`MetadataPage`]: 4096 (more under `cfg(kernel_arena_loom)`, whose atomics are larger).
+pub const METADATA_PAGE_BYTES: usize = if cfg!(kernel_arena_loom) { 1 << 16 } else { 4096 };
 
 /// A page of kernel memory for bookkeeping.
 #[repr(C, align(4096))]

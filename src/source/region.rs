@@ -173,7 +173,7 @@ fn window_page(address: *mut u8) -> u32 {
 
 const _: () = assert!(PAGE_SIZE == 1 << PAGE_SHIFT);
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(kernel_arena_loom)))]
 mod tests {
     use super::*;
     use crate::platform::{CpuCount, CpuLevel};

@@ -6,8 +6,8 @@ use super::{new_array, publish};
 use crate::source::{MetadataPage, MetadataSource};
 use crate::sync::{AtomicPtr, Ordering};
 
-/// Pointers in a node: a page of them; under `--cfg loom` a few, so that a model stays small.
-pub(crate) const FANOUT: u32 = if cfg!(loom) { 4 } else { 512 };
+/// Pointers in a node: a page of them; under `cfg(kernel_arena_loom)` a few, so that a model stays small.
+pub(crate) const FANOUT: u32 = if cfg!(kernel_arena_loom) { 4 } else { 512 };
 
 type Node<T> = [AtomicPtr<T>; FANOUT as usize];
 

@@ -26,11 +26,11 @@ pub(crate) struct Store<T: Stable, const ROOT: usize> {
 }
 
 impl<T: Stable, const ROOT: usize> Store<T, ROOT> {
-    /// How many fit a page; under `--cfg loom` two at most.
+    /// How many fit a page; under `cfg(kernel_arena_loom)` two at most.
     #[expect(clippy::cast_possible_truncation, reason = "a page has at most 4096 bytes")]
     pub(crate) const PER_PAGE: u32 = {
         let fit = METADATA_PAGE_BYTES / size_of::<T>();
-        if cfg!(loom) && fit > 2 { 2 } else { fit as u32 }
+        if cfg!(kernel_arena_loom) && fit > 2 { 2 } else { fit as u32 }
     };
 
     pub(crate) fn new() -> Self {

@@ -13,7 +13,7 @@ use crate::status::{Status, Stop};
 use crate::workspace::Workspace;
 
 /// What is linted for the host.
-const HOST: [&str; 4] = ["kernel-arena", "kernel-arena-benches", "xtask", "defmt-view"];
+const HOST: [&str; 5] = ["kernel-arena", "kernel-arena-benches", "kernel-arena-loom", "xtask", "defmt-view"];
 /// What is linted for bare metal.
 const BARE_METAL: [&str; 7] = ["kernel-arena", "support", "demo", "claims", "steps", "races", "heap"];
 

@@ -38,8 +38,8 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         title: "loom models",
         prefix: "loom::",
-        arguments: &["--release", "--package", "kernel-arena", "--test", "loom"],
-        environment: &[("RUSTFLAGS", "--cfg loom")],
-        target: "loom",
+        arguments: &["--release", "--package", "kernel-arena-loom"],
+        environment: &[],
+        target: "",
     },
 ];

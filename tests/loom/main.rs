@@ -1,0 +1,48 @@
+//! Models of weak memory: the shipped arena, on a machine small enough for loom to try every interleaving.
+//!
+//! Each model runs a few operations on two or three CPUs (loom threads) and checks, in every execution that the memory model
+//! of C11 allows with the stated number of preemptions, what `docs/MODEL.md` promises. The arena is the real one, with
+//! tables of two entries; the machine under it (`machine.rs`) has a TLB for each CPU and frames whose content and
+//! whose life loom can see. Loom knows nothing of a processor's walker: it reads as software with an address dependency does.
+//!
+//! Two things loom does not do are done by hand or not at all. A compare-exchange that fails reads, in loom, the newest
+//! word, though C11 lets it read an older one: `stale.rs` puts a load before it. And no load sees a store that has not been
+//! executed yet (load buffering), so orderings that forbid only this are not checked.
+//!
+//! Run with `cargo test --release -p kernel-arena-loom`, and `-- --nocapture` to see how many executions each model took. The
+//! package compiles the library's sources a second time, with loom's atomics: what is published does not depend on loom.
+
+mod claim;
+mod fault_alloc;
+mod frames;
+mod free_alloc;
+mod guess;
+mod lifetime;
+mod machine;
+mod platform;
+mod pool;
+mod race;
+mod reclaim;
+mod registry;
+mod rows;
+mod slab;
+mod slab_checked;
+mod slab_debug;
+mod slab_grow;
+mod slab_list;
+mod slab_magazines;
+mod slab_retire;
+mod slab_reuse;
+mod stack;
+mod stale;
+/// The crate's own file: what it holds is not public.
+#[path = "../../src/stack.rs"]
+mod tagged_stack;
+mod violations;
+mod watched;
+mod world;
+
+/// The sources as this package compiles them, by their usual name.
+extern crate kernel_arena_loom as kernel_arena;
+
+use kernel_arena::sync;
