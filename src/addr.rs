@@ -342,7 +342,7 @@ pub struct AddressRange {
 }
 
 impl AddressRange {
-    /// The pages from `start` on that make up `bytes`, both multiples of the page size.
+    /// The pages from `start` on that make up `bytes`, both multiples of the page size. Addresses wrap around at the top.
     pub const fn new(start: VirtAddr, bytes: u64) -> Self {
         Self { start, bytes }
     }
@@ -367,8 +367,8 @@ impl AddressRange {
         address.0.wrapping_sub(self.start.0) < self.bytes
     }
 
-    /// The address of each page.
+    /// The address of each page. A range that ends with the address space has its last page, too.
     pub fn pages(self) -> impl Iterator<Item = VirtAddr> {
-        (0..self.page_count()).map(move |n| VirtAddr(self.start.0 + (n << PAGE_SHIFT)))
+        (0..self.page_count()).map(move |n| VirtAddr(self.start.0.wrapping_add(n << PAGE_SHIFT)))
     }
 }

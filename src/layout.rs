@@ -25,16 +25,17 @@ impl AddressWidth {
     /// 57 bits: x86_64 with 5-level paging (CR4.LA57).
     pub const BITS_57: Self = Self(57);
 
-    /// The least that has room for a window and its guards.
-    pub(crate) const NARROWEST: Self = Self(34);
+    /// The least that has room for a window and its guards: halves of 16 GiB. In halves of 8 GiB each of the two places
+    /// for a window touches an end, and a guard would leave the half.
+    pub(crate) const NARROWEST: Self = Self(35);
 
-    /// A width between 34 (room for the window and its guards) and 57 bits.
+    /// A width between 35 (room for a window and its guards) and 57 bits.
     pub const fn new(bits: u32) -> Option<Self> {
-        if bits >= 34 && bits <= 57 { Some(Self(bits)) } else { None }
+        if bits >= Self::NARROWEST.0 && bits <= Self::BITS_57.0 { Some(Self(bits)) } else { None }
     }
 
     /// The width of addresses each of whose halves has `bits` bits: on aarch64 64 - `TxSZ`, so 39 for `T1SZ` = 25. The
-    /// bit that selects the half (`TTBR0_EL1` or `TTBR1_EL1`) comes on top. `None` outside 33 to 56.
+    /// bit that selects the half (`TTBR0_EL1` or `TTBR1_EL1`) comes on top. `None` outside 34 to 56.
     ///
     /// ```
     /// use kernel_arena::AddressWidth;
@@ -329,9 +330,6 @@ mod tests {
         let new = |width| ArenaLayout::new(base, width, PageIndex::new(1).unwrap(), PageCount::ONE);
         assert_eq!(new(AddressWidth::BITS_48), Err(LayoutError::BaseNotCanonical));
         assert!(new(AddressWidth::BITS_57).is_ok());
-        assert_eq!(AddressWidth::new(33), None);
-        assert_eq!(AddressWidth::new(58), None);
-        assert_eq!(AddressWidth::of_halves(u32::MAX), None);
     }
 
     #[test]

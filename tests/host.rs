@@ -6,6 +6,7 @@
 
 #[macro_use]
 mod machine;
+mod edges;
 mod heap;
 mod pool;
 mod reports;

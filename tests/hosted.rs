@@ -4,5 +4,7 @@
 mod memory;
 #[path = "hosted/programs.rs"]
 mod programs;
+#[path = "edges/requests.rs"]
+mod requests;
 #[path = "hosted/threads.rs"]
 mod threads;

@@ -14,7 +14,7 @@ use crate::addr::{PAGE_SHIFT, PageCount, PageRange, WINDOW_PAGES};
 use crate::arena::AllocError;
 use crate::layout::Sharing;
 use crate::pages::{Bitmap, masks, ones};
-use crate::source::{PageSource, Region, region_words};
+use crate::source::{PageSource, Region, check_request, region_words};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Up to 4 GiB of this process's private memory, lock-free.
@@ -144,7 +144,7 @@ impl HostPages {
     fn take_recent(&self, count: PageCount, align: PageCount) -> Option<PageRange> {
         let run = self.recent[count.get() as usize % RECENT].load(Ordering::Relaxed);
         let (first, length) = ((run >> 32) as u32, run as u32);
-        let fits = first != 0 && length == count.get() && align.get() != 0 && first % align.get() == 0;
+        let fits = first != 0 && length == count.get() && first % align.get() == 0;
         // Whatever the hint says, only free pages of the region are taken.
         (fits && self.region.extend(PageRange::of(first, 0), count)).then(|| PageRange::of(first, length))
     }
@@ -251,6 +251,7 @@ unsafe impl PageSource for HostPages {
     }
 
     fn alloc_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError> {
+        check_request(count, align)?;
         let pages = match self.take_recent(count, align) {
             Some(pages) => pages,
             None => self.region.alloc_pages(count, align)?,

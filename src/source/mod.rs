@@ -70,8 +70,8 @@ pub unsafe trait PageSource {
     /// [`AllocError`]; nothing was taken.
     fn alloc_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError>;
 
-    /// Takes the `by` pages that follow `pages`, at least one, if they are free, and says whether it did. A source that
-    /// cannot tell says no.
+    /// Takes the `by` pages that follow `pages` if they are free, and says whether it did: not if `by` is no page, nor
+    /// if one of them is not in the extent. A source that cannot tell says no.
     fn extend(&self, pages: PageRange, by: PageCount) -> bool {
         let _ = (pages, by);
         false
@@ -90,6 +90,17 @@ pub unsafe trait PageSource {
 
     /// Finishes what frees left to do. *May wait* for other CPUs.
     fn reclaim(&self) {}
+}
+
+/// What is wrong with a request for pages, whatever is free: every source says the same.
+pub(crate) fn check_request(count: PageCount, align: PageCount) -> Result<(), AllocError> {
+    if count == PageCount::ZERO {
+        return Err(AllocError::ZeroPages);
+    }
+    if !align.get().is_power_of_two() {
+        return Err(AllocError::BadAlignment);
+    }
+    Ok(())
 }
 
 /// A source of pages for bookkeeping.

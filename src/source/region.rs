@@ -3,7 +3,7 @@
 use core::fmt;
 use core::mem::MaybeUninit;
 
-use super::{MetadataPage, PageSource};
+use super::{MetadataPage, PageSource, check_request};
 use crate::addr::{PAGE_SHIFT, PAGE_SIZE, PageCount, PageRange, WINDOW_PAGES};
 use crate::arena::{AllocError, Reclaimable};
 use crate::layout::Sharing;
@@ -58,7 +58,7 @@ impl<C: CpuIdentity> Region<C> {
     /// `start` is a multiple of 4096 and not null, and `pages` pages of 4096 bytes from there on are writable memory
     /// that is this region's alone for ever; `cpus` keeps the contract of [`CpuIdentity`].
     pub unsafe fn at(start: *mut u8, pages: usize, words: &'static mut [MaybeUninit<AtomicU64>], cpus: C) -> Self {
-        let pages = pages.min(words.len() * 64).min(WINDOW_PAGES as usize - 1);
+        let pages = pages.min(words.len().saturating_mul(64)).min(WINDOW_PAGES as usize - 1);
         let wanted = region_words(pages);
         let pages = u32::try_from(pages).unwrap_or(0);
         let words = write_words(&mut words[..wanted], 0);
@@ -129,12 +129,7 @@ unsafe impl<C: CpuIdentity> PageSource for Region<C> {
     }
 
     fn alloc_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError> {
-        if count == PageCount::ZERO {
-            return Err(AllocError::ZeroPages);
-        }
-        if !align.get().is_power_of_two() {
-            return Err(AllocError::BadAlignment);
-        }
+        check_request(count, align)?;
         let mut from = self.low.load(Ordering::Relaxed) * 64;
         loop {
             let run = self.search(from, count.get(), align.get()).or_else(|| self.search(0, count.get(), align.get()));
@@ -151,7 +146,8 @@ unsafe impl<C: CpuIdentity> PageSource for Region<C> {
 
     fn extend(&self, pages: PageRange, by: PageCount) -> bool {
         let next = (pages.first().number() + pages.count().get()).checked_sub(1);
-        next.is_some_and(|next| by.get() <= self.pages.saturating_sub(next) && self.take(next, by.get()))
+        let fits = |next| by != PageCount::ZERO && by.get() <= self.pages.saturating_sub(next);
+        next.is_some_and(|next| fits(next) && self.take(next, by.get()))
     }
 
     unsafe fn free_pages(&self, pages: PageRange) {

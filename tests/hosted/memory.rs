@@ -8,6 +8,8 @@ use kernel_arena::hosted::{HostMetadata, HostPages, MapError};
 use kernel_arena::source::{MetadataSource, PageSource};
 use kernel_arena::{AllocError, PageCount, PageRange};
 
+use crate::requests::answers_every_request;
+
 fn pages(count: u32) -> PageCount {
     PageCount::new(count).unwrap()
 }
@@ -98,6 +100,13 @@ fn no_pages_and_more_than_a_window_are_refused() {
     assert_eq!(HostPages::reserve(PageCount::ZERO).unwrap_err(), MapError::BadSize);
     assert_eq!(HostPages::reserve(pages(1 << 20)).unwrap_err(), MapError::BadSize);
     assert_eq!(HostMetadata::reserve(PageCount::ZERO).unwrap_err(), MapError::BadSize);
+}
+
+#[test]
+fn every_request_is_answered() {
+    answers_every_request(&HostPages::reserve(pages(100)).unwrap());
+    // Runs of up to 150 pages are kept there, and remembered.
+    answers_every_request(&HostPages::reserve(pages(128 * 300)).unwrap());
 }
 
 #[test]
