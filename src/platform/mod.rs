@@ -189,6 +189,7 @@ pub trait Shootdown {
 ///   NMIs, debug exceptions) has a higher level. Allocators have places for [`LEVELS`](crate::slab::LEVELS) levels of
 ///   [`CPUS`](crate::slab::CPUS) CPUs.
 /// - `None` (CPU not known yet, levels used up) is always right and takes a slower path.
+/// - A number that [`lend_idle`](Self::lend_idle) lends is nobody's meanwhile.
 /// - Callable in any context.
 pub trait CpuIdentity {
     /// The running CPU and level, if known.
@@ -197,6 +198,20 @@ pub trait CpuIdentity {
     /// Allocators call this on a slow path after `current` said `None`: where CPUs get their names on demand (threads
     /// in the place of CPUs, say), this one may get its own now. By itself it does nothing.
     fn bind(&self) {}
+
+    /// Lends the places of CPUs that nobody is: calls `each` with the number of every CPU that runs no code at any level
+    /// now (one that is down, or the number of a thread that has ended), and keeps that number from being given out, by
+    /// [`bind`](Self::bind) or otherwise, until `each` returns. By itself it lends none.
+    ///
+    /// What the last holder of a number did happens before the call of `each`, and what `each` does before whatever the
+    /// next holder does. Several may lend at once, each number to one of them at a time; a number that cannot be had
+    /// without waiting is left out. Callable in any context in which the allocators above drain.
+    ///
+    /// So whoever drains an allocator reaches the magazines that CPUs left behind
+    /// ([`Slab::drain`](crate::slab::Slab::drain)).
+    fn lend_idle(&self, each: &mut dyn FnMut(CpuId)) {
+        let _ = each;
+    }
 
     /// How many CPUs there can be: every index that `current` gives is below. [`Arena::new`](crate::Arena::new) refuses
     /// a layout that was made for fewer.

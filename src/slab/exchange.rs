@@ -65,7 +65,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
                 self.store_empty(state, loaded);
                 return None;
             };
-            rack.bind(class, loaded, previous);
+            rack.bind_first(class, loaded, previous);
         }
         Some((state, rack))
     }

@@ -105,12 +105,14 @@ pub(super) struct Rack {
     loaded: Magazines,
     previous: Magazines,
     link: AtomicU32,
+    /// How many classes have magazines here.
+    bound: AtomicU32,
 }
 
 impl Stable for Rack {
     fn new(_index: u32) -> Self {
         let none = || core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut()));
-        Self { loaded: none(), previous: none(), link: AtomicU32::new(0) }
+        Self { loaded: none(), previous: none(), link: AtomicU32::new(0), bound: AtomicU32::new(0) }
     }
 
     fn link(&self) -> &AtomicU32 {
@@ -129,6 +131,25 @@ impl Rack {
         for place in self.previous.iter().chain(&self.loaded) {
             place.store(ptr::from_ref(dummy).cast_mut(), Ordering::Relaxed);
         }
+    }
+
+    /// How many classes have magazines here.
+    pub(super) fn bound(&self) -> u32 {
+        self.bound.load(Ordering::Relaxed)
+    }
+
+    /// Gives a class that has the dummy magazines of its own.
+    pub(super) fn bind_first(&self, class: SizeClass, loaded: &Magazine, previous: &Magazine) {
+        self.bind(class, loaded, previous);
+        self.bound.store(self.bound() + 1, Ordering::Relaxed);
+    }
+
+    /// Takes a class's magazines away: it has the dummy again.
+    pub(super) fn unbind(&self, class: SizeClass) -> [&Magazine; 2] {
+        let both = [self.loaded(class), self.previous(class)];
+        self.bind(class, self.dummy(), self.dummy());
+        self.bound.store(self.bound() - 1, Ordering::Relaxed);
+        both
     }
 
     /// Gives a class its magazines. They are never unmade while the rack is used (`Store`). Release: statistics on

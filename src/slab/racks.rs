@@ -100,6 +100,11 @@ impl RackTable {
         entry.store(ptr::from_ref(rack).cast_mut(), Ordering::Release);
     }
 
+    /// The racks of a CPU, at all levels.
+    pub(super) fn of_cpu(&self, cpu: u32) -> impl Iterator<Item = &Rack> {
+        (0..LEVELS).map(move |level| self.get(cpu, level)).filter(|rack| !self.is_dummy(rack))
+    }
+
     /// All racks but the dummy.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Rack> {
         (0..LEVELS)

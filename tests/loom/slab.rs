@@ -147,6 +147,16 @@ impl Lent {
     pub(crate) fn pages_lent(&self) -> usize {
         self.0.pages_lent()
     }
+
+    /// The CPU goes down; whoever has its number next comes after all that it did.
+    pub(crate) fn leave(&self, cpu: u16) {
+        self.0.idle.fetch_or(1 << cpu, Ordering::Release);
+    }
+
+    /// Takes the number of a CPU that is down; says whether it was to be had.
+    pub(crate) fn enter(&self, cpu: u16) -> bool {
+        self.0.idle.fetch_and(!(1 << cpu), Ordering::Acquire) & 1 << cpu != 0
+    }
 }
 
 #[repr(C, align(4096))]
@@ -157,6 +167,8 @@ struct Window {
     bytes: Box<[Bytes]>,
     pages: Vec<Page>,
     named: AtomicBool,
+    /// The CPUs that are down.
+    idle: AtomicU64,
     no_more_pages: AtomicBool,
     no_more_metadata: AtomicBool,
     metadata: Mutex<Metadata>,
@@ -194,6 +206,7 @@ impl Window {
             bytes: (0..=pages).map(|_| bytes()).collect(),
             pages: (0..pages).map(|_| Page::new()).collect(),
             named: AtomicBool::new(cpus == Cpus::Named),
+            idle: AtomicU64::new(0),
             no_more_pages: AtomicBool::new(false),
             no_more_metadata: AtomicBool::new(false),
             metadata: Mutex::default(),
@@ -266,6 +279,13 @@ impl CpuIdentity for Lent {
 
     fn count(&self) -> CpuCount {
         CpuCount::new(CPUS.into()).expect("a few CPUs")
+    }
+
+    fn lend_idle(&self, each: &mut dyn FnMut(CpuId)) {
+        for cpu in (0..CPUS).filter(|cpu| self.enter(*cpu)) {
+            each(CpuId::new(cpu));
+            self.leave(cpu);
+        }
     }
 }
 

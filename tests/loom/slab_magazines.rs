@@ -49,3 +49,22 @@ fn a_magazine_that_is_flushed_while_another_cpu_refills_loses_nothing() {
         finish(slab);
     });
 }
+
+#[test]
+fn what_a_cpu_left_behind_goes_to_whoever_drains_or_to_the_next_with_its_number() {
+    explore_without_arena("drain of a CPU that is down against its return", preemptions(2), 2, |first| {
+        let slab = start(2, Mode::Fast, Cpus::Named);
+        on_cpu(2, || {
+            let objects = [alloc(&slab, SMALL), alloc(&slab, SMALL), alloc(&slab, SMALL)];
+            objects.into_iter().for_each(|object| free(&slab, object, SMALL));
+        });
+        slab.source().leave(2);
+        let come_back =
+            |slab: &ModelSlab| slab.source().enter(2).then(|| on_cpu(2, || [alloc(slab, SMALL), alloc(slab, SMALL)]));
+        let (_, taken) = race(first, &slab, |slab| slab.drain(), come_back);
+        on_cpu(2, || taken.into_iter().flatten().for_each(|object| free(&slab, object, SMALL)));
+        drain(&slab);
+        assert_eq!(slab.source().pages_lent(), 0);
+        finish(slab);
+    });
+}

@@ -14,6 +14,7 @@ thread_local! {
     static DUE: RefCell<Option<(u64, Interrupt)>> = const { RefCell::new(None) };
     static ASKED: Cell<u64> = const { Cell::new(0) };
     static INTERRUPTED: Cell<bool> = const { Cell::new(false) };
+    static IDLE: RefCell<Vec<u16>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The CPUs: what the thread says.
@@ -34,6 +35,22 @@ impl CpuIdentity for Cpus {
     fn count(&self) -> CpuCount {
         CpuCount::new(64).unwrap()
     }
+
+    fn lend_idle(&self, each: &mut dyn FnMut(CpuId)) {
+        // Each number is nobody else's while it is lent: an interrupt does not find it.
+        let mut lent = Vec::new();
+        while let Some(cpu) = IDLE.with_borrow_mut(Vec::pop) {
+            point();
+            each(CpuId::new(cpu));
+            lent.push(cpu);
+        }
+        IDLE.with_borrow_mut(|idle| idle.extend(lent));
+    }
+}
+
+/// From now on these CPUs are down.
+pub(crate) fn idle(cpus: impl IntoIterator<Item = u16>) {
+    IDLE.set(cpus.into_iter().collect());
 }
 
 fn at<R>(name: Option<CpuLevel>, run: impl FnOnce() -> R) -> R {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kernel_arena::slab::{CPUS, LEVELS, SizeClass};
 
 use super::bench::{Bench, Object, bytes, class, whole};
-use super::cpus::{nameless, on};
+use super::cpus::{idle, nameless, on};
 use super::lab::Fail;
 
 /// Of 64 bytes, a magazine holds 128 objects and a depot 8 magazines.
@@ -225,4 +225,55 @@ fn magazines_of_every_cpu_are_flushed_when_the_slab_is_destroyed() {
     let kept = on(7, 2, || bench.alloc_many(bytes(48), 3));
     bench.check_figures();
     assert_eq!(bench.finish(), kept.len() as u64);
+}
+
+#[test]
+fn what_cpus_left_behind_comes_back_with_a_drain_on_another() {
+    let bench = Bench::new(512);
+    let sizes = [48, SIZE, 4096];
+    for (cpu, level) in [(1, 0), (1, 2), (7, 0), (600, 1)] {
+        on(cpu, level, || {
+            for size in sizes {
+                let objects = bench.alloc_many(bytes(size), 100);
+                bench.free_all(objects);
+            }
+        });
+    }
+    let kept = on(7, 0, || bench.alloc(bytes(SIZE)).unwrap());
+    idle([1, 600]);
+    bench.slab.drain();
+    let cached = |size| bench.figures(class(size)).cached;
+    assert!(sizes.into_iter().all(|size| cached(size) > 0), "CPU 7 is not down, and keeps its own");
+    idle([1, 7, 600]);
+    bench.slab.drain();
+    assert!(sizes.into_iter().all(|size| cached(size) == 0));
+    let slabs = |size| bench.figures(class(size)).slabs;
+    assert_eq!(sizes.map(slabs), [0, 1, 0], "but for the slab of the one object that is out");
+    // Their magazines serve those who come later.
+    let metadata = bench.lab.metadata_out();
+    for cpu in [2, 3, 1] {
+        on(cpu, 0, || sizes.map(|size| bench.alloc(bytes(size)).unwrap()));
+    }
+    assert!(bench.lab.metadata_out() <= metadata + 1, "but for a page of racks");
+    bench.check_figures();
+    idle([]);
+    let _ = kept;
+    bench.finish();
+}
+
+#[test]
+fn an_allocation_finds_what_cpus_left_behind_before_it_fails() {
+    for (size, wanted) in [(4096, 4096), (4096, 64), (64, 4096)] {
+        let fresh = Bench::new(64);
+        let all = fresh.exhaust(bytes(wanted)).len();
+        fresh.finish();
+        let bench = Bench::new(64);
+        let objects = on(1, 0, || bench.exhaust(bytes(size)));
+        on(1, 0, || bench.free_all(objects));
+        idle([1]);
+        assert_eq!(bench.exhaust(bytes(wanted)).len(), all, "{size}, then {wanted}");
+        bench.check_figures();
+        idle([]);
+        bench.finish();
+    }
 }
