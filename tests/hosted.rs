@@ -1,5 +1,9 @@
 //! The allocators in a program of a host operating system: this one.
 
+#[path = "hosted/child.rs"]
+mod child;
+#[path = "hosted/loader.rs"]
+mod loader;
 #[path = "hosted/memory.rs"]
 mod memory;
 #[path = "hosted/programs.rs"]

@@ -8,12 +8,15 @@
 //! What this refuses: there is no window that a sandboxed program shares, and nothing here catches faults. It must not
 //! be called from a signal handler: a handler runs on its thread's index, which no interrupt level sets apart.
 //!
-//! No call allocates through the global allocator, so all of it can be one.
+//! No call allocates through the global allocator, so all of it can be one. No call takes a lock of the dynamic
+//! loader's: threads that library constructors start may allocate. A library with such a heap in it is not to be
+//! unloaded while threads that used it run: their end calls into it.
 
 mod heap;
 mod mapping;
 mod metadata;
 mod pages;
+mod thread_end;
 mod threads;
 
 pub use heap::HostHeap;

@@ -4,18 +4,23 @@
 //! thread inherits number and belongings when it ends. A thread beyond the number of numbers, one that is just getting
 //! its own, and one that is past giving it back have none, and take the path that an unknown CPU takes.
 //!
-//! The hook at a thread's end is std's for thread-locals. On hosts whose C library has none, std of before 1.93 keeps a
-//! list of its own, which it grows while it is borrowed: there, do not make a heap that uses this the global allocator.
+//! Allocators have places for [`LEVELS`] interrupt levels of [`CPUS`] CPUs. No thread interrupts another here, so all of
+//! these are places for threads: the first 512 have level 0, the next 512 level 1, and so on.
 
 use core::cell::Cell;
+use core::ffi::c_void;
 use std::thread_local;
+
+use super::thread_end::call_at_end;
 
 use crate::pages::{Bitmap, ones};
 use crate::platform::{CpuCount, CpuId, CpuIdentity, CpuLevel};
+use crate::slab::{CPUS, LEVELS};
 use crate::sync::{AtomicU64, Ordering};
 
 /// How many threads have a number at one time.
-const NUMBERS: u16 = 256;
+#[expect(clippy::cast_possible_truncation, reason = "512 times 4")]
+const NUMBERS: u16 = CPUS as u16 * LEVELS as u16;
 
 /// The thread has no number yet, or found none free.
 const UNBOUND: u16 = u16::MAX;
@@ -29,11 +34,9 @@ static TAKEN: Bitmap = Bitmap::new(&WORDS);
 thread_local! {
     /// This thread's number. It needs no destructor, so reading it is a load.
     static NUMBER: Cell<u16> = const { Cell::new(UNBOUND) };
-    /// Gives the number back when the thread ends.
-    static GIVE_BACK: GiveBack = const { GiveBack };
 }
 
-/// The threads of this process, as CPUs: at most 256 have a number at a time.
+/// The threads of this process, as CPUs: at most 2048 have a number at a time.
 ///
 /// The numbers are the process's: all values of this type give the same. An allocator [binds](CpuIdentity::bind) each
 /// thread that comes to it.
@@ -62,29 +65,35 @@ impl CpuIdentity for Threads {
     #[inline]
     fn current(&self) -> Option<CpuLevel> {
         let number = NUMBER.get();
-        (number < NUMBERS).then(|| CpuLevel { cpu: CpuId::new(number), level: 0 })
+        (number < NUMBERS).then(|| place(number))
     }
 
     /// Gives this thread a number until it ends, if it has none and there is one: not while all are taken, and not once
-    /// its thread-locals are being destroyed.
+    /// it was given back. No lock is taken.
     #[cold]
     fn bind(&self) {
         if NUMBER.get() == UNBOUND {
-            // Registering the destructor may allocate: that comes here again, and finds that there is none to be had.
+            // To be called at the end may allocate: that comes here again, and finds that there is none to be had.
             NUMBER.set(NONE);
-            if GIVE_BACK.try_with(|_| ()).is_ok() {
-                NUMBER.set(take().unwrap_or(UNBOUND));
-            }
+            let number = if call_at_end(give_back) { take() } else { None };
+            NUMBER.set(number.unwrap_or(UNBOUND));
         }
     }
 
     fn count(&self) -> CpuCount {
-        const { CpuCount::new(NUMBERS as u32).unwrap() }
+        const { CpuCount::new(CPUS).unwrap() }
     }
 }
 
+/// The place that a number stands for.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "there are 512 CPUs and 4 levels")]
+const fn place(number: u16) -> CpuLevel {
+    CpuLevel { cpu: CpuId::new(number % CPUS as u16), level: (number / CPUS as u16) as u8 }
+}
+
 /// Takes the lowest number that is free.
-#[expect(clippy::cast_possible_truncation, reason = "there are 256 bits")]
+#[expect(clippy::cast_possible_truncation, reason = "there are 2048 bits")]
 fn take() -> Option<u16> {
     (0..TAKEN.word_count()).find_map(|word| {
         let free = ones(!TAKEN.word(word, Ordering::Relaxed));
@@ -92,13 +101,10 @@ fn take() -> Option<u16> {
     })
 }
 
-struct GiveBack;
-
-impl Drop for GiveBack {
-    fn drop(&mut self) {
-        let number = u32::from(NUMBER.replace(NONE));
-        if number < u32::from(NUMBERS) {
-            TAKEN.release(number / 64, 1 << (number % 64));
-        }
+/// Gives the number of the running thread back: it ends.
+extern "C" fn give_back(_value: *mut c_void) {
+    let number = u32::from(NUMBER.replace(NONE));
+    if number < u32::from(NUMBERS) {
+        TAKEN.release(number / 64, 1 << (number % 64));
     }
 }

@@ -13,9 +13,9 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 #[repr(C, align(128))]
 pub(super) struct ClassState {
     /// Full magazines.
-    pub(super) full: TaggedStack<16>,
+    pub(super) full: TaggedStack<20>,
     /// Empty magazines.
-    pub(super) empty: TaggedStack<16>,
+    pub(super) empty: TaggedStack<20>,
     /// Slabs that may have objects in them.
     pub(super) partial: TaggedStack<24>,
     /// How many magazines `full` has, or will have a moment later.

@@ -143,7 +143,7 @@ pub struct Slab<S, M> {
     live: LiveMap,
     classes: Store<ClassState, { roots(16) }>,
     headers: Store<Header, { roots(64) }>,
-    magazines: Store<Magazine, { roots(16) }>,
+    magazines: Store<Magazine, { roots(128) }>,
     rack_store: Store<Rack, { roots(16) }>,
     totals: Line<Totals>,
     source: S,

@@ -8,6 +8,7 @@ use std::thread;
 
 use kernel_arena::hosted::Threads;
 use kernel_arena::platform::{CpuIdentity, CpuLevel};
+use kernel_arena::slab::LEVELS;
 
 /// One test at a time counts the process's numbers.
 fn alone() -> MutexGuard<'static, ()> {
@@ -25,12 +26,13 @@ fn numbers_of(threads: usize) -> Vec<Option<CpuLevel>> {
     let barrier = Barrier::new(threads);
     thread::scope(|scope| {
         let spawn = |_| {
-            scope.spawn(|| {
+            let work = || {
                 let number = here();
                 barrier.wait();
                 assert!(number.is_none() || here() == number, "a thread keeps its number");
                 number
-            })
+            };
+            thread::Builder::new().stack_size(64 << 10).spawn_scoped(scope, work).unwrap()
         };
         let all: Vec<_> = (0..threads).map(spawn).collect();
         all.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -41,30 +43,33 @@ fn numbers_of(threads: usize) -> Vec<Option<CpuLevel>> {
 fn threads_that_run_together_have_numbers_of_their_own() {
     let _alone = alone();
     let numbers = numbers_of(50);
-    let distinct: HashSet<_> = numbers.iter().flatten().map(|level| level.cpu.number()).collect();
+    let distinct: HashSet<_> = numbers.iter().flatten().collect();
     assert_eq!(distinct.len(), 50);
     let count = Threads::new().count().get();
-    assert!(distinct.iter().all(|number| u32::from(*number) < count));
-    assert!(numbers.iter().flatten().all(|level| level.level == 0));
+    assert!(numbers.iter().flatten().all(|level| u32::from(level.cpu.number()) < count));
+    assert!(numbers.iter().flatten().all(|level| u32::from(level.level) < u32::from(LEVELS)));
 }
 
 #[test]
 fn a_number_goes_on_to_a_later_thread() {
     let _alone = alone();
     for _ in 0..1000 {
-        assert!(thread::spawn(here).join().unwrap().is_some(), "256 numbers for a thousand threads, one at a time");
+        assert!(
+            thread::spawn(here).join().unwrap().is_some(),
+            "a number for each of a thousand threads, one at a time"
+        );
     }
 }
 
 #[test]
 fn threads_beyond_the_count_have_none_until_others_end() {
     let _alone = alone();
-    let numbers = numbers_of(300);
+    let numbers = numbers_of(2200);
     let some = numbers.iter().flatten().count();
     let distinct: HashSet<_> = numbers.iter().flatten().collect();
     assert_eq!(distinct.len(), some);
-    assert!(some <= 256);
-    assert!(some > 200, "{some}");
+    assert!(some <= 2048);
+    assert!(some > 1900, "{some}");
     assert!(numbers_of(50).iter().all(Option::is_some));
 }
 
@@ -72,14 +77,15 @@ fn threads_beyond_the_count_have_none_until_others_end() {
 fn an_heir_sees_what_was_written_before() {
     let _alone = alone();
     // One cell a number, written without a lock: only the hand-over orders the threads that have the same number.
-    static COUNTS: [AtomicU32; 256] = [const { AtomicU32::new(0) }; 256];
+    static COUNTS: [AtomicU32; 2048] = [const { AtomicU32::new(0) }; 2048];
     let threads = AtomicU32::new(0);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..500 {
                     thread::spawn(|| {
-                        let mine = &COUNTS[usize::from(here().unwrap().cpu.number())];
+                        let CpuLevel { cpu, level } = here().unwrap();
+                        let mine = &COUNTS[usize::from(cpu.number()) * usize::from(LEVELS) + usize::from(level)];
                         let before = mine.load(Ordering::Relaxed);
                         thread::yield_now();
                         mine.store(before + 1, Ordering::Relaxed);
