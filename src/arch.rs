@@ -59,7 +59,8 @@ pub unsafe trait Arch: Sized + 'static {
     /// The name, for people.
     const NAME: &'static str;
 
-    /// log2 of the entries of a table; 9 for every real format. A model may use less, and then covers less of the window.
+    /// log2 of the entries of a table, at most 9, which is that of every real format: a table is a frame of 4 KiB. A model
+    /// may use less, and then covers less of the window. An arena of a format with more does not compile.
     const TABLE_SHIFT: u32 = 9;
 
     /// Whether an entry may be given another output address only after the old one was flushed everywhere (Arm ARM

@@ -11,11 +11,11 @@ use crate::arch::Arch;
 use crate::layout::ArenaLayout;
 use crate::metadata::Parts;
 use crate::pages::PageMaps;
-use crate::platform::{CpuIdentity, PhysMap, Platform, UpperSlots};
+use crate::platform::{CpuIdentity, FlushScope, PhysMap, Platform, Shootdown, UpperSlots};
 use crate::programs::RunningPrograms;
 use crate::report;
 use crate::sync::{AtomicU64, Line};
-use crate::tables::Tables;
+use crate::tables::{NotVacant, Tables};
 use crate::violations::ViolationRing;
 
 /// No arena was created: why, and all that was lent for it.
@@ -52,7 +52,6 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     fn assemble(platform: P, layout: ArenaLayout, metadata: Metadata, tables: Tables<A>, parts: &Parts) -> Self {
-        tables.link(&platform);
         report::created(&layout, tables.frame_count());
         Self {
             codec: tables.codec(layout.sharing()),
@@ -69,7 +68,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 }
 
-/// Everything that can be refused; the frames come last.
+/// Everything that can be refused; the frames come late, and the window is linked last.
 fn build<P: Platform, A: Arch>(
     platform: &P,
     layout: &ArenaLayout,
@@ -96,7 +95,23 @@ fn build<P: Platform, A: Arch>(
     let words = unsafe { metadata.words() };
     let parts = layout.geometry().carve(words).ok_or(CreateError::MetadataTooSmall)?;
     let tables = Tables::build(platform, layout, attributes).ok_or(CreateError::OutOfFrames)?;
-    Ok((tables, parts))
+    match tables.link(platform) {
+        Ok(()) => Ok((tables, parts)),
+        Err(NotVacant { linked }) => {
+            undo_link(platform, layout, tables, linked);
+            Err(CreateError::UpperEntryInUse)
+        }
+    }
+}
+
+/// Somebody has taken a lent entry since they were looked at. Those that were linked before it are taken back and forgotten
+/// everywhere, for a processor may have walked through them unasked; then the tables' frames go back.
+fn undo_link<P: Platform, A: Arch>(platform: &P, layout: &ArenaLayout, tables: Tables<A>, linked: usize) {
+    if linked > 0 {
+        tables.unlink(platform, linked);
+        platform.shootdown().shootdown(&[layout.window(), layout.upper_guard()], FlushScope::Tables);
+    }
+    tables.release(platform);
 }
 
 impl<P> From<CreateRefused<P>> for CreateError {

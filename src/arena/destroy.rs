@@ -8,6 +8,7 @@ use crate::arch::Arch;
 use crate::platform::{FlushScope, FrameSource, Platform};
 use crate::report;
 use crate::slot::SlotState;
+use crate::tables::UPPER_ENTRIES;
 
 /// What comes back from an arena that was destroyed.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     ///
     /// [`Registration`]: crate::Registration
     pub fn destroy(self) -> Destroyed<P> {
-        self.tables.unlink(&self.platform);
+        self.tables.unlink(&self.platform, UPPER_ENTRIES);
         let everything = [self.layout.window(), self.layout.upper_guard()];
         self.flush(&everything, FlushScope::Tables);
         let pages = self.free_all_pages();

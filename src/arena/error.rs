@@ -39,7 +39,8 @@ pub enum CreateError {
     /// The machine may have more CPUs than the layout was made for: use
     /// [`ArenaLayout::with_cpus`](crate::ArenaLayout::with_cpus).
     MoreCpus,
-    /// A lent upper entry is not zero: lend entries that nothing else uses.
+    /// A lent upper entry is not zero: lend entries that nothing else uses, and no other arena, not even one that is being
+    /// created at the same time.
     UpperEntryInUse,
     /// Lend at least [`ArenaLayout::metadata_words`](crate::ArenaLayout::metadata_words).
     MetadataTooSmall,

@@ -96,11 +96,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     fn validate_tables(&self) -> Result<(), ValidateError> {
-        let (window, guard) = self.tables.upper_words();
-        if !upper_entries(&self.platform)
-            .zip(window.into_iter().chain([guard]))
-            .all(|(entry, word)| A::load(entry) == word)
-        {
+        let mut linked = upper_entries(&self.platform).zip(self.tables.upper_words());
+        if !linked.all(|(entry, word)| A::load(entry) == word) {
             return Err(ValidateError::UpperEntry);
         }
         (0..REGIONS).try_for_each(|region| self.validate_region(region))

@@ -221,9 +221,13 @@ pub trait CpuIdentity {
 /// The page-table entries above the arena's own tables.
 ///
 /// # Contract
-/// Five 64-bit entries are lent, zero at the arena's creation, and no TLB or walk cache remembers anything of the
-/// addresses they cover. Until [`Arena::destroy`](crate::Arena::destroy) the arena alone writes them, and they are
-/// reachable from every root table that can be loaded. The same references come back each time.
+/// - Five 64-bit entries are lent, zero at the arena's creation, and no TLB or walk cache remembers anything of the
+///   addresses they cover. The same references come back each time.
+/// - They are lent to *one* arena: until its [`destroy`](crate::Arena::destroy) it alone writes them. A platform that can
+///   be copied, or whose entries another platform names too, makes this the kernel's to see to. Creation links them by
+///   compare-exchange from zero, so a second arena over the same entries is refused
+///   ([`UpperEntryInUse`](crate::CreateError::UpperEntryInUse)); but after that nothing tells the two apart.
+/// - They are reachable from every root table that can be loaded.
 pub trait UpperSlots {
     /// The address that the first window entry translates: the arena's base.
     fn window_base(&self) -> KernelAddr;

@@ -73,18 +73,19 @@ impl<A: Arch> Tables<A> {
         upper_entries(platform).all(|entry| A::load(entry) == 0)
     }
 
-    /// Puts the window into the kernel view.
-    pub(crate) fn link<P: Platform>(&self, platform: &P) {
-        let (window, guard) = self.upper_words();
-        for (entry, word) in upper_entries(platform).zip(window.into_iter().chain([guard])) {
-            A::swap(entry, word);
+    /// Puts the window into the kernel view, each entry by a compare-exchange from zero, lowest first: of two arenas that are
+    /// created over the same entries one finds the first of them taken, and has linked nothing yet.
+    pub(crate) fn link<P: Platform>(&self, platform: &P) -> Result<(), NotVacant> {
+        for (linked, (entry, word)) in upper_entries(platform).zip(self.upper_words()).enumerate() {
+            A::try_install(entry, 0, word).map_err(|_| NotVacant { linked })?;
         }
         A::publish_and_sync();
+        Ok(())
     }
 
-    /// Takes the window out of the kernel view. What TLBs remember is the caller's to flush.
-    pub(crate) fn unlink<P: Platform>(&self, platform: &P) {
-        for entry in upper_entries(platform) {
+    /// Takes the first `linked` entries of the window out of the kernel view. What TLBs remember is the caller's to flush.
+    pub(crate) fn unlink<P: Platform>(&self, platform: &P, linked: usize) {
+        for entry in upper_entries(platform).take(linked) {
             A::swap(entry, 0);
         }
     }
@@ -101,6 +102,16 @@ impl<A: Arch> Tables<A> {
         }
     }
 }
+
+/// A lent entry was not zero when its turn came to be linked.
+#[derive(Debug)]
+pub(crate) struct NotVacant {
+    /// How many entries before it had been linked.
+    pub(crate) linked: usize,
+}
+
+/// How many entries are lent.
+pub(crate) const UPPER_ENTRIES: usize = 5;
 
 /// The lent entries: four for the window, then the guard's.
 pub(crate) fn upper_entries<P: Platform>(platform: &P) -> impl Iterator<Item = &AtomicU64> {
@@ -132,7 +143,7 @@ fn write_table<A: Arch, P: Platform>(platform: &P, table: Frame, word: u64) {
     let first = platform.phys_map().frame_to_ptr(table).cast::<MaybeUninit<AtomicU64>>();
     // SAFETY: the frame came from the frame source a moment ago and belongs to nobody else; the physical map gives its
     // memory, which need not be initialised.
-    let memory = unsafe { core::slice::from_raw_parts_mut(first.as_ptr(), 1 << A::TABLE_SHIFT) };
+    let memory = unsafe { core::slice::from_raw_parts_mut(first.as_ptr(), Tables::<A>::LEAF_PAGES as usize) };
     sync::write_words(memory, word);
 }
 

@@ -9,15 +9,20 @@
 
 use core::marker::PhantomData;
 
+use crate::addr::PAGE_SHIFT;
 use crate::arch::{Arch, TableReach};
 use crate::layout::Sharing;
+use crate::metadata::REGIONS;
 use crate::platform::{EntryAttributes, Frame, Platform};
 use crate::slot::SlotCodec;
 use crate::sync::AtomicU64;
 
 mod build;
 
-pub(crate) use build::{upper_entries, zero_frame};
+pub(crate) use build::{NotVacant, UPPER_ENTRIES, upper_entries, zero_frame};
+
+/// log2 of the 64-bit entries that a frame has room for.
+const MAX_TABLE_SHIFT: u32 = PAGE_SHIFT - 3;
 
 /// The frames that the tables are made of.
 #[derive(Debug)]
@@ -50,12 +55,16 @@ unsafe fn words<A: Arch, P: Platform>(platform: &P, table: Frame) -> &[AtomicU64
     let first = platform.phys_map().frame_to_ptr(table).cast::<AtomicU64>();
     // SAFETY: the physical map gives the frame's memory, in which the caller promises initialised atomics; the arena alone
     // writes it, through these atomics.
-    unsafe { core::slice::from_raw_parts(first.as_ptr(), 1 << A::TABLE_SHIFT) }
+    unsafe { core::slice::from_raw_parts(first.as_ptr(), Tables::<A>::LEAF_PAGES as usize) }
 }
 
 impl<A: Arch> Tables<A> {
-    /// Pages of a leaf table.
-    pub(crate) const LEAF_PAGES: u32 = 1 << A::TABLE_SHIFT;
+    /// Pages of a leaf table. Whoever uses a table uses this, so a format whose tables do not fit does not compile.
+    pub(crate) const LEAF_PAGES: u32 = {
+        assert!(A::TABLE_SHIFT <= MAX_TABLE_SHIFT, "Arch::TABLE_SHIFT: a table would be larger than its frame");
+        assert!(4 << A::TABLE_SHIFT <= REGIONS, "Arch::TABLE_SHIFT: the map of regions has no room for so many");
+        1 << A::TABLE_SHIFT
+    };
     /// Pages that the four directories cover: the window, unless a model's tables are smaller.
     pub(crate) const COVERED_PAGES: u32 = 4 << (2 * A::TABLE_SHIFT);
 
@@ -119,9 +128,9 @@ impl<A: Arch> Tables<A> {
     }
 
     /// What the lent entries hold while the window is linked: four for the window, one for the guard.
-    pub(crate) fn upper_words(&self) -> ([u64; 4], u64) {
-        let word = |table| A::table(table, TableReach::KernelView, self.attributes);
-        (self.directories.map(word), word(self.guard))
+    pub(crate) fn upper_words(&self) -> [u64; UPPER_ENTRIES] {
+        let [d0, d1, d2, d3] = self.directories;
+        [d0, d1, d2, d3, self.guard].map(|table| A::table(table, TableReach::KernelView, self.attributes))
     }
 
     /// Whether a directory entry's word points to a leaf table of the extent.

@@ -4,6 +4,7 @@
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
+use std::rc::Rc;
 
 use kernel_arena::arch::{Arch, Leaf, TableReach, UnsupportedCpu};
 use kernel_arena::platform::{CpuCount, EntryAttributes, Frame, PhysMap, UpperSlots};
@@ -27,7 +28,7 @@ struct Map<'m, M>(&'m M, EntryAttributes);
 
 struct Upper {
     base: KernelAddr,
-    entries: [AtomicU64; 5],
+    entries: Rc<[AtomicU64; 5]>,
 }
 
 impl<'m, P: Platform> Lent<'m, P> {
@@ -182,6 +183,43 @@ fn each_reason_not_to_create_an_arena_has_a_name<F: Format>() {
     m.finish();
 }
 
+/// A platform that can be copied, lent twice: an arena that is created in the middle of another's creation takes the entries,
+/// whichever of them come last.
+fn an_arena_over_another_ones_entries_is_refused<F: Format>() {
+    for theirs in 0..5 {
+        let m = Machine::<F>::builder().build();
+        let mut lent = Lent::from(m.arena().platform());
+        let entries = Rc::new([const { AtomicU64::new(0) }; 5]);
+        lent.upper.entries = Rc::clone(&entries);
+        let frames = m.frames_in_use();
+        let other = Rc::clone(&entries);
+        // After the entries were looked at, in the middle of building the tables.
+        m.interrupt_at(4, move |m| {
+            if theirs > 0 {
+                // Another's guard lies under an entry of ours, say.
+                other[theirs].store(1 << 40, Ordering::Relaxed);
+                return;
+            }
+            let mut lent = Lent::from(m.arena().platform());
+            lent.upper.entries = Rc::clone(&other);
+            let layout = *m.arena().layout();
+            let arena = Arena::<_, F>::new(lent, layout, metadata(layout.metadata_words())).expect("it is the first");
+            assert_eq!(arena.validate(), Ok(()));
+            std::mem::forget(arena);
+        });
+        m.take_flushes();
+        let layout = *m.arena().layout();
+        let refused = Arena::<_, F>::new(lent, layout, metadata(layout.metadata_words())).expect_err("it is refused");
+        assert!(m.interrupted());
+        assert_eq!(refused.error, CreateError::UpperEntryInUse);
+        let flushes = m.take_flushes().len();
+        assert_eq!(flushes, usize::from(theirs > 0), "what was linked is forgotten, and nothing else");
+        let used = entries.each_ref().map(|entry| entry.load(Ordering::Relaxed) != 0);
+        assert_eq!(used, std::array::from_fn(|entry| theirs == 0 || entry == theirs));
+        assert_eq!(m.frames_in_use(), frames + if theirs == 0 { 8 } else { 0 }, "ours came back");
+    }
+}
+
 /// A second arena that the frames do not suffice for does not harm the first.
 fn an_arena_that_the_frames_do_not_suffice_for_is_refused<F: Format>() {
     let m = Machine::<F>::builder().build();
@@ -197,7 +235,11 @@ fn an_arena_that_the_frames_do_not_suffice_for_is_refused<F: Format>() {
     m.finish();
 }
 
-each_format!(each_reason_not_to_create_an_arena_has_a_name, an_arena_that_the_frames_do_not_suffice_for_is_refused);
+each_format!(
+    each_reason_not_to_create_an_arena_has_a_name,
+    an_arena_over_another_ones_entries_is_refused,
+    an_arena_that_the_frames_do_not_suffice_for_is_refused,
+);
 
 #[test]
 fn each_reason_to_refuse_a_layout_has_a_name() {
