@@ -4,6 +4,9 @@
 //! and leaves by subtracting one; removal closes the entry and succeeds only when nobody is inside. Because flag and count are
 //! one word, each step is one atomic operation on it, all of them in one order: whoever counted up before the entry was closed
 //! is seen by the closer, whoever counts up after sees that it is closed. No fence is needed, and nobody waits.
+//!
+//! A registration names its entry by a number that is used once, among all registries: one that was made elsewhere, were it
+//! for the same arena and the same place, closes nothing here.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -13,7 +16,7 @@ use crate::arch::{Arch, Native};
 use crate::arena::Arena;
 use crate::fault::{Fault, FaultOutcome};
 use crate::platform::Platform;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Figure, Ordering};
 
 /// Finds the arena of a faulting address among at most `N`.
 ///
@@ -40,13 +43,19 @@ unsafe impl<P: Platform + Sync, const N: usize, A: Arch> Sync for Registry<P, N,
 // SAFETY: as above.
 unsafe impl<P: Platform + Sync, const N: usize, A: Arch> Send for Registry<P, N, A> {}
 
-/// One arena. `word` is [`OPEN`] and the number of faults inside; `base` and `arena` are written only by whoever holds
-/// [`TAKEN`], before `OPEN` is set with Release.
+/// One arena. `word` is [`OPEN`] and the number of faults inside; the others are written only by whoever holds [`TAKEN`],
+/// before `OPEN` is set with Release.
 struct Entry {
     word: AtomicU64,
     base: AtomicU64,
     arena: AtomicU64,
+    /// The number of the registration that holds the entry, or of the last that did.
+    registration: AtomicU64,
 }
+
+/// The number of the next registration, in any registry; 0 is none's. Each is used once: 2^64 are not used up. Relaxed: two
+/// that take one get two, in whichever order.
+static NEXT_REGISTRATION: Figure = Figure::new(1);
 
 /// Somebody registers or has registered an arena here.
 const TAKEN: u64 = 1 << 63;
@@ -57,12 +66,13 @@ const COUNT: u64 = OPEN - 1;
 
 /// A place in a registry.
 ///
-/// Holding one proves that the arena was registered and has not been removed.
+/// Holding one proves that the arena was registered, in the registry that gave it, and has not been removed: there is no
+/// other of the same number.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "without it the arena cannot be removed from the registry"]
 pub struct Registration {
     entry: usize,
-    arena: u64,
+    number: u64,
 }
 
 /// Why an arena was not registered.
@@ -137,9 +147,11 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
         entry.base.store(base, Ordering::Relaxed);
         let address = core::ptr::from_ref(arena).expose_provenance() as u64;
         entry.arena.store(address, Ordering::Relaxed);
+        let number = NEXT_REGISTRATION.fetch_add(1, Ordering::Relaxed);
+        entry.registration.store(number, Ordering::Relaxed);
         // Release: whoever finds the entry open finds the arena.
         entry.word.fetch_or(OPEN, Ordering::AcqRel);
-        Ok(Registration { entry: index, arena: address })
+        Ok(Registration { entry: index, number })
     }
 
     /// Takes an arena out: no fault finds it from now on. Context: *any*.
@@ -148,7 +160,9 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
     /// [`RemoveError::Busy`] while faults are being handled in it; nobody enters any more, so a later call succeeds.
     /// [`RemoveError::NotHere`] if the registration is another registry's; nothing was changed then.
     pub fn remove(&self, registration: Registration) -> Result<(), RemoveError> {
-        let here = |entry: &&Entry| entry.arena.load(Ordering::Relaxed) == registration.arena;
+        // Relaxed: whoever has the registration comes after the store of its number, and no other store follows before this
+        // removal; whoever has another's never finds its number here, whatever it finds.
+        let here = |entry: &&Entry| entry.registration.load(Ordering::Relaxed) == registration.number;
         let Some(entry) = self.entries.get(registration.entry).filter(here) else {
             return Err(RemoveError::NotHere(registration));
         };
@@ -157,7 +171,6 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
         if in_flight != 0 {
             return Err(RemoveError::Busy { registration, in_flight });
         }
-        entry.arena.store(0, Ordering::Relaxed);
         entry.word.fetch_and(!TAKEN, Ordering::Release);
         Ok(())
     }
@@ -184,12 +197,18 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
 impl Entry {
     #[cfg(not(kernel_arena_loom))]
     const fn new() -> Self {
-        Self { word: AtomicU64::new(0), base: AtomicU64::new(0), arena: AtomicU64::new(0) }
+        Self {
+            word: AtomicU64::new(0),
+            base: AtomicU64::new(0),
+            arena: AtomicU64::new(0),
+            registration: AtomicU64::new(0),
+        }
     }
 
     #[cfg(kernel_arena_loom)]
     fn new() -> Self {
-        Self { word: AtomicU64::new(0), base: AtomicU64::new(0), arena: AtomicU64::new(0) }
+        let zero = || AtomicU64::new(0);
+        Self { word: zero(), base: zero(), arena: zero(), registration: zero() }
     }
 
     /// Makes a free entry one's own. Acquire: pairs with the Release that freed it.

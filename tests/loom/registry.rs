@@ -2,7 +2,7 @@
 //!
 //! Guards: once `remove` has returned `Ok`, no fault is inside the arena, none gets in, and what those before did is visible
 //! (entered with Acquire, left with Release, closed with Acquire); whoever finds the entry open finds the arena that is in it
-//! now. The machine of an arena that was removed is *buried*: loom reports every look at it that is not ordered before.
+//! now; a registration opens no other registry's entry. The machine of an arena that was removed is *buried*: loom reports every look at it that is not ordered before.
 //!
 //! No bound on preemptions.
 
@@ -11,8 +11,8 @@ use std::sync::Arc;
 use kernel_arena::{FaultOutcome, Registration, Registry, RemoveError};
 
 use crate::machine::{Machine, Small};
-use crate::race::race;
-use crate::world::{ModelArena, UNBOUNDED, explore, fault_at, page, retire, start};
+use crate::race::{race, race_of_three};
+use crate::world::{ModelArena, UNBOUNDED, explore, fault_at, page, preemptions, retire, start};
 
 type Arenas = Registry<Machine, 1, Small>;
 
@@ -104,5 +104,29 @@ fn an_entry_is_handed_over_from_one_cpu_to_another() {
         race(first, &lasting, come_and_stay, come_and_go);
         retire(brief);
         retire(lasting);
+    });
+}
+
+#[test]
+fn a_registration_of_another_registry_closes_nothing() {
+    explore("removal from the wrong registry against a fault and a removal", preemptions(3), 3, |memory, first| {
+        // Twice the same arena, at the same place of two registries.
+        let (here, elsewhere) = (Arc::new(Arenas::new()), Arc::new(Arenas::new()));
+        let arena = start::<Small>(memory, 1, 1);
+        let (ours, theirs) = (register(&here, &arena), register(&elsewhere, &arena));
+        let (wrong, right, faults) = (Arc::clone(&here), Arc::clone(&here), here);
+        let remove_wrongly = move |_: &ModelArena| match wrong.remove(theirs) {
+            Err(RemoveError::NotHere(registration)) => registration,
+            other => panic!("the wrong registry answers {other:?}"),
+        };
+        let fault = move |arena: &ModelArena| faults.handle_kernel_fault(&fault_at(arena, page(1)));
+        let remove_rightly = move |_: &ModelArena| remove(&right, ours);
+        let (theirs, outcome, ()) = race_of_three(first, &arena, remove_wrongly, fault, remove_rightly);
+        let recovered = u64::from(outcome == FaultOutcome::Recovered);
+        assert_eq!(arena.stats().violations, recovered);
+        // Where it belongs, it is still in force.
+        assert_ne!(elsewhere.handle_kernel_fault(&fault_at(&arena, page(1))), FaultOutcome::NotOurs);
+        remove(&elsewhere, theirs);
+        retire(arena);
     });
 }
