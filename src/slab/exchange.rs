@@ -8,7 +8,7 @@ use super::header::WORD_OBJECTS;
 use super::magazine::{Magazine, Rack};
 use super::{Slab, SlabError};
 use crate::addr::ArenaPtr;
-use crate::platform::CpuIdentity;
+use crate::platform::{CpuIdentity, CpuLevel};
 use crate::source::{MetadataSource, PageSource};
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
@@ -20,10 +20,6 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             return self.alloc_debug(debugger, layout).map(ArenaPtr::new);
         }
         let class = SizeClass::of(layout).ok_or(SlabError::of(layout))?;
-        // A layout whose class its size alone does not decide was not looked for yet.
-        if let Some(object) = self.rack().and_then(|rack| rack.hot(class.number()).pop()) {
-            return Ok(ArenaPtr::new(object));
-        }
         let object = match self.rack_for(class) {
             Some((state, rack)) => self.refill(state, class, rack)?,
             None => self.take_one(class)?,
@@ -39,9 +35,6 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             return self.free_debug(debugger, object, layout);
         }
         let Some(class) = SizeClass::of(layout) else { return };
-        if self.rack().is_some_and(|rack| rack.hot(class.number()).push(object)) {
-            return;
-        }
         match self.rack_for(class) {
             Some((state, rack)) => {
                 let magazine = self.make_room(state, class, rack);
@@ -55,10 +48,14 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// The rack of this (CPU, level), made if need be, with magazines for this class. `None` if the CPU is unknown or
     /// there is no memory for one: then the slabs serve.
+    ///
+    /// Whoever gets his name only now gets the magazines that go with it, and nothing that the fast path saw of others
+    /// is true of these: they may be full, or empty.
     fn rack_for(&self, class: SizeClass) -> Option<(&ClassState, &Rack)> {
         let state = self.class(class)?;
-        let rack = self.rack().or_else(|| self.rack_once_bound())?;
-        let rack = if self.racks.is_dummy(rack) { self.make_rack(rack)? } else { rack };
+        let here = self.here().or_else(|| self.here_once_bound())?;
+        let rack = self.rack_at(here);
+        let rack = if self.racks.is_dummy(rack) { self.make_rack(here)? } else { rack };
         if rack.loaded(class).is_dummy() {
             let loaded = self.take_empty(state, class)?;
             let Some(previous) = self.take_empty(state, class) else {
@@ -70,28 +67,30 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         Some((state, rack))
     }
 
-    /// The rack of a CPU that has its name only now: one that gives out names on demand was told that it is time.
-    fn rack_once_bound(&self) -> Option<&Rack> {
+    /// The place of a CPU that has its name only now: one that gives out names on demand was told that it is time.
+    fn here_once_bound(&self) -> Option<CpuLevel> {
         self.source.cpus().bind();
-        self.rack()
+        self.here()
     }
 
     /// A rack for this (CPU, level), which alone makes and uses it.
-    fn make_rack(&self, dummy: &Rack) -> Option<&Rack> {
-        let current = self.source.cpus().current()?;
-        if !self.racks.prepare_level(current.level, &self.metadata) {
+    fn make_rack(&self, here: CpuLevel) -> Option<&Rack> {
+        if !self.racks.prepare_level(here.level, &self.metadata) {
             return None;
         }
         let rack = self.rack_store.get(self.rack_store.take(&self.metadata)?)?;
-        rack.unbind_all(dummy.dummy());
+        rack.unbind_all(self.racks.dummy().dummy());
         // SAFETY: things of the store are never unmade while the slab is there.
-        unsafe { self.racks.set(u32::from(current.cpu.number()), current.level, rack) };
+        unsafe { self.racks.set(u32::from(here.cpu.number()), here.level, rack) };
         Some(rack)
     }
 
-    /// An object when the loaded magazine is empty: from the previous one, the depot, or a slab, in this order.
+    /// An object from the loaded magazine, the previous one, the depot, or a slab, in this order.
     fn refill(&self, state: &ClassState, class: SizeClass, rack: &Rack) -> Result<u32, SlabError> {
         let (loaded, previous) = (rack.loaded(class), rack.previous(class));
+        if let Some(object) = loaded.pop() {
+            return Ok(object);
+        }
         if let Some(object) = previous.pop() {
             rack.bind(class, previous, loaded);
             return Ok(object);

@@ -244,15 +244,19 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         address.addr().wrapping_sub(self.base.addr()) as u32
     }
 
-    /// The magazines of the (CPU, level) that this runs on, if it is known and has a place in the table; the dummy's
-    /// where it has none yet.
-    fn rack(&self) -> Option<&Rack> {
-        let CpuLevel { cpu, level } = self.source.cpus().current()?;
-        let has_place = u32::from(cpu.number()) < CPUS && level < LEVELS;
-        has_place.then(|| self.racks.get(u32::from(cpu.number()), level))
+    /// The (CPU, level) that this runs on, if it is known and has a place in the table. Slow paths ask once, and pass it
+    /// on: the answer may change when a name is given out.
+    fn here(&self) -> Option<CpuLevel> {
+        let here = self.source.cpus().current()?;
+        (u32::from(here.cpu.number()) < CPUS && here.level < LEVELS).then_some(here)
     }
 
-    /// The same, with the dummy's for whoever has no place: the hot path asks nothing.
+    /// The magazines of a place; the dummy's where it has none yet.
+    fn rack_at(&self, here: CpuLevel) -> &Rack {
+        self.racks.get(u32::from(here.cpu.number()), here.level)
+    }
+
+    /// The magazines of the place that this runs on, or the dummy's: the hot path asks nothing more.
     #[inline]
     fn hot_rack(&self) -> &Rack {
         match self.source.cpus().current() {

@@ -18,7 +18,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         for class in SizeClass::all() {
             self.drain_class(class);
         }
-        if let Some(rack) = self.rack() {
+        if let Some(rack) = self.here().map(|here| self.rack_at(here)) {
             for class in SizeClass::all() {
                 self.flush(class, rack.loaded(class));
                 self.flush(class, rack.previous(class));

@@ -14,6 +14,7 @@ thread_local! {
     static DUE: RefCell<Option<(u64, Interrupt)>> = const { RefCell::new(None) };
     static ASKED: Cell<u64> = const { Cell::new(0) };
     static INTERRUPTED: Cell<bool> = const { Cell::new(false) };
+    static NEXT_NAME: Cell<Option<CpuLevel>> = const { Cell::new(None) };
     static IDLE: RefCell<Vec<u16>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -30,6 +31,12 @@ impl CpuIdentity for Cpus {
             point();
         }
         HERE.get()
+    }
+
+    fn bind(&self) {
+        if let Some(name) = NEXT_NAME.take() {
+            HERE.set(Some(name));
+        }
     }
 
     fn count(&self) -> CpuCount {
@@ -68,6 +75,14 @@ pub(crate) fn on<R>(cpu: u16, level: u8, run: impl FnOnce() -> R) -> R {
 /// Runs something on a CPU that the kernel cannot name.
 pub(crate) fn nameless<R>(run: impl FnOnce() -> R) -> R {
     at(None, run)
+}
+
+/// Runs something on a CPU that gets its name when an allocator asks for it.
+pub(crate) fn named_on_demand<R>(cpu: u16, run: impl FnOnce() -> R) -> R {
+    NEXT_NAME.set(Some(CpuLevel { cpu: CpuId::new(cpu), level: 0 }));
+    let result = nameless(run);
+    NEXT_NAME.set(None);
+    result
 }
 
 /// Has an interrupt come once, `points` points from now on (0: at the next one).

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kernel_arena::slab::{CPUS, LEVELS, SizeClass};
 
 use super::bench::{Bench, Object, bytes, class, whole};
-use super::cpus::{idle, nameless, on};
+use super::cpus::{idle, named_on_demand, nameless, on};
 use super::lab::Fail;
 
 /// Of 64 bytes, a magazine holds 128 objects and a depot 8 magazines.
@@ -275,5 +275,28 @@ fn an_allocation_finds_what_cpus_left_behind_before_it_fails() {
         bench.check_figures();
         idle([]);
         bench.finish();
+    }
+}
+
+#[test]
+fn whoever_gets_a_name_within_an_operation_finds_the_magazines_as_they_were_left() {
+    // The last with the name left loaded and previous magazine in every state, and full ones in the depot.
+    for left in [0, 1, 64, 127, 128, 129, 200, 256, 257] {
+        for free_first in [false, true] {
+            let bench = Bench::new(256);
+            let mut objects = on(1, 0, || bench.alloc_many(bytes(SIZE), 1024));
+            on(1, 0, || bench.free_all(objects.drain(..512)));
+            on(1, 0, || bench.alloc_many(bytes(SIZE), left));
+            named_on_demand(1, || match free_first {
+                true => bench.free(objects.pop().unwrap()),
+                false => _ = bench.alloc(bytes(SIZE)).unwrap(),
+            });
+            bench.check_figures();
+            on(1, 0, || bench.free_all(bench.objects()));
+            on(1, 0, || bench.slab.drain());
+            assert_eq!(bench.lab.pages_out(), 0, "{left} objects were taken again");
+            bench.check_figures();
+            bench.finish();
+        }
     }
 }
