@@ -47,6 +47,31 @@ impl fmt::Debug for InstructionAddr {
 ///
 /// [`arch::x86_64::decode_fault`](crate::arch::x86_64::decode_fault) and
 /// [`arch::aarch64::decode_fault`](crate::arch::aarch64::decode_fault) make one of what the processor reports.
+///
+/// # Examples
+/// The page-fault handler of a kernel for x86_64, before it does anything else:
+/// ```
+/// use kernel_arena::arch::x86_64::decode_fault;
+/// use kernel_arena::{Arena, FaultOutcome, Platform};
+///
+/// /// Whether the handler returns to the instruction.
+/// fn is_recovered<P: Platform>(arena: &Arena<P>, cr2: u64, error_code: u64, rip: u64) -> bool {
+///     // `None`: a protection fault, an instruction fetch, user mode: never the arena's.
+///     let Some(fault) = decode_fault(cr2, error_code, rip) else { return false };
+///     match arena.handle_kernel_fault(&fault) {
+///         FaultOutcome::Recovered | FaultOutcome::Spurious => true,
+///         FaultOutcome::NotOurs => false, // a bug of the kernel, as ever
+///     }
+/// }
+/// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/example.rs")); }
+/// # use kernel::{LAYOUT, MyKernel};
+/// #
+/// # let metadata = Box::leak(Box::new_uninit_slice(LAYOUT.metadata_words()));
+/// # let arena: Arena<MyKernel> = Arena::new(MyKernel::boot(), LAYOUT, metadata).unwrap();
+/// # assert!(is_recovered(&arena, LAYOUT.base().value() + 0x1234, 0b10, 0), "a missing page of the window");
+/// # assert!(!is_recovered(&arena, LAYOUT.base().value() + 0x1234, 0b11, 0), "a protection fault");
+/// # assert!(!is_recovered(&arena, LAYOUT.base().value() - 8, 0b10, 0), "the lower guard");
+/// ```
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {

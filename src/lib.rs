@@ -6,13 +6,119 @@
 //! puts the arena's scratch page there, records a [`Violation`] and lets the instruction run again. [`Registry`] finds
 //! the arena of a faulting address where a kernel has several.
 //!
-//! On pages stand allocators that take no lock and mask no interrupt: [`slab`] for objects in size classes, [`pool`]
-//! for blocks of any size, and `heap`, a `GlobalAlloc` on private memory. Where they get their pages is said in
-//! [`source`], how they stay whole in `docs/HEAP.md` (O1, O2, …).
+//! ```
+//! use core::mem::MaybeUninit;
+//! use kernel_arena::{
+//!     AllocError, AllocRequest, Arena, ArenaLayout, ArenaPtr, CreateError, Fault, FaultOutcome, FreeError, MetadataWord,
+//!     Owner, PageCount, Platform,
+//! };
+//! # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/example.rs")); }
+//!
+//! /// From here on the window is there. What the kernel lends, a [`Platform`], is the one thing to write.
+//! fn create<P: Platform>(
+//!     platform: P,
+//!     layout: ArenaLayout,
+//!     metadata: &'static mut [MaybeUninit<MetadataWord>],
+//! ) -> Result<Arena<P>, CreateError> {
+//!     Ok(Arena::new(platform, layout, metadata)?)
+//! }
+//!
+//! /// Two zeroed pages, named by a 32-bit pointer that a program can follow, too.
+//! fn give<P: Platform>(arena: &Arena<P>) -> Result<ArenaPtr<[u64; 1024]>, AllocError> {
+//!     let two = PageCount::new(2).unwrap();
+//!     let pages = arena.alloc_pages(AllocRequest::new(two, Owner::Program))?;
+//!     Ok(pages.to_ptr().cast()) // the kernel's own address of it: arena.layout().to_kernel(ptr)
+//! }
+//!
+//! /// Gone on all CPUs when this returns; `free_pages_deferred` does it from any context.
+//! fn take<P: Platform>(arena: &Arena<P>, ptr: ArenaPtr<[u64; 1024]>) -> Result<(), FreeError> {
+//!     arena.free_pages(ptr.cast(), PageCount::new(2).unwrap(), Owner::Program)
+//! }
+//!
+//! /// The page-fault handler calls this first. `Fault` comes from `arch::x86_64::decode_fault(cr2, error_code, rip)` or
+//! /// `arch::aarch64::decode_fault(esr, far, elr)`.
+//! fn is_recovered<P: Platform>(arena: &Arena<P>, fault: &Fault) -> bool {
+//!     match arena.handle_kernel_fault(fault) {
+//!         FaultOutcome::Recovered | FaultOutcome::Spurious => true, // return to the instruction
+//!         FaultOutcome::NotOurs => false,                           // a kernel bug, as ever
+//!     }
+//! }
+//! #
+//! # use kernel::{LAYOUT, MyKernel};
+//! # let arena = create(MyKernel::boot(), LAYOUT, Box::leak(Box::new_uninit_slice(LAYOUT.metadata_words()))).unwrap();
+//! # let ptr = give(&arena).unwrap();
+//! # let address = arena.layout().to_kernel(ptr);
+//! # take(&arena, ptr).unwrap();
+//! # let (access, instruction) = (kernel_arena::Access::Read, kernel_arena::InstructionAddr::new(0));
+//! # assert!(is_recovered(&arena, &Fault { address, access, instruction }));
+//! # let address = kernel_arena::KernelAddr::new(LAYOUT.base().value() - 1);
+//! # assert!(!is_recovered(&arena, &Fault { address, access, instruction }));
+//! ```
 //!
 //! What the kernel lends (frames, a physical map, TLB shootdown, the CPU's name, five page-table entries) is described
-//! by [`platform`]; the page-table formats are in [`arch`]. The states of a page and the rules that hold among many
-//! CPUs are in `docs/MODEL.md`, numbered; comments cite them as I1, I2, … and S1, S2, …
+//! by [`platform`], with a whole example at [`Platform`]; the page-table formats are in [`arch`].
+//!
+//! On pages stand allocators that take no lock and mask no interrupt: [`slab`] for objects in size classes, [`pool`]
+//! for blocks of any size, and [`heap`], a `GlobalAlloc` on private memory. Where they get their pages is said in
+//! [`source`].
+//!
+//! ```
+//! use core::alloc::Layout;
+//! use kernel_arena::heap::{Heap, InitError};
+//! use kernel_arena::platform::ReversibleMap;
+//! use kernel_arena::slab::{Mode, Slab, SlabError};
+//! use kernel_arena::source::{ArenaPages, FrameMetadata};
+//! use kernel_arena::{Arena, ArenaPtr, Misuse, Platform};
+//! # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/example.rs")); }
+//!
+//! type Pages<P> = ArenaPages<'static, P>;
+//! type Metadata<P> = FrameMetadata<'static, P>;
+//!
+//! /// In the kernel: `#[global_allocator] static HEAP: Heap<Pages<MyKernel>, Metadata<MyKernel>> = Heap::new();`, and
+//! /// then, once there is an arena made with `ArenaLayout::private()`:
+//! fn start<P: Platform>(heap: &Heap<Pages<P>, Metadata<P>>, arena: &'static Arena<P>) -> Result<(), InitError>
+//! where
+//!     P::PhysMap: ReversibleMap,
+//! {
+//!     Ok(heap.init(ArenaPages::new(arena), FrameMetadata::new(arena.platform()), Mode::Fast)?)
+//! }
+//!
+//! /// An object for a program, on a shared arena. The program passes whatever it likes to the free.
+//! fn for_a_program<P: Platform>(slab: &Slab<Pages<P>, Metadata<P>>) -> Result<ArenaPtr, SlabError>
+//! where
+//!     P::PhysMap: ReversibleMap,
+//! {
+//!     slab.alloc_checked(Layout::new::<[u64; 6]>())
+//! }
+//!
+//! /// Freed, or refused with the reason, which is recorded.
+//! fn from_a_program<P: Platform>(slab: &Slab<Pages<P>, Metadata<P>>, anything: u32) -> Result<(), Misuse>
+//! where
+//!     P::PhysMap: ReversibleMap,
+//! {
+//!     slab.free_checked(ArenaPtr::new(anything))
+//! }
+//! #
+//! # use kernel::{LAYOUT, MyKernel};
+//! # fn arena(layout: kernel_arena::ArenaLayout) -> &'static Arena<MyKernel> {
+//! #     let metadata = Box::leak(Box::new_uninit_slice(layout.metadata_words()));
+//! #     Box::leak(Box::new(Arena::new(MyKernel::boot(), layout, metadata).unwrap()))
+//! # }
+//! # static HEAP: Heap<Pages<MyKernel>, Metadata<MyKernel>> = Heap::new();
+//! # start(&HEAP, arena(LAYOUT.private())).unwrap();
+//! # HEAP.try_alloc(Layout::new::<u64>()).unwrap();
+//! # let arena = arena(LAYOUT);
+//! # let slab = Slab::new(ArenaPages::new(arena), FrameMetadata::new(arena.platform()), Mode::Fast).unwrap();
+//! # let object = for_a_program(&slab).unwrap();
+//! # assert_eq!(from_a_program(&slab, 0), Err(Misuse::Outside));
+//! # assert_eq!(from_a_program(&slab, object.offset()), Ok(()));
+//! ```
+//!
+//! # The rules
+//!
+//! The states of a page and the rules that hold among many CPUs are in [*The model*](documents::model), numbered;
+//! comments cite them as I1, I2, … and S1, S2, … Those of objects, O1, O2, …, are in [*Objects*](documents::objects),
+//! which also says which allocator to use.
 //!
 //! # Features
 //!
@@ -21,7 +127,7 @@
 //! - `defmt`, `log`: creation, destruction and drained violations are logged; with `defmt` value types are `Format`.
 //! - `std`: [`hosted`](https://docs.rs/kernel-arena/latest/kernel_arena/hosted), the allocators for programs of a unix
 //!   host.
-//! - `x86_64-frames`: the adapter `arch::x86_64::frames` for frame allocators of the `x86_64` crate (brings in `spin`).
+//! - `x86_64-frames`: the adapter `arch::x86_64::frames` for frame allocators of the `x86_64` crate, behind a lock.
 //!
 //! The crate needs no `alloc`, no nightly compiler and no lock.
 
@@ -79,7 +185,19 @@ pub type MetadataWord = sync::AtomicU64;
 
 const _: () = assert!(usize::BITS == 64, "kernel-arena is for 64-bit machines");
 
-/// The example in the README is compiled with the others.
+/// What the repository's documents say, for readers of this documentation.
+#[cfg(doc)]
+pub mod documents {
+    /// [objects]: crate::documents::objects
+    #[doc = include_str!("../docs/MODEL.md")]
+    pub mod model {}
+
+    /// [model]: crate::documents::model
+    #[doc = include_str!("../docs/HEAP.md")]
+    pub mod objects {}
+}
+
+/// The examples in the README are compiled with the others.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -56,7 +56,35 @@ use stats::Counters;
 /// [`destroy`](Self::destroy) leaves its window linked and its frames taken.
 ///
 /// # Examples
-/// See `examples/` for kernels; [`Platform`] for what the kernel lends.
+/// `MyKernel` is the platform that is written out at [`Platform`]; whole kernels are in `examples/` of the repository.
+/// ```
+/// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/example.rs")); }
+/// use kernel_arena::{
+///     Access, AllocRequest, Arena, Fault, FaultOutcome, InstructionAddr, Owner, PageCount, SlotState, ViolationKind,
+/// };
+/// # use kernel::{LAYOUT, MyKernel};
+///
+/// let metadata = Box::leak(Box::new_uninit_slice(LAYOUT.metadata_words())); // in a kernel: a static, or frames
+/// let arena: Arena<MyKernel> = Arena::new(MyKernel::boot(), LAYOUT, metadata).unwrap();
+///
+/// // Pages, named by a pointer of 32 bits that is the same for kernel and programs.
+/// let pages = arena.alloc_pages(AllocRequest::new(PageCount::new(2).unwrap(), Owner::Program)).unwrap();
+/// assert!(matches!(arena.page_state(pages.first()), Some(SlotState::Mapped(_, Owner::Program))));
+/// let address = arena.layout().to_kernel(pages.to_ptr());
+/// arena.free_pages(pages.to_ptr(), pages.count(), Owner::Program).unwrap();
+///
+/// // The kernel follows a pointer that is no longer good. Its page-fault handler asks the arena first:
+/// let fault = Fault { address, access: Access::Write, instruction: InstructionAddr::new(0xffff_ffff_8010_0000) };
+/// assert_eq!(arena.handle_kernel_fault(&fault), FaultOutcome::Recovered); // the instruction runs again, and goes on
+/// assert_eq!(arena.page_state(pages.first()), Some(SlotState::Scratch));
+/// let violation = arena.take_violation().unwrap();
+/// assert_eq!((violation.address, violation.kind), (address, ViolationKind::Write));
+///
+/// arena.reclaim(); // now and then: takes the scratch page away again
+/// assert_eq!(arena.stats().violations, 1);
+/// let back = arena.destroy(); // all that was lent
+/// assert_eq!(back.pages, 0);
+/// ```
 pub struct Arena<P: Platform, A: Arch = Native> {
     platform: P,
     layout: ArenaLayout,

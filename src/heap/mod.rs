@@ -59,7 +59,35 @@ pub use stats::HeapStats;
 
 use init::Once;
 
-/// A heap. See the [module](self).
+/// A heap. See the [module](self) for one on memory that the kernel has already.
+///
+/// # Examples
+/// On a private arena (`MyKernel` is the platform at [`Platform`](crate::Platform)):
+/// ```
+/// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/example.rs")); }
+/// use core::alloc::Layout;
+/// use kernel_arena::Arena;
+/// use kernel_arena::heap::Heap;
+/// use kernel_arena::slab::Mode;
+/// use kernel_arena::source::{ArenaPages, FrameMetadata};
+/// # use kernel::{LAYOUT, MyKernel};
+///
+/// // In a kernel: #[global_allocator]
+/// static HEAP: Heap<ArenaPages<'static, MyKernel>, FrameMetadata<'static, MyKernel>> = Heap::new();
+///
+/// # let metadata = Box::leak(Box::new_uninit_slice(LAYOUT.metadata_words()));
+/// // Once there are frames and page tables:
+/// let arena: &'static Arena<MyKernel> =
+///     Box::leak(Box::new(Arena::new(MyKernel::boot(), LAYOUT.private(), metadata).unwrap())); // a kernel has a static
+/// HEAP.init(ArenaPages::new(arena), FrameMetadata::new(arena.platform()), Mode::Fast).unwrap();
+///
+/// // From here on `Box` and `Vec` work, on any CPU, in interrupt handlers too. By hand, with errors that have a reason:
+/// let layout = Layout::new::<[u64; 6]>();
+/// let object = HEAP.try_alloc(layout).unwrap();
+/// // SAFETY: it came from there, with that layout, and nobody uses it.
+/// unsafe { HEAP.free(object, layout) };
+/// HEAP.reclaim(); // in the kernel's housekeeping
+/// ```
 pub struct Heap<S, M> {
     slab: Once<Slab<S, M>>,
 }

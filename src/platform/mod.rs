@@ -22,64 +22,9 @@ pub use types::{CpuCount, CpuId, CpuLevel, EntryAttributes, Frame, NodeId};
 /// arena's window.
 ///
 /// # Examples
-/// A platform for one CPU, over a fixed-offset map of physical memory:
+/// `MyKernel`, the platform of all examples of this crate:
 /// ```
-/// use core::cell::Cell;
-/// use kernel_arena::platform::*;
-/// use kernel_arena::{AddressRange, KernelAddr, sync::AtomicU64};
-///
-/// struct Frames(Cell<u64>); // a bump allocator: your kernel has a better one
-/// impl FrameSource for Frames {
-///     fn alloc(&self, _node: Option<NodeId>) -> Option<Frame> {
-///         let address = self.0.get();
-///         self.0.set(address + 4096);
-///         Frame::new(address)
-///     }
-///     unsafe fn free(&self, _frame: Frame) {}
-/// }
-///
-/// struct OneCpu;
-/// impl Shootdown for OneCpu {
-///     fn shootdown(&self, ranges: &[AddressRange], _scope: FlushScope) {
-///         for _page in ranges.iter().flat_map(|range| range.pages()) { /* invlpg */ }
-///     }
-/// }
-/// impl CpuIdentity for OneCpu {
-///     fn current(&self) -> Option<CpuLevel> {
-///         Some(CpuLevel { cpu: CpuId::new(0), level: 0 })
-///     }
-///     fn count(&self) -> CpuCount {
-///         CpuCount::ONE
-///     }
-/// }
-///
-/// struct Upper([AtomicU64; 5]); // in a kernel: references into its page tables
-/// impl UpperSlots for Upper {
-///     fn window_base(&self) -> KernelAddr {
-///         KernelAddr::new(0xffff_9000_0000_0000)
-///     }
-///     unsafe fn window_entries(&self) -> [&AtomicU64; 4] {
-///         [&self.0[0], &self.0[1], &self.0[2], &self.0[3]]
-///     }
-///     unsafe fn guard_entry(&self) -> &AtomicU64 {
-///         &self.0[4]
-///     }
-/// }
-///
-/// struct MyKernel { frames: Frames, map: FixedOffset, cpu: OneCpu, upper: Upper }
-/// // SAFETY: an example; a kernel argues here, contract by contract.
-/// unsafe impl Platform for MyKernel {
-///     type Frames = Frames;
-///     type PhysMap = FixedOffset;
-///     type Shootdown = OneCpu;
-///     type Cpus = OneCpu;
-///     type Upper = Upper;
-///     fn frames(&self) -> &Frames { &self.frames }
-///     fn phys_map(&self) -> &FixedOffset { &self.map }
-///     fn shootdown(&self) -> &OneCpu { &self.cpu }
-///     fn cpus(&self) -> &OneCpu { &self.cpu }
-///     fn upper(&self) -> &Upper { &self.upper }
-/// }
+#[doc = include_str!("example.rs")]
 /// ```
 pub unsafe trait Platform {
     /// Where frames come from.
@@ -115,6 +60,43 @@ pub unsafe trait Platform {
 ///   an NMI", and the arena's *any context* operations that allocate or free frames inherit that restriction; the fault
 ///   path never calls either.
 /// - All accesses made to a frame before `free` happen before those made after the `alloc` that hands it out again.
+///
+/// # Examples
+/// 64 frames from a piece of physical memory, without a lock, so for any context:
+/// ```
+/// use core::sync::atomic::{AtomicU64, Ordering};
+/// use kernel_arena::platform::{Frame, FrameSource, NodeId};
+///
+/// struct Frames {
+///     start: u64,
+///     taken: AtomicU64, // a bit a frame
+/// }
+///
+/// impl FrameSource for Frames {
+///     fn alloc(&self, _node: Option<NodeId>) -> Option<Frame> {
+///         loop {
+///             let number = self.taken.load(Ordering::Relaxed).trailing_ones();
+///             let frame = (number < 64).then(|| Frame::new(self.start + u64::from(number) * 4096))??;
+///             // Acquire: pairs with the Release of the free that came before.
+///             if self.taken.fetch_or(1 << number, Ordering::Acquire) & 1 << number == 0 {
+///                 return Some(frame);
+///             }
+///         }
+///     }
+///
+///     unsafe fn free(&self, frame: Frame) {
+///         let number = (frame.address() - self.start) / 4096;
+///         self.taken.fetch_and(!(1 << number), Ordering::Release);
+///     }
+/// }
+///
+/// let frames = Frames { start: 0x10_0000, taken: AtomicU64::new(0) };
+/// let first = frames.alloc(None).unwrap();
+/// assert_ne!(frames.alloc(None), Some(first));
+/// // SAFETY: just taken, and nothing uses it.
+/// unsafe { frames.free(first) };
+/// assert_eq!(frames.alloc(None), Some(first));
+/// ```
 pub trait FrameSource {
     /// Takes a frame, from memory node `node` if the source can. `None` when there is none left.
     fn alloc(&self, node: Option<NodeId>) -> Option<Frame>;
@@ -176,6 +158,74 @@ pub enum FlushScope {
 /// operations that are documented as *may wait for a shootdown*. Where [`Arch::BREAK_BEFORE_MAKE`](crate::arch::Arch)
 /// holds (aarch64), the fault path calls it too, for one page, so there it must work in any context: the ready-made
 /// [`BroadcastShootdown`](crate::arch::aarch64::BroadcastShootdown) does.
+///
+/// # Examples
+/// By interrupt, as x86_64 wants it. Whoever asks waits until every other CPU has emptied its TLB after he asked:
+/// ```
+/// use core::hint::spin_loop;
+/// use core::sync::atomic::{AtomicU64, Ordering};
+/// use kernel_arena::AddressRange;
+/// use kernel_arena::platform::{FlushScope, Shootdown};
+/// # fn this_cpu() -> usize { CPU.get() }
+/// # fn flush_this_cpu() { FLUSHES[this_cpu()].fetch_add(1, Ordering::Relaxed); }
+/// # fn interrupt_the_others() {} // the other one looks all the time
+/// # std::thread_local! { static CPU: std::cell::Cell<usize> = const { std::cell::Cell::new(0) }; }
+/// # static FLUSHES: [AtomicU64; CPUS] = [const { AtomicU64::new(0) }; CPUS];
+///
+/// const CPUS: usize = 2;
+///
+/// /// For each CPU, how many flushes were asked of it, and up to which it has come.
+/// struct ByInterrupt {
+///     asked: [AtomicU64; CPUS],
+///     done: [AtomicU64; CPUS],
+/// }
+///
+/// impl ByInterrupt {
+///     /// The interrupt's handler.
+///     fn serve(&self) {
+///         let cpu = this_cpu();
+///         // Acquire: pairs with the AcqRel of `shootdown`. What was changed before it is seen by walks after the flush.
+///         let asked = self.asked[cpu].load(Ordering::Acquire);
+///         if self.done[cpu].load(Ordering::Relaxed) < asked {
+///             flush_this_cpu(); // all of it, whatever the ranges
+///             // The interrupt may have come in the middle of this and gone further. Release: after the flush.
+///             self.done[cpu].fetch_max(asked, Ordering::Release);
+///         }
+///     }
+/// }
+///
+/// impl Shootdown for ByInterrupt {
+///     /// With preemption off, so that it ends on the CPU on which it began.
+///     fn shootdown(&self, _ranges: &[AddressRange], _scope: FlushScope) {
+///         let mut wanted = [0; CPUS];
+///         for cpu in (0..CPUS).filter(|&cpu| cpu != this_cpu()) {
+///             wanted[cpu] = self.asked[cpu].fetch_add(1, Ordering::AcqRel) + 1;
+///         }
+///         interrupt_the_others();
+///         flush_this_cpu();
+///         for (done, wanted) in self.done.iter().zip(wanted) {
+///             while done.load(Ordering::Acquire) < wanted {
+///                 self.serve(); // he may be waiting for this CPU, with interrupts masked on both
+///                 spin_loop();
+///             }
+///         }
+///     }
+/// }
+/// #
+/// # let cpus = ByInterrupt { asked: Default::default(), done: Default::default() };
+/// # let ended = core::sync::atomic::AtomicBool::new(false);
+/// # std::thread::scope(|scope| {
+/// #     scope.spawn(|| {
+/// #         CPU.set(1);
+/// #         while !ended.load(Ordering::Acquire) { cpus.serve(); std::thread::yield_now(); }
+/// #     });
+/// #     for round in 1..=100 {
+/// #         cpus.shootdown(&[], FlushScope::Leaves);
+/// #         assert!(FLUSHES[1].load(Ordering::Relaxed) == round, "the other CPU flushed, once");
+/// #     }
+/// #     ended.store(true, Ordering::Release);
+/// # });
+/// ```
 pub trait Shootdown {
     /// Flushes `ranges` everywhere and returns when all CPUs have done it.
     fn shootdown(&self, ranges: &[AddressRange], scope: FlushScope);

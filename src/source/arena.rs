@@ -16,6 +16,30 @@ use crate::violations::ViolationKind;
 ///
 /// Pages are freed deferred, so that objects may be freed in any context; they come back by
 /// [`reclaim`](PageSource::reclaim), which the kernel's housekeeping calls through the allocator.
+///
+/// # Examples
+/// Objects for programs on a shared arena (`MyKernel` is the platform at [`Platform`]):
+/// ```
+/// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/example.rs")); }
+/// use core::alloc::Layout;
+/// use kernel_arena::slab::{Mode, Slab};
+/// use kernel_arena::source::{ArenaPages, FrameMetadata};
+/// use kernel_arena::{Arena, ArenaPtr, Misuse};
+/// # use kernel::{LAYOUT, MyKernel};
+///
+/// # let metadata = Box::leak(Box::new_uninit_slice(LAYOUT.metadata_words()));
+/// let arena: Arena<MyKernel> = Arena::new(MyKernel::boot(), LAYOUT, metadata).unwrap();
+/// let slab = Slab::new(ArenaPages::new(&arena), FrameMetadata::new(arena.platform()), Mode::Fast).unwrap();
+///
+/// let object = slab.alloc_checked(Layout::new::<[u64; 6]>()).unwrap(); // the program gets this
+/// assert_eq!(slab.free_checked(ArenaPtr::new(object.offset() + 8)), Err(Misuse::NotAtStart));
+/// assert_eq!(slab.free_checked(object), Ok(()));
+/// assert_eq!(slab.free_checked(object), Err(Misuse::NotLive)); // he freed it before
+/// assert_eq!(arena.stats().violations, 2); // both are in the arena's record
+///
+/// slab.reclaim(); // in the kernel's housekeeping: pages of empty slabs are free again
+/// # assert_eq!(slab.destroy().objects, 0);
+/// ```
 pub struct ArenaPages<'a, P: Platform, A: Arch = Native> {
     arena: &'a Arena<P, A>,
     context: Context,
