@@ -28,7 +28,7 @@ pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, report: &mut
         Err(verdict) => report.add(&verdict),
         Ok(kernel) => {
             let log = workspace.exception_log(arch, CLAIMS.name);
-            let run = boot(arch, CLAIMS, &kernel, &[], Some(&log));
+            let run = boot(workspace, arch, CLAIMS, &kernel, &[], Some(&log));
             let name = full_name(arch, CLAIMS);
             let mut verdicts = judge(&name, &run);
             verdicts.push(agreement(&name, &run, logged(arch, &log)));
@@ -46,7 +46,7 @@ pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, report: &mut
     match build(workspace, route, arch, DEMO) {
         Err(verdict) => report.add(&verdict),
         Ok(kernel) => {
-            let run = boot(arch, DEMO, &kernel, PLAIN, None);
+            let run = boot(workspace, arch, DEMO, &kernel, PLAIN, None);
             let name = full_name(arch, DEMO);
             if run.outcome == Outcome::Passed {
                 report.add(&Verdict::passed(name));
@@ -80,7 +80,7 @@ pub(crate) fn list(workspace: &Workspace, route: &Route, arch: Arch) -> Result<V
 pub(crate) fn listed(workspace: &Workspace, route: &Route, arch: Arch, kernel: Kernel) -> Result<Vec<String>, Stop> {
     let name = full_name(arch, kernel);
     let file = kernel.build(workspace, route, arch).map_err(Stop::not_ready)?;
-    let run = boot(arch, kernel, &file, &["list"], None);
+    let run = boot(workspace, arch, kernel, &file, &["list"], None);
     let listed = Console::read(&run.console).listed;
     if run.outcome != Outcome::Passed || listed.is_empty() {
         let transcript = run.transcript().join("\n    ");
@@ -153,7 +153,14 @@ pub(crate) fn build(
     kernel.build(workspace, route, arch).map_err(|why| Verdict::failed(full_name(arch, kernel), why))
 }
 
-pub(crate) fn boot(arch: Arch, kernel: Kernel, file: &Path, arguments: &[&str], exception_log: Option<&Path>) -> Run {
+pub(crate) fn boot(
+    workspace: &Workspace,
+    arch: Arch,
+    kernel: Kernel,
+    file: &Path,
+    arguments: &[&str],
+    exception_log: Option<&Path>,
+) -> Run {
     if let Some(log) = exception_log {
         // An earlier run's log must not be taken for this one's.
         let _ = fs::remove_file(log);
@@ -161,7 +168,8 @@ pub(crate) fn boot(arch: Arch, kernel: Kernel, file: &Path, arguments: &[&str], 
     let stream = log::stream(file);
     let _ = fs::remove_file(&stream);
     let log = (!kernel.messages.is_empty()).then_some(stream.as_path());
-    let machine = Machine { arch, kernel: file, cpus: kernel.cpus, arguments, log, exception_log };
+    let emulator = &workspace.program(arch.qemu());
+    let machine = Machine { arch, emulator, kernel: file, cpus: kernel.cpus, arguments, log, exception_log };
     let run = machine.run(kernel.limit(), &mut |_| {});
     eprintln!("   {}: {:.1} s in QEMU", full_name(arch, kernel), run.elapsed.as_secs_f64());
     run

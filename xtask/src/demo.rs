@@ -22,11 +22,12 @@ pub(crate) fn run(workspace: &Workspace, arches: &[Arch], mode: DemoMode) -> Res
     if mode == DemoMode::PrintQemu {
         for &arch in arches {
             let kernel = DEMO.file(workspace, arch);
-            println!("{}", machine(arch, &kernel, &log::stream(&kernel)).shell_line());
+            let emulator = workspace.program(arch.qemu());
+            println!("{}", machine(arch, &emulator, &kernel, &log::stream(&kernel)).shell_line());
         }
         return Ok(Status::Success);
     }
-    let route = setup::ensure_route(&[Want::Qemu, Want::Kernels])?;
+    let route = setup::ensure_route(workspace, &[Want::Qemu, Want::Kernels])?;
     let mut status = Status::Success;
     for &arch in arches {
         eprintln!("== {}: building and booting the demo", arch.name());
@@ -35,7 +36,8 @@ pub(crate) fn run(workspace: &Workspace, arches: &[Arch], mode: DemoMode) -> Res
         let stream = log::stream(&kernel);
         // An earlier run's log must not be taken for this one's.
         let _ = fs::remove_file(&stream);
-        let machine = Machine { arguments: arguments(), ..machine(arch, &kernel, &stream) };
+        let emulator = workspace.program(arch.qemu());
+        let machine = Machine { arguments: arguments(), ..machine(arch, &emulator, &kernel, &stream) };
         let run = machine.run(DEMO.limit(), &mut |line| println!("{line}"));
         for complaint in &run.complaints {
             eprintln!("[QEMU] {complaint}");
@@ -82,6 +84,6 @@ fn arguments() -> &'static [&'static str] {
     if wanted { &[] } else { PLAIN }
 }
 
-fn machine<'a>(arch: Arch, kernel: &'a Path, log: &'a Path) -> Machine<'a> {
-    Machine { arch, kernel, cpus: DEMO.cpus, arguments: &[], log: Some(log), exception_log: None }
+fn machine<'a>(arch: Arch, emulator: &'a Path, kernel: &'a Path, log: &'a Path) -> Machine<'a> {
+    Machine { arch, emulator, kernel, cpus: DEMO.cpus, arguments: &[], log: Some(log), exception_log: None }
 }

@@ -45,7 +45,7 @@ pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, length: Leng
     };
     for (kernel, arguments) in runs(length) {
         let run = Booted { arch, kernel, file: &file, arguments };
-        run.run_whole(&name_of(arch, kernel), &["figures "], report);
+        run.run_whole(workspace, &name_of(arch, kernel), &["figures "], report);
     }
     Booted { arch, kernel: HEAP_OF_TWO, file: &file, arguments: SAMPLE }.run_sample(workspace, report);
 }

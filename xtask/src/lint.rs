@@ -23,7 +23,7 @@ const BARE_METAL: [&str; 7] = ["kernel-arena", "support", "demo", "claims", "ste
 ///
 /// Something needed is missing.
 pub(crate) fn run(workspace: &Workspace) -> Result<Status, Stop> {
-    let route = setup::ensure_route(&[Want::Kernels, Want::Clippy])?;
+    let route = setup::ensure_route(workspace, &[Want::Kernels, Want::Clippy])?;
     let mut host = Command::new("cargo");
     child::forget_package(&mut host);
     host.current_dir(workspace.root()).args(["clippy", "--locked", "--all-targets"]);

@@ -63,7 +63,7 @@ fn run(arguments: &[String]) -> Result<status::Status, Stop> {
         }
         Task::Demo { arches, mode } => demo::run(&workspace, &arches, mode),
         Task::Test { part, mode, length } => test::run(&workspace, part, mode, length),
-        Task::Setup => setup::command(),
+        Task::Setup => setup::command(&workspace),
         Task::Lint => lint::run(&workspace),
     }
 }

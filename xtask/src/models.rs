@@ -56,7 +56,7 @@ impl Case {
     }
 
     fn run(&self, workspace: &Workspace) -> Verdict {
-        let output = Command::new("python3")
+        let output = Command::new(workspace.program("python3"))
             .arg(workspace.model(&format!("{}_model.py", self.model)))
             .args(self.arguments.split(' '))
             .stdin(Stdio::null())

@@ -84,6 +84,8 @@ impl Run {
 pub(crate) struct Machine<'a> {
     /// The machine.
     pub(crate) arch: Arch,
+    /// The emulator: a name on the search path, or a file.
+    pub(crate) emulator: &'a Path,
     /// The kernel's ELF file.
     pub(crate) kernel: &'a Path,
     /// How many CPUs it has.
@@ -99,7 +101,7 @@ pub(crate) struct Machine<'a> {
 impl Machine<'_> {
     /// The command line, program first.
     pub(crate) fn command_line(&self) -> Vec<OsString> {
-        let mut words: Vec<OsString> = vec![self.arch.qemu().into()];
+        let mut words: Vec<OsString> = vec![self.emulator.into()];
         let mut add = |text: &str| words.extend(text.split_whitespace().map(OsString::from));
         match self.arch {
             Arch::X86_64 => {
@@ -164,7 +166,7 @@ impl Machine<'_> {
         let outcome = match end {
             Ok(End::Exited(status)) => Outcome::from_exit(status.code(), &status.to_string()),
             Ok(End::TimedOut) => Outcome::Hung(limit),
-            Err(error) => Outcome::Qemu(format!("{} did not run: {error}", self.arch.qemu())),
+            Err(error) => Outcome::Qemu(format!("{} did not run: {error}", self.emulator.display())),
         };
         Run { outcome, console, complaints, elapsed: started.elapsed() }
     }
@@ -186,7 +188,9 @@ mod tests {
 
     fn line(arch: Arch, arguments: &[&str], log: Option<&str>) -> String {
         let kernel = Path::new("/k/demo");
-        let machine = Machine { arch, kernel, cpus: 2, arguments, log: None, exception_log: log.map(Path::new) };
+        let emulator = Path::new(arch.qemu());
+        let machine =
+            Machine { arch, emulator, kernel, cpus: 2, arguments, log: None, exception_log: log.map(Path::new) };
         machine.shell_line()
     }
 
@@ -219,9 +223,10 @@ mod tests {
 
     #[test]
     fn the_log_goes_to_a_device_or_to_a_file_that_the_kernel_opens() {
-        let line = |arch, arguments| {
+        let line = |arch: Arch, arguments| {
             let log = Some(Path::new("/a b,c"));
-            Machine { arch, kernel: Path::new("/k"), cpus: 1, arguments, log, exception_log: None }.shell_line()
+            let (emulator, kernel) = (Path::new(arch.qemu()), Path::new("/k"));
+            Machine { arch, emulator, kernel, cpus: 1, arguments, log, exception_log: None }.shell_line()
         };
         let x86 = line(Arch::X86_64, &["plain"]);
         let device = "-chardev 'file,id=defmt,path=/a b,,c' -device isa-debugcon,iobase=0xe9,chardev=defmt";

@@ -39,7 +39,7 @@ pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, length: Leng
     };
     let (kernel, arguments) = with(length);
     let run = Booted { arch, kernel, file: &file, arguments };
-    run.run_whole(&full_name(arch, RACES), &["figures ", "operations "], report);
+    run.run_whole(workspace, &full_name(arch, RACES), &["figures ", "operations "], report);
     Booted { arch, kernel: RACES, file: &file, arguments: SAMPLE }.run_sample(workspace, report);
 }
 

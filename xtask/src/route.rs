@@ -3,7 +3,8 @@
 //! Two routes lead to a bare-metal kernel. On an ordinary machine rustup has fetched the targets that
 //! `rust-toolchain.toml` names, and plain cargo does it. Where rustup may fetch nothing, a distribution's Rust with the
 //! library's source builds core itself (`-Zbuild-std`), which stable Rust does only under `RUSTC_BOOTSTRAP=1`: a licence
-//! for that one flag of cargo's, not for unstable features in the code. Looking is cheap; deciding is pure and tested.
+//! for that one flag of cargo's, not for unstable features in the code. That Rust is the system's, or else one unpacked by
+//! the set-up. Looking is cheap; deciding is pure and tested.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -15,10 +16,8 @@ use crate::{child, log};
 
 /// The oldest Rust that builds the kernels (their dependencies ask for it), as the minor version.
 const OLDEST_MINOR: u32 = 88;
-/// The distribution's programs, by full path: the same names may be rustup's elsewhere on the search path.
-const SYSTEM_BIN: &str = "/usr/bin";
-/// Where the distribution keeps the library's source.
-const SYSTEM_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/core/Cargo.toml";
+/// Where the library's source is, below a sysroot.
+const SOURCE: &str = "lib/rustlib/src/rust/library/core/Cargo.toml";
 /// Linkers that will do, the first found is taken.
 const LINKERS: [&str; 3] = ["ld.lld", "ld.lld-19", "ld.lld-22"];
 
@@ -57,10 +56,11 @@ pub(crate) struct Survey {
     pub(crate) targets: bool,
     /// The current toolchain brings the linker that the targets ask for by default.
     pub(crate) default_linker: bool,
-    /// The distribution has a cargo, a new enough rustc and the library's source.
-    pub(crate) system: bool,
-    /// The distribution has clippy.
-    pub(crate) system_clippy: bool,
+    /// Where the programs are of a distribution's Rust: a cargo, a new enough rustc, and the library's source. By full
+    /// path: the same names may be rustup's elsewhere on the search path.
+    pub(crate) packaged: Option<PathBuf>,
+    /// The same of one that has clippy, too.
+    pub(crate) packaged_clippy: Option<PathBuf>,
     /// A linker.
     pub(crate) linker: Option<PathBuf>,
 }
@@ -75,14 +75,18 @@ pub(crate) enum Route {
     },
     /// The distribution's Rust builds the core library from its source.
     BuildStd {
+        /// Where its programs are.
+        programs: PathBuf,
+        /// Where clippy is, and the programs that go with it.
+        clippy: Option<PathBuf>,
         /// The linker.
         linker: PathBuf,
     },
 }
 
 impl Survey {
-    /// Looks around.
-    pub(crate) fn take() -> Self {
+    /// Looks around: on the system first, then among the packages that were unpacked, if there are any.
+    pub(crate) fn take(unpacked: Option<&Workspace>) -> Self {
         let sysroot = rustc("rustc", &["--print", "sysroot"]).map(PathBuf::from);
         let targets = Arch::ALL.into_iter().all(|arch| {
             rustc("rustc", &["--print", "target-libdir", "--target", arch.target()])
@@ -90,18 +94,35 @@ impl Survey {
         });
         // Per host: <sysroot>/lib/rustlib/<host>/bin/…
         let bundled = |file: &str| sysroot.as_deref().and_then(|sysroot| in_rustlib(sysroot, file));
+        let unpacked_linker = |workspace: &Workspace| {
+            LINKERS.into_iter().map(|name| workspace.launcher(name)).find(|launcher| launcher.is_file())
+        };
         let linker = LINKERS.into_iter().find_map(child::find_program).or_else(|| bundled("gcc-ld/ld.lld"));
         let default_linker = bundled("rust-lld").or_else(|| child::find_program("rust-lld")).is_some();
-        let system = |name: &str| Path::new(SYSTEM_BIN).join(name);
-        Self {
+        let mut survey = Self {
             targets,
             default_linker,
-            linker,
-            system: !targets
-                && Path::new(SYSTEM_SOURCE).is_file()
-                && system("cargo").is_file()
-                && rustc(&system("rustc").to_string_lossy(), &["--version"]).is_some_and(|v| is_new_enough(&v)),
-            system_clippy: system("cargo-clippy").is_file(),
+            linker: linker.or_else(|| unpacked.and_then(unpacked_linker)),
+            ..Self::default()
+        };
+        if !targets {
+            survey.look_for_packaged(Path::new("/usr"), Path::new("/usr/bin"));
+            if let Some(workspace) = unpacked {
+                survey.look_for_packaged(&workspace.packages().join("usr"), &workspace.launcher(""));
+            }
+        }
+        survey
+    }
+
+    /// Looks at a distribution's Rust in this sysroot, with its programs there, unless a whole one has been found.
+    fn look_for_packaged(&mut self, sysroot: &Path, programs: &Path) {
+        let is_packaged = self.packaged_clippy.is_none()
+            && sysroot.join(SOURCE).is_file()
+            && programs.join("cargo").is_file()
+            && rustc(&programs.join("rustc").to_string_lossy(), &["--version"]).is_some_and(|v| is_new_enough(&v));
+        if is_packaged {
+            self.packaged.get_or_insert_with(|| programs.to_path_buf());
+            self.packaged_clippy = programs.join("cargo-clippy").is_file().then(|| programs.to_path_buf());
         }
     }
 
@@ -111,10 +132,8 @@ impl Survey {
             let linker = if self.default_linker { None } else { self.linker.clone() };
             return Some(Route::Targets { linker });
         }
-        match &self.linker {
-            Some(linker) if self.system => Some(Route::BuildStd { linker: linker.clone() }),
-            _ => None,
-        }
+        let (programs, linker) = (self.packaged.clone()?, self.linker.clone()?);
+        Some(Route::BuildStd { programs, clippy: self.packaged_clippy.clone(), linker })
     }
 }
 
@@ -123,8 +142,9 @@ impl Route {
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Targets { .. } => "the current toolchain has the bare-metal targets".to_owned(),
-            Self::BuildStd { linker } => {
-                format!("{SYSTEM_BIN}/rustc builds core from its source, linked by {}", linker.display())
+            Self::BuildStd { programs, linker, .. } => {
+                let rustc = programs.join("rustc");
+                format!("{} builds core from its source, linked by {}", rustc.display(), linker.display())
             }
         }
     }
@@ -159,11 +179,11 @@ impl Route {
     }
 
     fn cargo_into(&self, target: &Path, workspace: &Workspace, subcommand: &str, arch: Arch) -> Command {
-        let mut command = match (self, subcommand) {
-            (Self::Targets { .. }, _) => Command::new("cargo"),
+        let mut command = match self.packaged(subcommand) {
+            None => Command::new("cargo"),
             // Run directly: `cargo clippy` would prefer rustup's, which cannot read what this rustc compiled.
-            (Self::BuildStd { .. }, "clippy") => Command::new(format!("{SYSTEM_BIN}/cargo-clippy")),
-            (Self::BuildStd { .. }, _) => Command::new(format!("{SYSTEM_BIN}/cargo")),
+            Some(programs) if subcommand == "clippy" => Command::new(programs.join("cargo-clippy")),
+            Some(programs) => Command::new(programs.join("cargo")),
         };
         child::forget_package(&mut command);
         command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").current_dir(workspace.root());
@@ -174,26 +194,30 @@ impl Route {
             command.args(["--config", &format!("profile.release.package.{package}.debug=2")]);
         }
         command.env("DEFMT_LOG", log::LEVEL);
-        match self {
-            Self::Targets { linker } => {
-                if let Some(linker) = linker {
-                    command.env(arch.linker_variable(), linker);
-                }
-            }
-            Self::BuildStd { linker } => {
-                command
-                    .arg("-Zbuild-std=core,alloc")
-                    .env(arch.linker_variable(), linker)
-                    .env("RUSTC_BOOTSTRAP", "1")
-                    .env("CARGO", format!("{SYSTEM_BIN}/cargo"))
-                    .env("RUSTC", format!("{SYSTEM_BIN}/rustc"))
-                    .env("RUSTDOC", format!("{SYSTEM_BIN}/rustdoc"))
-                    // What a future cargo will say about this core library is none of our business.
-                    .env("CARGO_FUTURE_INCOMPAT_REPORT_FREQUENCY", "never")
-                    .env_remove("RUSTUP_TOOLCHAIN");
-            }
+        if let Self::Targets { linker: Some(linker) } | Self::BuildStd { linker, .. } = self {
+            command.env(arch.linker_variable(), linker);
+        }
+        if let Some(programs) = self.packaged(subcommand) {
+            command
+                .arg("-Zbuild-std=core,alloc")
+                .env("RUSTC_BOOTSTRAP", "1")
+                .env("CARGO", programs.join("cargo"))
+                .env("RUSTC", programs.join("rustc"))
+                .env("RUSTDOC", programs.join("rustdoc"))
+                // What a future cargo will say about this core library is none of our business.
+                .env("CARGO_FUTURE_INCOMPAT_REPORT_FREQUENCY", "never")
+                .env_remove("RUSTUP_TOOLCHAIN");
         }
         command
+    }
+
+    /// Where the programs of the distribution's Rust are that do this, if it is to.
+    fn packaged(&self, subcommand: &str) -> Option<&Path> {
+        match self {
+            Self::Targets { .. } => None,
+            Self::BuildStd { clippy: Some(programs), .. } if subcommand == "clippy" => Some(programs),
+            Self::BuildStd { programs, .. } => Some(programs),
+        }
     }
 }
 
@@ -205,7 +229,7 @@ pub(crate) fn rustup_may_fetch() -> bool {
 /// Whether the current toolchain has the library's source.
 fn has_library_source() -> bool {
     let sysroot = rustc("rustc", &["--print", "sysroot"]).map(PathBuf::from);
-    sysroot.is_some_and(|sysroot| sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml").is_file())
+    sysroot.is_some_and(|sysroot| sysroot.join(SOURCE).is_file())
 }
 
 /// What a rustc answers, if it is there and answers.
@@ -246,9 +270,18 @@ mod tests {
         Some(PathBuf::from("/usr/bin/ld.lld-19"))
     }
 
+    fn system() -> Option<PathBuf> {
+        Some(PathBuf::from("/usr/bin"))
+    }
+
+    fn build_std() -> Route {
+        Route::BuildStd { programs: "/usr/bin".into(), clippy: None, linker: "/lld".into() }
+    }
+
     #[test]
     fn installed_targets_come_first() {
-        let survey = Survey { targets: true, default_linker: true, system: true, linker: lld(), ..Survey::default() };
+        let survey =
+            Survey { targets: true, default_linker: true, packaged: system(), linker: lld(), ..Survey::default() };
         assert_eq!(survey.route(), Some(Route::Targets { linker: None }));
         let without = Survey { default_linker: false, ..survey };
         assert_eq!(without.route(), Some(Route::Targets { linker: lld() }));
@@ -256,10 +289,10 @@ mod tests {
 
     #[test]
     fn the_distribution_needs_a_linker_too() {
-        let survey = Survey { system: true, ..Survey::default() };
+        let survey = Survey { packaged: system(), ..Survey::default() };
         assert_eq!(survey.route(), None);
-        let Some(linker) = lld() else { unreachable!() };
-        assert_eq!(Survey { linker: lld(), ..survey }.route(), Some(Route::BuildStd { linker }));
+        let linker = Some(PathBuf::from("/lld"));
+        assert_eq!(Survey { linker, ..survey }.route(), Some(build_std()));
         assert_eq!(Survey { linker: lld(), ..Survey::default() }.route(), None);
     }
 
@@ -285,7 +318,7 @@ mod tests {
     #[test]
     fn what_is_stepped_has_a_build_of_its_own_on_aarch64_only() {
         let Ok(workspace) = Workspace::find() else { panic!("no workspace") };
-        let route = Route::BuildStd { linker: PathBuf::from("/lld") };
+        let route = build_std();
         let flags = |arch: Arch, flavour| {
             let Ok(build) = route.build(&workspace, arch, flavour) else { panic!("no source") };
             let variable = std::ffi::OsStr::new(arch.flags_variable()).to_os_string();
@@ -305,7 +338,7 @@ mod tests {
     #[test]
     fn the_distribution_s_rust_is_kept_apart_from_rustup() {
         let Ok(workspace) = Workspace::find() else { panic!("no workspace") };
-        let route = Route::BuildStd { linker: PathBuf::from("/lld") };
+        let route = build_std();
         let build = route.cargo(&workspace, "build", Arch::Aarch64);
         assert_eq!(build.get_program(), "/usr/bin/cargo");
         let variable = |name: &str| {
@@ -317,5 +350,19 @@ mod tests {
             assert_eq!(variable(removed), Some(None), "{removed}");
         }
         assert_eq!(route.cargo(&workspace, "clippy", Arch::Aarch64).get_program(), "/usr/bin/cargo-clippy");
+    }
+
+    #[test]
+    fn clippy_comes_with_the_rustc_that_it_belongs_to() {
+        let Ok(workspace) = Workspace::find() else { panic!("no workspace") };
+        let route = Route::BuildStd { programs: "/usr/bin".into(), clippy: Some("/p".into()), linker: "/lld".into() };
+        let rustc = |subcommand| {
+            let command = route.cargo(&workspace, subcommand, Arch::X86_64);
+            let rustc =
+                command.get_envs().find(|(key, _)| *key == "RUSTC").and_then(|(_, value)| value.map(PathBuf::from));
+            (PathBuf::from(command.get_program()), rustc)
+        };
+        assert_eq!(rustc("clippy"), ("/p/cargo-clippy".into(), Some("/p/rustc".into())));
+        assert_eq!(rustc("build"), ("/usr/bin/cargo".into(), Some("/usr/bin/rustc".into())));
     }
 }

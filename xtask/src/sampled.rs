@@ -23,8 +23,8 @@ pub(crate) struct Booted<'a> {
 impl Booted<'_> {
     /// Runs it without the log, and reports each test under `name`. Lines that begin with one of `figures` are shown:
     /// they are for people who want to see how much was done.
-    pub(crate) fn run_whole(&self, name: &str, figures: &[&str], report: &mut Report) {
-        let whole = boot(self.arch, self.kernel, self.file, self.arguments, None);
+    pub(crate) fn run_whole(&self, workspace: &Workspace, name: &str, figures: &[&str], report: &mut Report) {
+        let whole = boot(workspace, self.arch, self.kernel, self.file, self.arguments, None);
         for line in whole.console.iter().filter(|line| is_figure(line, figures)) {
             eprintln!("   {line}");
         }
@@ -38,7 +38,7 @@ impl Booted<'_> {
     /// Runs it under the log, which is kept if it does not agree with the kernel.
     pub(crate) fn run_sample(&self, workspace: &Workspace, report: &mut Report) {
         let log = workspace.exception_log(self.arch, self.kernel.name);
-        let sample = boot(self.arch, self.kernel, self.file, self.arguments, Some(&log));
+        let sample = boot(workspace, self.arch, self.kernel, self.file, self.arguments, Some(&log));
         let mut verdict = agreement(&full_name(self.arch, self.kernel), &sample, logged(self.arch, &log));
         if sample.outcome != Outcome::Passed {
             verdict = Verdict::failed(verdict.name, sample.outcome.describe());

@@ -23,7 +23,7 @@ pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, report: &mut
         Err(verdict) => return report.add(&verdict),
     };
     let run = |arguments| Booted { arch, kernel: STEPS, file: &file, arguments };
-    run(&[]).run_whole(&full_name(arch, STEPS), &["points "], report);
+    run(&[]).run_whole(workspace, &full_name(arch, STEPS), &["points "], report);
     run(&[SAMPLE]).run_sample(workspace, report);
 }
 

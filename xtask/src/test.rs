@@ -17,9 +17,9 @@ pub(crate) fn run(workspace: &Workspace, part: Part, mode: TestMode, length: Len
     // Everything is looked for first: no hour of tests should end in "QEMU is missing".
     let host_part = part != Part::Qemu;
     let route = match part {
-        Part::Host => setup::ensure(&[Want::Python]).map(|_| None),
-        Part::Qemu => setup::ensure_route(&[Want::Qemu, Want::Kernels]).map(Some),
-        Part::All => setup::ensure_route(&[Want::Qemu, Want::Kernels, Want::Python]).map(Some),
+        Part::Host => setup::ensure(workspace, &[Want::Python]).map(|_| None),
+        Part::Qemu => setup::ensure_route(workspace, &[Want::Qemu, Want::Kernels]).map(Some),
+        Part::All => setup::ensure_route(workspace, &[Want::Qemu, Want::Kernels, Want::Python]).map(Some),
     }?;
     match mode {
         TestMode::List => {

@@ -4,7 +4,11 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use crate::arch::Arch;
+use crate::child;
 use crate::status::Stop;
+
+/// Where the launchers of unpacked packages are, below [`Workspace::packages`].
+pub(crate) const LAUNCHERS: &str = "run";
 
 /// The directories of this checkout, all absolute.
 #[derive(Debug)]
@@ -53,6 +57,22 @@ impl Workspace {
     /// The target directory of those that are built with aarch64's atomic instructions, core library included.
     pub(crate) fn kernels_lse(&self) -> PathBuf {
         self.target("kernels-lse")
+    }
+
+    /// The folder of packages that could not be installed and were unpacked instead.
+    pub(crate) fn packages(&self) -> PathBuf {
+        self.target("packages")
+    }
+
+    /// The launcher of an unpacked program, whether or not it is there.
+    pub(crate) fn launcher(&self, name: &str) -> PathBuf {
+        self.packages().join(LAUNCHERS).join(name)
+    }
+
+    /// What to run to run this program: its name, if it is on the search path; else its launcher, if it was unpacked.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        let launcher = self.launcher(name);
+        if child::find_program(name).is_none() && launcher.is_file() { launcher } else { PathBuf::from(name) }
     }
 
     /// The file that QEMU logs a kernel's exceptions to.

@@ -1,7 +1,7 @@
 //! Runs apt-get, so that it neither asks, nor is silent, nor gives up at the first hiccup.
 //!
-//! Packages are only ever added (`--no-remove`): where a package would push out something the user has, apt stops, and
-//! the user is told. A lock that another package manager holds is waited for; a network that hiccups gets another try.
+//! Packages are only ever added (`--no-remove`): where a package would push out something the user has, apt is not let
+//! go on. A lock that another package manager holds is waited for; a network that hiccups gets another try.
 
 use std::io::{self, IsTerminal};
 use std::process::{Command, Stdio};
@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::step::step;
+use super::unpacked::complaint;
 use crate::child;
 
 /// How often a step is tried.
@@ -31,12 +32,18 @@ pub(super) fn install(packages: &[&str]) -> Result<(), String> {
     if let Some(failure) = &update_failure {
         eprintln!("setup: {failure}\nsetup: going on with the package lists as they are");
     }
-    let install = || {
+    let install = |how: &[&str]| {
         let mut command = rights.apt_get(&["install", "--yes", "--no-install-recommends", "--no-remove"]);
-        command.args(packages);
+        command.args(how).args(packages);
         command
     };
-    persistently(&format!("apt installs {}", packages.join(" ")), install)
+    // What cannot be done at all is not tried thrice.
+    let rehearsal = install(&["--simulate"]).stdin(Stdio::null()).output();
+    let rehearsal = rehearsal.map_err(|error| format!("apt-get did not run: {error}"))?;
+    if !rehearsal.status.success() {
+        return Err(complaint(&rehearsal.stderr));
+    }
+    persistently(&format!("apt installs {}", packages.join(" ")), || install(&[]))
 }
 
 /// By what right apt-get is run.

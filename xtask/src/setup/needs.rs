@@ -53,7 +53,7 @@ impl Item {
 }
 
 /// What of the wanted is missing, given what was found and which programs are on the search path.
-pub(super) fn missing(wants: &[Want], survey: &Survey, has_program: impl Fn(&str) -> bool) -> Vec<Item> {
+pub(super) fn missing(wants: &[Want], survey: &Survey, mut has_program: impl FnMut(&'static str) -> bool) -> Vec<Item> {
     let mut items = Vec::new();
     for want in wants {
         match want {
@@ -63,10 +63,10 @@ pub(super) fn missing(wants: &[Want], survey: &Survey, has_program: impl Fn(&str
             Want::Python if !has_program("python3") => items.push(Item::Python),
             // The distribution's Rust: only where the current toolchain lacks the targets.
             Want::Kernels if !survey.targets => {
-                items.extend((!survey.system).then_some(Item::Targets));
+                items.extend(survey.packaged.is_none().then_some(Item::Targets));
                 items.extend(survey.linker.is_none().then_some(Item::Linker));
             }
-            Want::Clippy if !survey.targets && !survey.system_clippy => items.push(Item::Clippy),
+            Want::Clippy if !survey.targets && survey.packaged_clippy.is_none() => items.push(Item::Clippy),
             Want::Python | Want::Kernels | Want::Clippy => {}
         }
     }
@@ -94,10 +94,11 @@ mod tests {
 
     #[test]
     fn a_distribution_s_rust_may_lack_its_linker_or_clippy() {
-        let survey = Survey { system: true, ..Survey::default() };
+        let system = Some(PathBuf::from("/usr/bin"));
+        let survey = Survey { packaged: system.clone(), ..Survey::default() };
         assert_eq!(missing(&Want::ALL, &survey, |_| true), [Item::Linker, Item::Clippy]);
         assert_eq!(missing(&[Want::Kernels], &survey, |_| true), [Item::Linker]);
-        let whole = Survey { linker: Some(PathBuf::from("/lld")), system_clippy: true, ..survey };
+        let whole = Survey { linker: Some(PathBuf::from("/lld")), packaged_clippy: system, ..survey };
         assert_eq!(missing(&Want::ALL, &whole, |_| true), []);
     }
 
