@@ -2,6 +2,8 @@
 
 #[path = "hosted/child.rs"]
 mod child;
+#[path = "hosted/ended.rs"]
+mod ended;
 #[path = "hosted/loader.rs"]
 mod loader;
 #[path = "hosted/memory.rs"]

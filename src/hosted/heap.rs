@@ -22,7 +22,7 @@ type HostSlab = Slab<HostPages, HostMetadata>;
 /// A heap for a program of a host: a global allocator of at most 4 GiB, without a lock.
 ///
 /// The first 2048 threads that run at a time have magazines of their own; others share the slabs. What a thread that
-/// ended leaves in its magazines goes to the next that starts.
+/// ended leaves in its magazines goes to the next that starts, or to whoever finds no memory elsewhere.
 ///
 /// Not for signal handlers. A child made by `fork` has a copy, and goes on with it: there is no lock that another
 /// thread could have held; what the other threads had in their hands at that moment is lost to the child.

@@ -1,8 +1,9 @@
 //! Threads in the place of CPUs.
 //!
 //! What allocators keep by CPU is kept here by thread: each has a small number of its own while it runs, and the next
-//! thread inherits number and belongings when it ends. A thread beyond the number of numbers, one that is just getting
-//! its own, and one that is past giving it back have none, and take the path that an unknown CPU takes.
+//! thread inherits number and belongings when it ends; whoever drains an allocator in between is lent the number. A
+//! thread beyond the number of numbers, one that is just getting its own, and one that is past giving it back have none,
+//! and take the path that an unknown CPU takes.
 //!
 //! Allocators have places for [`LEVELS`] interrupt levels of [`CPUS`] CPUs. No thread interrupts another here, so all of
 //! these are places for threads: the first 512 have level 0, the next 512 level 1, and so on.
@@ -16,11 +17,13 @@ use super::thread_end::call_at_end;
 use crate::pages::{Bitmap, ones};
 use crate::platform::{CpuCount, CpuId, CpuIdentity, CpuLevel};
 use crate::slab::{CPUS, LEVELS};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// How many threads have a number at one time.
-#[expect(clippy::cast_possible_truncation, reason = "512 times 4")]
-const NUMBERS: u16 = CPUS as u16 * LEVELS as u16;
+const NUMBERS: u16 = PLACES * LEVELS as u16;
+/// Of these, those of each level.
+#[expect(clippy::cast_possible_truncation, reason = "512")]
+const PLACES: u16 = CPUS as u16;
 
 /// The thread has no number yet, or found none free.
 const UNBOUND: u16 = u16::MAX;
@@ -30,6 +33,8 @@ const NONE: u16 = u16::MAX - 1;
 static WORDS: [AtomicU64; NUMBERS as usize / 64] = [const { AtomicU64::new(0) }; NUMBERS as usize / 64];
 /// The numbers that are taken. Taking is Acquire, giving back Release: a thread sees all that those before it did.
 static TAKEN: Bitmap = Bitmap::new(&WORDS);
+/// All numbers that were ever taken are below. Relaxed: to look at too few of them lends too little, for that moment.
+static MOST: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
     /// This thread's number. It needs no destructor, so reading it is a load.
@@ -80,6 +85,15 @@ impl CpuIdentity for Threads {
         }
     }
 
+    /// Lends the CPUs none of whose numbers a thread has.
+    fn lend_idle(&self, each: &mut dyn FnMut(CpuId)) {
+        let most = MOST.load(Ordering::Relaxed).min(CPUS);
+        for cpu in (0..PLACES).take(most as usize).filter(|cpu| acquire_all(*cpu)) {
+            each(CpuId::new(cpu));
+            numbers_of_cpu(cpu).for_each(release);
+        }
+    }
+
     fn count(&self) -> CpuCount {
         const { CpuCount::new(CPUS).unwrap() }
     }
@@ -87,24 +101,47 @@ impl CpuIdentity for Threads {
 
 /// The place that a number stands for.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "there are 512 CPUs and 4 levels")]
 const fn place(number: u16) -> CpuLevel {
-    CpuLevel { cpu: CpuId::new(number % CPUS as u16), level: (number / CPUS as u16) as u8 }
+    CpuLevel { cpu: CpuId::new(number % PLACES), level: (number / PLACES) as u8 }
 }
 
 /// Takes the lowest number that is free.
 #[expect(clippy::cast_possible_truncation, reason = "there are 2048 bits")]
 fn take() -> Option<u16> {
-    (0..TAKEN.word_count()).find_map(|word| {
+    let number = (0..TAKEN.word_count()).find_map(|word| {
         let free = ones(!TAKEN.word(word, Ordering::Relaxed));
         free.into_iter().find(|bit| TAKEN.acquire(word, 1 << bit).is_ok()).map(|bit| (word * 64 + bit) as u16)
-    })
+    })?;
+    MOST.fetch_max(u32::from(number) + 1, Ordering::Relaxed);
+    Some(number)
+}
+
+/// The numbers that stand for a CPU, one a level.
+fn numbers_of_cpu(cpu: u16) -> impl Iterator<Item = u16> + Clone {
+    (0..LEVELS).map(move |level| cpu + u16::from(level) * PLACES)
+}
+
+/// Takes all numbers of a CPU, or none.
+fn acquire_all(cpu: u16) -> bool {
+    let numbers = numbers_of_cpu(cpu);
+    for (taken, number) in numbers.clone().enumerate() {
+        if TAKEN.acquire(u32::from(number) / 64, 1 << (number % 64)).is_err() {
+            numbers.take(taken).for_each(release);
+            return false;
+        }
+    }
+    true
+}
+
+/// Gives a number back: whoever takes it next sees all that was done under it.
+fn release(number: u16) {
+    TAKEN.release(u32::from(number) / 64, 1 << (number % 64));
 }
 
 /// Gives the number of the running thread back: it ends.
 extern "C" fn give_back(_value: *mut c_void) {
-    let number = u32::from(NUMBER.replace(NONE));
-    if number < u32::from(NUMBERS) {
-        TAKEN.release(number / 64, 1 << (number % 64));
+    let number = NUMBER.replace(NONE);
+    if number < NUMBERS {
+        release(number);
     }
 }

@@ -9,8 +9,12 @@ const VARIABLE: &str = "KERNEL_ARENA_CHILD";
 /// A child that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs `body` in a process of its own, which `command` starts (this program, or a shell that limits it first) and which
-/// has to succeed. `test` is the calling test's path in the program.
+/// Runs `body` in a process of its own, which has to succeed. `test` is the calling test's path in the program.
+pub(crate) fn in_a_child(test: &str, body: impl FnOnce()) {
+    in_a_child_of(Command::new(env::current_exe().unwrap()), test, body);
+}
+
+/// The same in a process that `command` starts: this program, or a shell that limits it first.
 pub(crate) fn in_a_child_of(mut command: Command, test: &str, body: impl FnOnce()) {
     if env::var(VARIABLE).is_ok_and(|name| name == test) {
         return body();

@@ -10,6 +10,8 @@ use kernel_arena::hosted::Threads;
 use kernel_arena::platform::{CpuIdentity, CpuLevel};
 use kernel_arena::slab::LEVELS;
 
+use crate::child::in_a_child;
+
 /// One test at a time counts the process's numbers.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
@@ -99,6 +101,32 @@ fn an_heir_sees_what_was_written_before() {
     });
     let counted: u32 = COUNTS.iter().map(|count| count.load(Ordering::Relaxed)).sum();
     assert_eq!(counted, threads.into_inner());
+}
+
+#[test]
+fn numbers_that_nobody_has_are_lent_one_at_a_time() {
+    in_a_child("threads::numbers_that_nobody_has_are_lent_one_at_a_time", lend);
+}
+
+fn lend() {
+    let lent = || {
+        let mut all = Vec::new();
+        Threads::new().lend_idle(&mut |cpu| all.push(cpu.number()));
+        all
+    };
+    let mine = here().unwrap().cpu.number();
+    numbers_of(50);
+    let idle = lent();
+    assert!(idle.len() > 30, "50 threads ended: {idle:?}");
+    assert_eq!(idle.iter().collect::<HashSet<_>>().len(), idle.len());
+    assert!(!idle.contains(&mine), "a number that a thread has is not lent");
+    Threads::new().lend_idle(&mut |cpu| {
+        // Meanwhile it is nobody else's: neither a new thread's nor another lender's.
+        let theirs = thread::spawn(here).join().unwrap().unwrap();
+        assert_ne!(theirs.cpu, cpu);
+        assert!(!lent().contains(&cpu.number()));
+    });
+    assert_eq!(lent(), idle, "all were given back");
 }
 
 #[test]
