@@ -1,4 +1,5 @@
-//! The races, by what they are about. Each is a function; its name is the claim.
+//! The races, by what they are about. Each is a function; its name is the claim; numbers (N3) are
+//! explained in `docs/TESTS.md`.
 
 use alloc::string::String;
 
