@@ -1,49 +1,13 @@
-//! The test kernel: what the library claims, tried on a machine whose MMU is not the library's own.
-//!
-//! Each claim gets a fresh arena, says what it found, and leaves nothing behind ([`bench`]). Every violation comes from a
-//! fault of the CPU: the handler is never called by a test. The kernel prints `ok NAME` or `FAILED NAME: why` for each
-//! claim, `exceptions N` for the page faults (x86_64) or data aborts (aarch64) that it took, and last
-//! `N passed, N failed`. With `list` on the command line it prints `test NAME` for each claim and runs none.
+//! The kernel's entry. For a host, where there is nothing to boot, a program that says so: thus the whole workspace can
+//! be built and checked there.
 
-#![no_std]
-#![no_main]
+#![cfg_attr(target_os = "none", no_std, no_main)]
 
-extern crate alloc;
+#[cfg(target_os = "none")]
+support::entry!(claims::main);
 
-mod bench;
-mod check;
-mod claims;
-mod fault;
-mod site;
-
-use support::{ExitCode, Machine, exceptions_taken, println, set_fault_handler};
-
-use bench::Bench;
-
-support::entry!(main);
-support::heap!();
-
-fn main(machine: &'static Machine) -> ExitCode {
-    if machine.command_line().split_whitespace().any(|word| word == "list") {
-        claims::all().for_each(|claim| println!("test {}", claim.name));
-        return ExitCode::Passed;
-    }
-    set_fault_handler(fault::handle);
-    let bench = Bench::new(machine);
-    let (mut passed, mut failed) = (0, 0);
-    for claim in claims::all() {
-        match bench.run(claim) {
-            Ok(()) => {
-                passed += 1;
-                println!("ok {}", claim.name);
-            }
-            Err(failure) => {
-                failed += 1;
-                println!("FAILED {}: {failure}", claim.name);
-            }
-        }
-    }
-    println!("exceptions {}", exceptions_taken());
-    println!("{passed} passed, {failed} failed");
-    if failed == 0 { ExitCode::Passed } else { ExitCode::Failed }
+#[cfg(not(target_os = "none"))]
+fn main() -> std::process::ExitCode {
+    eprintln!("this is a kernel for bare metal: `cargo xtask --help` says what builds and boots it");
+    std::process::ExitCode::from(2)
 }

@@ -10,7 +10,7 @@ use support::println;
 use crate::report::{Paint, Report};
 
 /// Characters of a bar: all objects of the class's slabs.
-const BAR: usize = 44;
+const BAR: usize = 34;
 
 /// Draws the classes that have slabs, and the runs of pages.
 pub(crate) fn draw(report: &Report, stats: &HeapStats) {

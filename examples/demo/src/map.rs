@@ -1,5 +1,6 @@
 //! The arena's pages in the terminal: one character a page, 64 a line, lines without anything to see left out.
 
+use alloc::format;
 use alloc::string::String;
 use core::ops::Range;
 
@@ -8,6 +9,7 @@ use support::println;
 
 use crate::KernelArena;
 use crate::report::{Paint, Report};
+use crate::text::WIDTH;
 
 const LINE_PAGES: u32 = 64;
 
@@ -57,16 +59,25 @@ fn print_hidden(pages: Option<Range<u32>>) {
 
 /// The meaning of the characters that occur.
 fn print_legend(report: &Report, arena: &KernelArena) {
-    let mut line = String::from("  ");
+    println!();
+    let (mut line, mut length) = (String::new(), 0);
     for (char, meaning, _) in LEGEND {
         if arena.layout().extent().pages().any(|page| character(arena, page.number()) == char) {
-            line.push_str(&paint(report, char.encode_utf8(&mut [0; 4])));
-            line.push(' ');
-            line.push_str(meaning);
-            line.push_str("   ");
+            // Without the codes of the colour, and with the space around.
+            let entry = 3 + 2 + meaning.len();
+            if length + entry > WIDTH {
+                println!("{line}");
+                (line, length) = (String::new(), 0);
+            }
+            line += &format!(
+                "{}{} {meaning}",
+                if length == 0 { "  " } else { "   " },
+                paint(report, char.encode_utf8(&mut [0; 4]))
+            );
+            length += entry;
         }
     }
-    println!("\n{}", line.trim_end());
+    println!("{line}");
 }
 
 fn character(arena: &KernelArena, page: u32) -> char {

@@ -1,20 +1,23 @@
 //! What the tour prints: headings, figures, statements with their verdict, and the summary.
 //!
-//! A statement is printed by [`Report::check`] and by nothing else, so none goes unchecked. The lines fit 100 columns and
-//! can be read without the colours.
+//! A statement is printed by [`Report::check`] and by nothing else, so none goes unchecked. What is longer than a line of
+//! 80 columns is broken between words ([`text`](crate::text)), and all can be read without the colours. The last line is
+//! `All N statements hold.`, by which whoever booted the kernel knows that it came to its end.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::cell::Cell;
-use core::fmt::{Display, Write};
+use core::fmt::Display;
 
 use support::{ARCHITECTURE, ExitCode, exceptions_taken, println};
 
 use crate::fault::Faults;
+use crate::text::{WIDTH, wrapped};
 
-const WIDTH: usize = 100;
 /// What precedes a statement.
 const MARGIN: usize = 7;
+/// The column of a figure's value, from the margin on.
+const VALUE: usize = 17;
 
 /// Whether to print in colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,12 +93,14 @@ impl Report {
     /// The first lines.
     pub(crate) fn title(&self) {
         println!("\n{}", self.paint(Paint::Bold, format!("kernel-arena on {ARCHITECTURE}: a tour")));
-        println!("Memory that a kernel shares with sandboxed programs by 32-bit pointers, and that no wild");
-        println!("access turns into a crash. Each line marked `ok` was checked just before it was printed.");
+        paragraph(
+            "Memory that a kernel shares with sandboxed programs by 32-bit pointers, and that no wild access turns into \
+             a crash. Each statement marked `ok` was checked just before it was printed.",
+        );
     }
 
     /// Starts a section.
-    pub(crate) fn section(&self, title: &str, words: &[&str]) {
+    pub(crate) fn section(&self, title: &str, words: &str) {
         self.sections.set(self.sections.get() + 1);
         let mut heading = format!("-- {}. {title} ", self.sections.get());
         while heading.len() < WIDTH {
@@ -103,48 +108,46 @@ impl Report {
         }
         defmt::info!("section {}: {=str}", self.sections.get(), title);
         println!("\n{}", self.paint(Paint::Bold, heading));
-        for line in words {
-            println!("{line}");
-        }
+        paragraph(words);
         println!();
-    }
-
-    /// Prints the rest of a statement that is too long for one line.
-    pub(crate) fn more(&self, column: usize, text: impl Display) {
-        println!("{:width$}{text}", "", width = MARGIN + column);
     }
 
     /// Prints a figure, which is no statement.
     pub(crate) fn figure(&self, name: &str, value: impl Display) {
-        println!("       {name:<16} {value}");
+        let mut lines = wrapped(&value.to_string(), MARGIN + VALUE).into_iter();
+        println!("{:MARGIN$}{name:<16} {}", "", lines.next().unwrap_or_default());
+        lines.for_each(|line| println!("{:width$}{line}", "", width = MARGIN + VALUE));
     }
 
     /// Prints the head of a table whose rows are statements.
     pub(crate) fn columns(&self, head: impl Display) {
-        println!("{}", self.paint(Paint::Bold, format!("       {head}")));
+        println!("{:MARGIN$}{}", "", self.paint(Paint::Bold, head));
     }
 
     /// Prints a statement and whether it holds.
     pub(crate) fn check(&self, holds: bool, statement: impl Display) {
+        self.check_row(holds, "", statement);
+    }
+
+    /// Prints a statement that is the row of a table: where its last cell is too long, it goes on in its own column.
+    pub(crate) fn check_row(&self, holds: bool, cells: &str, last: impl Display) {
         self.checks.set(self.checks.get() + 1);
-        let mut line = String::new();
-        if holds {
-            line.push_str(&self.paint(Paint::Green, "ok"));
-            line.push_str("     ");
+        let mark = if holds {
+            self.paint(Paint::Green, "ok") + "     "
         } else {
             self.failed.set(self.failed.get() + 1);
-            defmt::error!("does not hold: {}", defmt::Display2Format(&statement));
-            line.push_str(&self.paint(Paint::Red, "FAILED"));
-            line.push(' ');
-        }
-        // A string takes all that is written.
-        let _ = write!(line, "{statement}");
-        println!("{line}");
+            defmt::error!("does not hold: {=str}{}", cells, defmt::Display2Format(&last));
+            self.paint(Paint::Red, "FAILED") + " "
+        };
+        let column = MARGIN + cells.len();
+        let mut lines = wrapped(&last.to_string(), column).into_iter();
+        println!("{mark}{cells}{}", lines.next().unwrap_or_default());
+        lines.for_each(|line| println!("{:column$}{line}", ""));
     }
 
     /// Prints the last lines, and gives the kernel's verdict.
     pub(crate) fn verdict(&self) -> ExitCode {
-        self.section("The verdict", &[]);
+        self.section("The verdict", "Each exception of the CPU was a wild access of this tour.");
         let faults = Faults::so_far();
         let taken = exceptions_taken();
         self.figure("CPU exceptions", taken);
@@ -162,4 +165,9 @@ impl Report {
             ExitCode::Failed
         }
     }
+}
+
+/// Prints words from the margin on.
+fn paragraph(words: &str) {
+    wrapped(words, 0).iter().for_each(|line| println!("{line}"));
 }

@@ -21,13 +21,14 @@
 //! `-device isa-debugcon,iobase=0xe9,chardev=…`, on aarch64 to the host's file that the command line names last, as
 //! `defmt=PATH`.
 //!
-//! It refuses to build for a host: there is nothing in it that could run there.
+//! For a host it is empty: there is nothing in it that could run there.
 
 #![no_std]
+#![cfg(target_os = "none")]
 
 extern crate alloc;
 
-#[cfg(not(all(target_os = "none", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 compile_error!(
     "the example kernels build for x86_64-unknown-none and aarch64-unknown-none-softfloat only; \
      `cargo xtask demo` and `cargo xtask test` build and boot them"
@@ -90,6 +91,8 @@ pub use window::Window;
 ///     println!("cargo::rustc-link-arg-bins=-T{}", std::env::var("DEP_EXAMPLE_KERNEL_SCRIPT").unwrap());
 /// }
 /// ```
+///
+/// The kernels here are libraries, and their binaries this line and little more.
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {

@@ -15,10 +15,8 @@ use crate::report::{Report, Stop};
 pub(crate) fn create(report: &Report, machine: &'static Machine) -> Result<KernelArena, Stop> {
     report.section(
         "An arena of 16 MiB",
-        &[
-            "Its window is 4 GiB of addresses: the lower 32 bits of an address are the offset that programs",
-            "store. Pages may be put into the extent, 16 MiB of it. Page 0 never holds anything.",
-        ],
+        "Its window is 4 GiB of addresses: the lower 32 bits of an address are the offset that programs store. Pages \
+         may be put into the extent, 16 MiB of it. Page 0 never holds anything.",
     );
     let platform = machine.platform().ok_or_else(|| Stop::because("all windows are lent"))?;
     let layout = ArenaLayout::new(platform.window().base(), ADDRESS_WIDTH, page(16), count(4096))?;

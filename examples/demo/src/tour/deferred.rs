@@ -16,10 +16,8 @@ use crate::report::{Report, Stop};
 pub(super) fn free_later(report: &Report, arena: &KernelArena) -> Result<(), Stop> {
     report.section(
         "Deferred frees",
-        &[
-            "A free must wait until no CPU remembers the page. In an interrupt nobody can wait, so a page can be",
-            "queued to be freed: that needs no memory and cannot fail half-way. `reclaim` finishes the job.",
-        ],
+        "A free must wait until no CPU remembers the page. In an interrupt nobody can wait, so a page can be queued \
+         to be freed: that needs no memory and cannot fail half-way. `reclaim` finishes the job.",
     );
     let six = AllocRequest::new(count(6), Owner::Program).exactly_at(pointer(130));
     arena.alloc_pages(six)?;

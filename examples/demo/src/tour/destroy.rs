@@ -14,7 +14,7 @@ pub(crate) fn destroy(
     arena: KernelArena,
     frames: usize,
 ) -> Result<(), Stop> {
-    report.section("The end", &["Destroying an arena gives back all that it was lent."]);
+    report.section("The end", "Destroying an arena gives back all that it was lent.");
     let stats = arena.stats();
     report.figure("pages in use", stats.claimed_pages);
     report.figure("violations", format!("{}, of which {} lost", stats.violations, stats.violations_lost));

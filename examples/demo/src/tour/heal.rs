@@ -12,10 +12,8 @@ use crate::report::Report;
 pub(super) fn heal(report: &Report, arena: &KernelArena) {
     report.section(
         "Healing",
-        &[
-            "Where the scratch page stands in, further accesses cause no fault: a program gone wild does not slow",
-            "the kernel down. `reclaim` takes it away everywhere, and the next wild access is seen again.",
-        ],
+        "Where the scratch page stands in, further accesses cause no fault: a program gone wild does not slow the \
+         kernel down. `reclaim` takes it away everywhere, and the next wild access is seen again.",
     );
     let again = load(arena, offset(100, 8));
     report.check(again == Access::Plain(0), "page 100 is read again: no fault, and nothing recorded");

@@ -32,10 +32,8 @@ struct Block(NonNull<u8>, Layout, u8);
 pub(crate) fn show(report: &Report, machine: &'static Machine) -> Result<(), Stop> {
     report.section(
         "A heap",
-        &[
-            "An arena that no program ever sees can carry the kernel's own heap: objects of up to 32 KiB from",
-            "slabs, by way of magazines that each CPU has to itself, and runs of pages for what is larger.",
-        ],
+        "An arena that no program ever sees can carry the kernel's own heap: objects of up to 32 KiB from slabs, by \
+         way of magazines that each CPU has to itself, and runs of pages for what is larger.",
     );
     let arena = create(machine)?;
     let heap = KernelHeap::new();

@@ -15,7 +15,7 @@ use crate::report::{Report, Stop};
 pub(super) fn use_pages(report: &Report, arena: &KernelArena) -> Result<(), Stop> {
     report.section(
         "Pages",
-        &["Pages are allocated, reserved and freed by number. Each has an owner, who alone may free it."],
+        "Pages are allocated, reserved and freed by number. Each has an owner, who alone may free it.",
     );
     let kernel = arena.alloc_pages(AllocRequest::new(count(8), Owner::Kernel))?;
     let lowest = kernel.first() == arena.layout().extent().first();

@@ -16,15 +16,13 @@ use crate::report::Report;
 pub(super) fn drain(report: &Report, arena: &KernelArena, accesses: &[Wild]) {
     report.section(
         "The record",
-        &[
-            "The fault handler took no lock to record these violations, and anybody may drain them, in any",
-            "context. Here they are held against the accesses that the kernel made.",
-        ],
+        "The fault handler took no lock to record these violations, and anybody may drain them, in any context. Here \
+         they are held against the accesses that the kernel made.",
     );
     let records: Vec<Violation> = core::iter::from_fn(|| arena.take_violation()).collect();
     report.columns(format_args!(
-        "number  {:<20}{:>13}  {:<7}{:<20}CPU  program",
-        "address", "offset", "access", "instruction"
+        "no  {:<18}  {:>11}  {:<5}  {:<18} CPU prog",
+        "address", "offset", "kind", "instruction"
     ));
     let first = records.first().map_or(0, |record| record.sequence);
     for ((record, access), sequence) in records.iter().zip(accesses).zip(first..) {
@@ -39,7 +37,7 @@ pub(super) fn drain(report: &Report, arena: &KernelArena, accesses: &[Wild]) {
         report.check(
             holds,
             format!(
-                "{:>6}  {:#018x}  {:>13}  {:<7}{:#018x}  {cpu:>3}  {program:>7}",
+                "{:>2}  {:#018x}  {:>11}  {:<5}  {:#018x} {cpu:>3} {program:>4}",
                 record.sequence,
                 record.address.value(),
                 signed(access.offset),

@@ -13,9 +13,9 @@ use crate::report::{Report, Stop};
 
 /// Asks for what cannot be had.
 pub(super) fn show(report: &Report, arena: &KernelArena) -> Result<(), Stop> {
-    report.section("Refusals", &["Each has a type and says what to do about it. None changes anything."]);
+    report.section("Refusals", "Each has a type and says what to do about it. None changes anything.");
     let before = arena.stats();
-    report.columns(format_args!("{:<36} the arena's answer", "asked for"));
+    report.columns(format_args!("{:<36}the arena's answer", "asked for"));
     refuse_allocations(report, arena);
     refuse_reservations(report, arena);
     let frees = refuse_frees(report, arena);
@@ -84,11 +84,8 @@ fn row<T, E: Display + Debug + PartialEq>(report: &Report, asked: &str, answer: 
     match answer {
         Err(error) => {
             let right = error == expected;
-            let text = format!("{error}");
-            let mut parts = text.split("; ");
-            report.check(right, format!("{asked:<36} {}", parts.next().unwrap_or_default()));
-            parts.for_each(|part| report.more(37, part));
+            report.check_row(right, &format!("{asked:<36}"), error);
         }
-        Ok(_) => report.check(false, format!("{asked:<36} (granted)")),
+        Ok(_) => report.check_row(false, &format!("{asked:<36}"), "(granted)"),
     }
 }

@@ -20,10 +20,8 @@ const NOWHERE: i64 = 0x12_3450;
 pub(super) fn tell_apart(report: &Report, machine: &'static Machine, first: &KernelArena) -> Result<(), Stop> {
     report.section(
         "Two arenas",
-        &[
-            "The registry finds the arena of a faulting address. Each arena has a scratch page of its own,",
-            "and its own record.",
-        ],
+        "The registry finds the arena of a faulting address. Each arena has a scratch page of its own, and its own \
+         record.",
     );
     let platform = machine.platform().ok_or_else(|| Stop::because("all windows are lent"))?;
     let layout = ArenaLayout::new(platform.window().base(), ADDRESS_WIDTH, page(16), count(512))?;

@@ -11,7 +11,7 @@ use crate::report::{Report, Stop};
 pub(super) fn stay_hidden(report: &Report, arena: &KernelArena) -> Result<(), Stop> {
     report.section(
         "A real page over scratch",
-        &["A wild store leaves something on the scratch page. Then a page is allocated at the very same place."],
+        "A wild store leaves something on the scratch page. Then a page is allocated at the very same place.",
     );
     let wild = store(arena, offset(120, 0), 0xbad);
     report.check(wild == Access::Recovered(0xbad), "a wild store of 0xbad to page 120, recovered");

@@ -36,11 +36,9 @@ enum Expect {
 pub(super) fn touch(report: &Report, machine: &Machine, arena: &KernelArena) -> Vec<Wild> {
     report.section(
         "Wild accesses",
-        &[
-            "The kernel follows bad pointers of program 7. Each access is a real fault of the CPU: the handler",
-            "puts the arena's scratch page there, and the instruction runs again. Only the lower guard, and what",
-            "lies beyond the upper one, is none of the arena's business: there this kernel gives the access up.",
-        ],
+        "The kernel follows bad pointers of program 7. Each access is a real fault of the CPU: the handler puts the \
+         arena's scratch page there, and the instruction runs again. Only the lower guard, and what lies beyond the \
+         upper one, is none of the arena's business: there this kernel gives the access up.",
     );
     let frames = machine.frames().free_count();
     let _scope = arena.work_for(PROGRAM);
@@ -52,14 +50,14 @@ pub(super) fn touch(report: &Report, machine: &Machine, arena: &KernelArena) -> 
         ("a free page, not aligned", offset(101, 0x7f9), write, Expect::Recovered),
         ("a reserved page", offset(64, 0), read, Expect::Recovered),
         ("a page freed before", offset(16, 0), read, Expect::Recovered),
-        ("in the window, outside the extent", 0x8000_0000, read, Expect::Recovered),
+        ("window, outside the extent", 0x8000_0000, read, Expect::Recovered),
         ("the null pointer", i64::from(pointer(0).offset()), read, Expect::Recovered),
         ("upper guard, first bytes", end, write, Expect::Recovered),
         ("upper guard, last bytes", end + guard - 8, read, Expect::Recovered),
         ("behind the upper guard", end + guard, read, Expect::Declined),
         ("lower guard, last bytes", -8, write, Expect::Declined),
     ];
-    report.columns(format_args!("{:<34}{:>13}  {:<7} what happened", "where", "offset", "access"));
+    report.columns(format_args!("{:<27}{:>11}  {:<6} what happened", "where", "offset", "access"));
     let recovered = accesses.into_iter().filter_map(|(place, offset, kind, expect)| {
         let access = match kind {
             ViolationKind::Write => store(arena, offset, 0),
@@ -70,7 +68,7 @@ pub(super) fn touch(report: &Report, machine: &Machine, arena: &KernelArena) -> 
             Expect::Declined => access == Access::Declined,
         };
         let verb = if kind == write { "store" } else { "load" };
-        report.check(holds, format!("{place:<34}{:>13}  {verb:<7} {}", signed(offset), outcome(access, kind)));
+        report.check(holds, format!("{place:<27}{:>11}  {verb:<6} {}", signed(offset), outcome(access, kind)));
         (access != Access::Declined).then_some(Wild { offset, kind })
     });
     let recovered = recovered.collect();
@@ -81,9 +79,9 @@ pub(super) fn touch(report: &Report, machine: &Machine, arena: &KernelArena) -> 
 
 fn outcome(access: Access, kind: ViolationKind) -> String {
     match (access, kind) {
-        (Access::Recovered(_), ViolationKind::Write) => "recovered, the store went to scratch".into(),
-        (Access::Recovered(value), _) => format!("recovered, the load gave {value}"),
-        (Access::Declined, _) => "declined, given up by the kernel".into(),
+        (Access::Recovered(_), ViolationKind::Write) => "recovered, to scratch".into(),
+        (Access::Recovered(value), _) => format!("recovered, gave {value}"),
+        (Access::Declined, _) => "declined, given up".into(),
         (Access::Plain(value), _) => format!("no fault at all, value {value:#x}"),
     }
 }
