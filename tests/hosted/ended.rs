@@ -53,7 +53,9 @@ fn magazines_of_threads_that_ended_are_within_reach() {
                 fill_magazines(&heap);
                 start.wait();
             };
-            (0..40).for_each(|_| drop(scope.spawn(work)));
+            let threads: Vec<_> = (0..40).map(|_| scope.spawn(work)).collect();
+            // A scope waits for what its threads do, a join for their end.
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
         });
         let held = heap.stats().unwrap().held_bytes;
         assert!(held > BYTES as u64 / 3, "{held} bytes were left in magazines");
