@@ -22,11 +22,11 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// [`SlabError`]; nothing was taken then.
     pub fn alloc_checked(&self, layout: Layout) -> Result<ArenaPtr, SlabError> {
         let class = SizeClass::of(layout).ok_or(SlabError::of(layout))?;
-        let object = match self.debugger {
+        let object = match self.debugger() {
             Some(_) => ArenaPtr::new(self.take_one(class)?),
             None => self.alloc(class.layout())?,
         };
-        match self.live.set(object.offset(), &self.metadata) {
+        match self.tables().live.set(object.offset(), &self.metadata) {
             Some(already) => {
                 if already {
                     // Somebody gave it back by `free`: it was the program's all the time, and is so once only.
@@ -54,7 +54,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         if !self.source.extent().contains(PageIndex::containing(object)) {
             return Err(self.misuse(offset, Misuse::Outside));
         }
-        if !self.live.clear(offset) {
+        if !self.tables().live.clear(offset) {
             return Err(self.misuse(offset, self.why_not_live(offset)));
         }
         // The object is ours alone now, so its slab is pinned and the map says which it is.
@@ -70,7 +70,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Gives back an object that nobody has.
     fn give(&self, class: SizeClass, offset: u32) {
         let layout = class.layout();
-        if self.debugger.is_some() {
+        if self.debugger().is_some() {
             self.put_one(offset);
         } else if !self.push(offset, layout) {
             self.free_slow(offset, layout);
@@ -79,7 +79,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// What is wrong with an address whose live bit is clear.
     pub(super) fn why_not_live(&self, offset: u32) -> Misuse {
-        match self.map.get(offset >> crate::PAGE_SHIFT).and_then(|header| header.description()) {
+        match self.tables().map.get(offset >> crate::PAGE_SHIFT).and_then(|header| header.description()) {
             None => Misuse::NoObjects,
             Some(slab) if slab.object_at(offset).is_none() => Misuse::NotAtStart,
             Some(_) => Misuse::NotLive,

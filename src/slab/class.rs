@@ -5,7 +5,7 @@ use super::classes::SizeClass;
 use super::{Slab, header::Description};
 use crate::source::{MetadataSource, PageSource};
 use crate::stack::TaggedStack;
-use crate::store::Stable;
+use crate::store::{Blank, Stable};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// A class's shared state, on cache lines of its own.
@@ -28,8 +28,10 @@ pub(super) struct ClassState {
     link: AtomicU32,
 }
 
-impl Stable for ClassState {
-    fn new(_index: u32) -> Self {
+// SAFETY: words that are zero.
+unsafe impl Blank for ClassState {
+    #[cfg(kernel_arena_loom)]
+    fn blank() -> Self {
         Self {
             full: TaggedStack::new(),
             empty: TaggedStack::new(),
@@ -41,6 +43,10 @@ impl Stable for ClassState {
             link: AtomicU32::new(0),
         }
     }
+}
+
+impl Stable for ClassState {
+    fn set_index(&mut self, _index: u32) {}
 
     fn link(&self) -> &AtomicU32 {
         &self.link
@@ -57,7 +63,7 @@ impl ClassState {
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// The state of a class. All were made at creation.
     pub(super) fn class(&self, class: SizeClass) -> Option<&ClassState> {
-        self.classes.get(u32::try_from(class.index()).ok()?)
+        self.tables().classes.get(u32::try_from(class.index()).ok()?)
     }
 
     /// Counts objects that left their slab.

@@ -3,14 +3,11 @@
 use core::fmt;
 
 use super::classes::{CLASS_COUNT, SizeClass};
-use super::debug::Debugger;
-use super::live::LiveMap;
-use super::map::PageMap;
 use super::racks::RackTable;
 use super::stats::Totals;
 use super::{Mode, Slab, SlabError};
 use crate::source::{MetadataSource, PageSource};
-use crate::store::Store;
+use crate::store::new_blank;
 use crate::sync::Line;
 
 /// A class keeps at least this much.
@@ -43,25 +40,23 @@ pub struct Leftovers {
 }
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
-    /// An allocator on these pages that writes its bookkeeping into pages of `metadata`: eight to begin with, then
+    /// An allocator on these pages that writes its bookkeeping into pages of `metadata`: nine to begin with, then
     /// about one percent of the memory that it hands out (three where objects have 8 bytes), two magazines (1.1 KiB)
     /// for each CPU, level and class that is used, and what map and tables take.
     ///
     /// # Errors
     /// [`SlabRefused`] with [`SlabError::OutOfMetadata`]: the sources come back as they were.
     pub fn new(source: S, metadata: M, mode: Mode) -> Result<Self, SlabRefused<S, M>> {
+        let Some(tables) = new_blank(&metadata) else {
+            return Err(SlabRefused { error: SlabError::OutOfMetadata, source, metadata });
+        };
         let extent_bytes = source.extent().count().bytes();
         let mut slab = Self {
             base: source.base(),
             racks: RackTable::new(),
-            debugger: (mode == Mode::Debug).then(Debugger::new),
+            mode,
             reserve_bytes: (extent_bytes / RESERVE_FRACTION).clamp(LEAST_RESERVE, MOST_RESERVE),
-            map: PageMap::new(),
-            live: LiveMap::new(),
-            classes: Store::new(),
-            headers: Store::new(),
-            magazines: Store::new(),
-            rack_store: Store::new(),
+            tables,
             totals: Line(Totals::new()),
             source,
             metadata,
@@ -75,12 +70,14 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// Makes the states of the classes, which a new store hands out in order, and the dummies.
     fn prepare(&mut self) -> Option<()> {
+        // SAFETY: built before the allocator, and taken down with it.
+        let tables = unsafe { self.tables.as_ref() };
         for class in 0..CLASS_COUNT {
-            let index = self.classes.take(&self.metadata)?;
+            let index = tables.classes.take(&self.metadata)?;
             debug_assert_eq!(index as usize, class);
         }
-        let magazine = self.magazines.get(self.magazines.take(&self.metadata)?)?;
-        let rack = self.rack_store.get(self.rack_store.take(&self.metadata)?)?;
+        let magazine = tables.magazines.get(tables.magazines.take(&self.metadata)?)?;
+        let rack = tables.racks.get(tables.racks.take(&self.metadata)?)?;
         rack.unbind_all(magazine);
         self.racks.prepare(rack, &self.metadata).then_some(())
     }
@@ -97,7 +94,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         }
         self.drain();
         leftovers.run_bytes = self.totals.0.held_bytes();
-        let slabs = self.headers.iter().filter_map(|header| Some((header, header.description()?)));
+        let slabs = self.tables().headers.iter().filter_map(|header| Some((header, header.description()?)));
         for (header, slab) in slabs {
             leftovers.run_bytes = leftovers.run_bytes.saturating_sub(slab.pages().count().bytes());
             let out = u64::from(slab.objects() - header.count());
@@ -110,18 +107,13 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         leftovers
     }
 
+    /// The allocator is not used again.
     fn dismantle(&mut self) {
-        let metadata = &self.metadata;
-        self.racks.dismantle(metadata);
-        self.rack_store.dismantle(metadata);
-        self.magazines.dismantle(metadata);
-        self.headers.dismantle(metadata);
-        self.classes.dismantle(metadata);
-        self.live.dismantle(metadata);
-        if let Some(debugger) = &mut self.debugger {
-            debugger.held.dismantle(metadata);
-        }
-        self.map.dismantle(metadata);
+        self.racks.dismantle(&self.metadata);
+        // SAFETY: nobody else has the allocator.
+        unsafe { self.tables.as_mut() }.dismantle(&self.metadata);
+        // SAFETY: their own page, which nothing points to any more; they need no drop.
+        unsafe { self.metadata.free(self.tables.cast()) };
     }
 }
 

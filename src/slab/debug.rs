@@ -14,6 +14,7 @@ use super::live::LiveMap;
 use super::{Slab, SlabError};
 use crate::misuse::Misuse;
 use crate::source::{MetadataSource, PageSource};
+use crate::store::Blank;
 use crate::sync::{AtomicU64, Ordering};
 
 /// How many freed objects wait before they may be handed out again.
@@ -34,11 +35,15 @@ pub(super) struct Debugger {
     pub(super) held: LiveMap,
 }
 
-impl Debugger {
-    pub(super) fn new() -> Self {
-        Self { ring: core::array::from_fn(|_| AtomicU64::new(0)), next: AtomicU64::new(0), held: LiveMap::new() }
+// SAFETY: words that are zero, and a blank map.
+unsafe impl Blank for Debugger {
+    #[cfg(kernel_arena_loom)]
+    fn blank() -> Self {
+        Self { ring: core::array::from_fn(|_| AtomicU64::new(0)), next: AtomicU64::new(0), held: LiveMap::blank() }
     }
+}
 
+impl Debugger {
     /// Puts an object into quarantine; returns the one whose place it takes. Whoever swaps a word has what was in it:
     /// Release and Acquire hand the object on.
     fn exchange(&self, entry: u64) -> Option<(u32, SizeClass)> {
@@ -105,7 +110,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// Empties the quarantine.
     pub(super) fn end_quarantine(&self) {
-        let Some(debugger) = &self.debugger else { return };
+        let Some(debugger) = self.debugger() else { return };
         for place in &debugger.ring {
             if let Some((offset, class)) = parse(place.swap(0, Ordering::AcqRel)) {
                 self.release(offset, class);

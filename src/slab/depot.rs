@@ -17,9 +17,9 @@ const BATCH: usize = 16;
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// A full magazine.
     pub(super) fn take_full(&self, class: &ClassState) -> Option<&Magazine> {
-        let index = class.full.pop(&self.magazines)?;
+        let index = class.full.pop(&self.tables().magazines)?;
         class.stored.fetch_sub(1, Ordering::Relaxed);
-        self.magazines.get(index)
+        self.tables().magazines.get(index)
     }
 
     /// Full magazines, as many as there can be at one moment: whoever stores more meanwhile keeps nobody here.
@@ -34,23 +34,23 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             class.stored.fetch_sub(1, Ordering::Relaxed);
             return false;
         }
-        class.full.push(magazine.index(), &self.magazines);
+        class.full.push(magazine.index(), &self.tables().magazines);
         true
     }
 
     /// An empty magazine: a used one, else a new one, if there is memory for it.
     pub(super) fn take_empty(&self, class: &ClassState, number: SizeClass) -> Option<&Magazine> {
-        if let Some(index) = class.empty.pop(&self.magazines) {
-            return self.magazines.get(index);
+        if let Some(index) = class.empty.pop(&self.tables().magazines) {
+            return self.tables().magazines.get(index);
         }
-        let magazine = self.magazines.get(self.magazines.take(&self.metadata)?)?;
+        let magazine = self.tables().magazines.get(self.tables().magazines.take(&self.metadata)?)?;
         magazine.set_capacity(number.magazine_objects());
         Some(magazine)
     }
 
     /// Stores an empty magazine.
     pub(super) fn store_empty(&self, class: &ClassState, magazine: &Magazine) {
-        class.empty.push(magazine.index(), &self.magazines);
+        class.empty.push(magazine.index(), &self.tables().magazines);
     }
 
     /// Puts all objects of a magazine back into their slabs: neighbours of the same word with one atomic operation.
@@ -80,7 +80,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Where an object of this class belongs.
     #[inline]
     fn place(&self, class: SizeClass, offset: u32) -> Option<Place<'_>> {
-        let found = self.map.get(offset >> PAGE_SHIFT).and_then(|header| {
+        let found = self.tables().map.get(offset >> PAGE_SHIFT).and_then(|header| {
             let slab = header.description()?;
             Some(Place { header, slab, object: slab.object_of(class, offset)? })
         });

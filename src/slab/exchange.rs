@@ -16,7 +16,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     #[cold]
     #[inline(never)]
     pub(crate) fn alloc_slow(&self, layout: Layout) -> Result<ArenaPtr, SlabError> {
-        if let Some(debugger) = &self.debugger {
+        if let Some(debugger) = self.debugger() {
             return self.alloc_debug(debugger, layout).map(ArenaPtr::new);
         }
         let class = SizeClass::of(layout).ok_or(SlabError::of(layout))?;
@@ -31,7 +31,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     #[cold]
     #[inline(never)]
     pub(crate) fn free_slow(&self, object: u32, layout: Layout) {
-        if let Some(debugger) = &self.debugger {
+        if let Some(debugger) = self.debugger() {
             return self.free_debug(debugger, object, layout);
         }
         let Some(class) = SizeClass::of(layout) else { return };
@@ -78,7 +78,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         if !self.racks.prepare_level(here.level, &self.metadata) {
             return None;
         }
-        let rack = self.rack_store.get(self.rack_store.take(&self.metadata)?)?;
+        let rack = self.tables().racks.get(self.tables().racks.take(&self.metadata)?)?;
         rack.unbind_all(self.racks.dummy().dummy());
         // SAFETY: things of the store are never unmade while the slab is there.
         unsafe { self.racks.set(u32::from(here.cpu.number()), here.level, rack) };

@@ -14,11 +14,11 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Any number may do so at once, each for himself. On an error everything that was taken goes back; what
     /// bookkeeping was made stays for the next time.
     pub(super) fn grow(&self, class: SizeClass, count: u32) -> Result<Taken, SlabError> {
-        let index = self.headers.take(&self.metadata).ok_or(SlabError::OutOfMetadata)?;
-        let Some(header) = self.headers.get(index) else { return Err(SlabError::OutOfMetadata) };
+        let index = self.tables().headers.take(&self.metadata).ok_or(SlabError::OutOfMetadata)?;
+        let Some(header) = self.tables().headers.get(index) else { return Err(SlabError::OutOfMetadata) };
         let made = self.pages_for(class).and_then(|pages| self.make(header, class, pages, count));
         if made.is_err() {
-            self.headers.put(index);
+            self.tables().headers.put(index);
         }
         made
     }
@@ -39,7 +39,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     }
 
     fn make(&self, header: &Header, class: SizeClass, pages: PageRange, count: u32) -> Result<Taken, SlabError> {
-        if !self.map.prepare(pages, &self.metadata) {
+        if !self.tables().map.prepare(pages, &self.metadata) {
             // SAFETY: taken a moment ago, and nobody uses them.
             unsafe { self.source.free_pages(pages) };
             return Err(SlabError::OutOfMetadata);
@@ -48,7 +48,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         let own = slab.all(0) & (!0 >> 64_u32.saturating_sub(count.max(1)));
         // Nobody can take what is ours, so the slab is pinned before it is seen.
         header.describe(slab);
-        self.map.set(pages, Some(header));
+        self.tables().map.set(pages, Some(header));
         self.count_slab(slab);
         for word in 0..slab.words() {
             header.give(word, if word == 0 { slab.all(0) & !own } else { slab.all(word) });

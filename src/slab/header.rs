@@ -12,7 +12,7 @@
 
 use super::classes::SizeClass;
 use crate::addr::{PAGE_SHIFT, PageRange};
-use crate::store::Stable;
+use crate::store::{Blank, Stable};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Words of bits.
@@ -49,15 +49,23 @@ const FIRST_BITS: u32 = 20;
 const PAGES_SHIFT: u32 = 38;
 const PAGES_BITS: u32 = 5;
 
-impl Stable for Header {
-    fn new(index: u32) -> Self {
+// SAFETY: words that are zero.
+unsafe impl Blank for Header {
+    #[cfg(kernel_arena_loom)]
+    fn blank() -> Self {
         Self {
             free: core::array::from_fn(|_| AtomicU64::new(0)),
             description: AtomicU64::new(0),
             link: AtomicU32::new(0),
             state: AtomicU32::new(0),
-            index,
+            index: 0,
         }
+    }
+}
+
+impl Stable for Header {
+    fn set_index(&mut self, index: u32) {
+        self.index = index;
     }
 
     fn link(&self) -> &AtomicU32 {
@@ -195,7 +203,11 @@ impl Description {
 
 #[cfg(all(test, not(kernel_arena_loom)))]
 mod tests {
+    use core::mem::MaybeUninit;
+    use core::ptr::NonNull;
+
     use super::*;
+    use crate::store::make_blank;
 
     #[test]
     fn descriptions_come_back_as_they_were_written() {
@@ -203,7 +215,11 @@ mod tests {
             for (first, pages) in [(1, class.least_slab_pages()), ((1 << 20) - 17, class.full_slab_pages())] {
                 let slab = Description::new(class, PageRange::of(first, pages));
                 assert_eq!((slab.class(), slab.pages()), (class, PageRange::of(first, pages)));
-                let header = Header::new(0);
+                let mut header = MaybeUninit::uninit();
+                // SAFETY: there is room for one.
+                unsafe { make_blank(NonNull::from(&mut header).cast::<Header>()) };
+                // SAFETY: made just now.
+                let header: Header = unsafe { header.assume_init() };
                 assert_eq!(header.description(), None);
                 header.describe(slab);
                 assert_eq!(header.description(), Some(slab));

@@ -28,7 +28,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         while header.state.fetch_or(LISTED, Ordering::AcqRel) & LISTED == 0 {
             let class = header.description().and_then(|slab| self.class(slab.class()));
             match class {
-                Some(class) => return class.partial.push(header.index(), &self.headers),
+                Some(class) => return class.partial.push(header.index(), &self.tables().headers),
                 None if self.unlist(header) => {}
                 None => return,
             }
@@ -46,7 +46,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// Takes the slab that was seen on top off the list, unless something happened meanwhile.
     pub(super) fn take_off(&self, class: &ClassState, top: Top, header: &Header) {
-        if class.partial.pop_exactly(top, header.index(), &self.headers) && self.unlist(header) {
+        if class.partial.pop_exactly(top, header.index(), &self.tables().headers) && self.unlist(header) {
             self.list(header);
         }
     }
@@ -56,7 +56,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// it alone.
     pub(super) fn pass_on(&self, header: &Header) {
         if header.state.compare_exchange(RETIRED, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-            self.headers.put(header.index());
+            self.tables().headers.put(header.index());
         }
     }
 
@@ -65,11 +65,11 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         // In our hands, so the flags stay set.
         let held = TaggedStack::<24>::new();
         // As many as there are, so that slabs which others list meanwhile do not keep us here.
-        for _ in 0..self.headers.made() {
-            let Some(index) = class.partial.pop(&self.headers) else { break };
-            held.push(index, &self.headers);
+        for _ in 0..self.tables().headers.made() {
+            let Some(index) = class.partial.pop(&self.tables().headers) else { break };
+            held.push(index, &self.tables().headers);
         }
-        while let Some(header) = held.pop(&self.headers).and_then(|index| self.headers.get(index)) {
+        while let Some(header) = held.pop(&self.tables().headers).and_then(|index| self.tables().headers.get(index)) {
             if self.unlist(header) {
                 self.list(header);
             }

@@ -8,7 +8,7 @@
 
 use crate::addr::PAGE_SHIFT;
 use crate::source::MetadataSource;
-use crate::store::{Radix, new_array};
+use crate::store::{Blank, Radix, new_array};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Window pages that a leaf is for.
@@ -36,11 +36,15 @@ fn bit_in(leaf: &Leaf, offset: u32) -> (&AtomicU64, u64) {
     (&leaf[(grain / 64) as usize % LEAF_WORDS], 1 << (grain % 64))
 }
 
-impl LiveMap {
-    pub(super) fn new() -> Self {
-        Self { leaves: Radix::new() }
+// SAFETY: a blank table.
+unsafe impl Blank for LiveMap {
+    #[cfg(kernel_arena_loom)]
+    fn blank() -> Self {
+        Self { leaves: Radix::blank() }
     }
+}
 
+impl LiveMap {
     /// The bit of an offset, if its leaf is there.
     fn bit(&self, offset: u32) -> Option<(&AtomicU64, u64)> {
         self.leaves.get(leaf_of(offset)).map(|leaf| bit_in(leaf, offset))

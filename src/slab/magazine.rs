@@ -8,7 +8,7 @@
 use core::ptr;
 
 use super::classes::{CLASS_COUNT, MAGAZINE_OBJECTS, NO_CLASS, SizeClass};
-use crate::store::Stable;
+use crate::store::{Blank, Stable};
 use crate::sync::{AtomicPtr, AtomicU32, Ordering};
 
 /// A magazine; its objects are offsets in the window.
@@ -22,15 +22,23 @@ pub(super) struct Magazine {
     objects: [AtomicU32; MAGAZINE_OBJECTS as usize],
 }
 
-impl Stable for Magazine {
-    fn new(index: u32) -> Self {
+// SAFETY: words that are zero.
+unsafe impl Blank for Magazine {
+    #[cfg(kernel_arena_loom)]
+    fn blank() -> Self {
         Self {
             count: AtomicU32::new(0),
             capacity: AtomicU32::new(0),
             link: AtomicU32::new(0),
-            index,
+            index: 0,
             objects: core::array::from_fn(|_| AtomicU32::new(0)),
         }
+    }
+}
+
+impl Stable for Magazine {
+    fn set_index(&mut self, index: u32) {
+        self.index = index;
     }
 
     fn link(&self) -> &AtomicU32 {
@@ -109,11 +117,17 @@ pub(super) struct Rack {
     bound: AtomicU32,
 }
 
-impl Stable for Rack {
-    fn new(_index: u32) -> Self {
+// SAFETY: null pointers, and words that are zero.
+unsafe impl Blank for Rack {
+    #[cfg(kernel_arena_loom)]
+    fn blank() -> Self {
         let none = || core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut()));
         Self { loaded: none(), previous: none(), link: AtomicU32::new(0), bound: AtomicU32::new(0) }
     }
+}
+
+impl Stable for Rack {
+    fn set_index(&mut self, _index: u32) {}
 
     fn link(&self) -> &AtomicU32 {
         &self.link

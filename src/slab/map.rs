@@ -5,7 +5,7 @@ use core::ptr;
 use super::header::Header;
 use crate::addr::PageRange;
 use crate::source::MetadataSource;
-use crate::store::{Radix, new_array};
+use crate::store::{Blank, Radix, new_array};
 use crate::sync::{AtomicPtr, Ordering};
 
 /// Pages that a leaf of the map is for.
@@ -20,11 +20,15 @@ pub(super) struct PageMap {
     leaves: Radix<Leaf, 4>,
 }
 
-impl PageMap {
-    pub(super) fn new() -> Self {
-        Self { leaves: Radix::new() }
+// SAFETY: a blank table.
+unsafe impl Blank for PageMap {
+    #[cfg(kernel_arena_loom)]
+    fn blank() -> Self {
+        Self { leaves: Radix::blank() }
     }
+}
 
+impl PageMap {
     /// The header of the slab that a page belongs to, or belonged to a moment ago.
     #[inline]
     pub(super) fn get(&self, page: u32) -> Option<&Header> {

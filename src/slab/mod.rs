@@ -31,11 +31,11 @@
 
 use core::alloc::Layout;
 use core::fmt;
+use core::ptr::NonNull;
 
 use crate::addr::ArenaPtr;
 use crate::platform::{CpuIdentity, CpuLevel};
 use crate::source::{MetadataSource, PageSource};
-use crate::store::Store;
 use crate::sync::Line;
 
 mod checked;
@@ -56,6 +56,7 @@ mod racks;
 mod reclaim;
 mod retire;
 mod stats;
+mod tables;
 mod take;
 mod write;
 
@@ -64,15 +65,12 @@ pub use create::{Leftovers, SlabRefused};
 pub use error::SlabError;
 pub use stats::{ClassStats, SlabStats};
 
-use class::ClassState;
 use classes::{hot_class, is_hot};
 use debug::Debugger;
-use header::Header;
-use live::LiveMap;
-use magazine::{Magazine, Rack};
-use map::PageMap;
+use magazine::Rack;
 use racks::RackTable;
 use stats::Totals;
+use tables::Tables;
 
 /// Interrupt levels that have magazines of their own: 0 (threads) to 3.
 pub const LEVELS: u8 = 4;
@@ -136,15 +134,11 @@ pub struct Slab<S, M> {
     /// The address of offset 0, as the source says.
     base: *mut u8,
     racks: RackTable,
-    debugger: Option<Debugger>,
+    mode: Mode,
     /// Bytes that a class may have free in its slabs before empty ones give their pages back.
     reserve_bytes: u64,
-    map: PageMap,
-    live: LiveMap,
-    classes: Store<ClassState, { roots(16) }>,
-    headers: Store<Header, { roots(64) }>,
-    magazines: Store<Magazine, { roots(128) }>,
-    rack_store: Store<Rack, { roots(16) }>,
+    /// In a metadata page of their own.
+    tables: NonNull<Tables>,
     totals: Line<Totals>,
     source: S,
     metadata: M,
@@ -212,10 +206,18 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// How much it looks out for mistakes.
     pub const fn mode(&self) -> Mode {
-        match self.debugger {
-            Some(_) => Mode::Debug,
-            None => Mode::Fast,
-        }
+        self.mode
+    }
+
+    #[inline]
+    fn tables(&self) -> &Tables {
+        // SAFETY: built before the allocator, and taken down with it.
+        unsafe { self.tables.as_ref() }
+    }
+
+    /// What looks for mistakes, in debug mode.
+    fn debugger(&self) -> Option<&Debugger> {
+        (self.mode == Mode::Debug).then(|| &self.tables().debugger)
     }
 
     /// The hot path: an object from the loaded magazine.

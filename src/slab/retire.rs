@@ -29,7 +29,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             (0..taken).for_each(|word| self.put(header, word, seen.all(word)));
             return false;
         }
-        self.map.set(seen.pages(), None);
+        self.tables().map.set(seen.pages(), None);
         header.undescribe();
         self.count_slab_gone(seen);
         self.totals.0.retired.fetch_add(1, Ordering::Relaxed);
@@ -44,7 +44,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// Retires every slab that is empty.
     pub(super) fn retire_empty(&self) {
-        for header in self.headers.iter() {
+        for header in self.tables().headers.iter() {
             if let Some(slab) = header.description().filter(|slab| header.count() == slab.objects()) {
                 self.retire(header, slab);
             }

@@ -112,7 +112,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         for (class, figures) in SizeClass::all().zip(&mut classes) {
             figures.size = class.size();
         }
-        self.headers.iter().for_each(|header| count_slab(header, &mut classes));
+        self.tables().headers.iter().for_each(|header| count_slab(header, &mut classes));
         self.count_cached(&mut classes);
         let mut live_bytes = 0;
         for figures in &mut classes {
@@ -146,14 +146,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     }
 
     fn metadata_pages(&self) -> u32 {
-        self.map.metadata_pages()
-            + self.live.metadata_pages()
-            + self.debugger.as_ref().map_or(0, |debugger| debugger.held.metadata_pages())
-            + self.classes.metadata_pages()
-            + self.headers.metadata_pages()
-            + self.magazines.metadata_pages()
-            + self.rack_store.metadata_pages()
-            + self.racks.metadata_pages()
+        self.tables().metadata_pages() + self.racks.metadata_pages()
     }
 }
 

@@ -55,7 +55,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         let state = self.class(class)?;
         loop {
             let (top, index) = state.partial.peek()?;
-            let header = self.headers.get(index)?;
+            let header = self.tables().headers.get(index)?;
             if let Some(taken) = self.take_from(header, class, count) {
                 return Some(taken);
             }
@@ -90,7 +90,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     fn last_resort(&self, class: SizeClass, count: u32) -> Result<Taken, SlabError> {
         self.end_quarantine();
         self.unload_depot(class);
-        let any = || self.headers.iter().find_map(|header| self.take_from(header, class, count));
+        let any = || self.tables().headers.iter().find_map(|header| self.take_from(header, class, count));
         if let Some(taken) = any() {
             return Ok(taken);
         }
@@ -139,7 +139,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// The slab that an offset lies in, and which of its objects starts there.
     #[inline]
     pub(super) fn find(&self, offset: u32) -> Option<(&Header, Description, u32)> {
-        let header = self.map.get(offset >> crate::PAGE_SHIFT)?;
+        let header = self.tables().map.get(offset >> crate::PAGE_SHIFT)?;
         let slab = header.description()?;
         Some((header, slab, slab.object_at(offset)?))
     }

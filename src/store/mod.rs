@@ -5,10 +5,12 @@
 //! memory that is not of its type: that is what lets stacks be popped, and tables be read, without a lock and without
 //! reference counts.
 
+mod blank;
 mod page;
 mod radix;
 mod stable;
 
+pub(crate) use blank::{Blank, make_blank, new_blank};
 pub(crate) use page::{new_array, publish};
 pub(crate) use radix::{FANOUT, Radix};
 pub(crate) use stable::{Stable, Store};

@@ -2,7 +2,7 @@
 
 use core::ptr::{self, NonNull};
 
-use super::{new_array, publish};
+use super::{Blank, new_array, publish};
 use crate::source::{MetadataPage, MetadataSource};
 use crate::sync::{AtomicPtr, Ordering};
 
@@ -19,11 +19,20 @@ pub(crate) struct Radix<T, const ROOT: usize> {
     nodes: [AtomicPtr<Node<T>>; ROOT],
 }
 
+// SAFETY: null pointers.
+unsafe impl<T, const ROOT: usize> Blank for Radix<T, ROOT> {
+    #[cfg(kernel_arena_loom)]
+    fn blank() -> Self {
+        Self::new()
+    }
+}
+
 impl<T, const ROOT: usize> Radix<T, ROOT> {
     /// How many pointers there can be.
     #[expect(clippy::cast_possible_truncation, reason = "roots have at most 2^12 entries")]
     pub(crate) const CAPACITY: u32 = ROOT as u32 * FANOUT;
 
+    /// A table in which nothing is set.
     pub(crate) fn new() -> Self {
         Self { nodes: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())) }
     }

@@ -2,15 +2,15 @@
 
 use core::ptr::{self, NonNull};
 
-use super::Radix;
+use super::{Blank, Radix, make_blank};
 use crate::source::{METADATA_PAGE_BYTES, MetadataPage, MetadataSource};
 use crate::stack::{Links, TaggedStack};
 use crate::sync::{AtomicU32, Line, Ordering};
 
 /// What a [`Store`] can keep.
-pub(crate) trait Stable: Sized {
-    /// A new one with this number, that nobody has.
-    fn new(index: u32) -> Self;
+pub(crate) trait Stable: Blank {
+    /// Tells an empty one its number.
+    fn set_index(&mut self, index: u32);
 
     /// The link of the stacks that it may be on, one at a time.
     fn link(&self) -> &AtomicU32;
@@ -25,6 +25,14 @@ pub(crate) struct Store<T: Stable, const ROOT: usize> {
     free: Line<TaggedStack<24>>,
 }
 
+// SAFETY: null pointers, and words that are zero.
+unsafe impl<T: Stable, const ROOT: usize> Blank for Store<T, ROOT> {
+    #[cfg(kernel_arena_loom)]
+    fn blank() -> Self {
+        Self { pages: Radix::blank(), page_count: AtomicU32::new(0), free: Line(TaggedStack::new()) }
+    }
+}
+
 impl<T: Stable, const ROOT: usize> Store<T, ROOT> {
     /// How many fit a page; under `cfg(kernel_arena_loom)` two at most.
     #[expect(clippy::cast_possible_truncation, reason = "a page has at most 4096 bytes")]
@@ -32,10 +40,6 @@ impl<T: Stable, const ROOT: usize> Store<T, ROOT> {
         let fit = METADATA_PAGE_BYTES / size_of::<T>();
         if cfg!(kernel_arena_loom) && fit > 2 { 2 } else { fit as u32 }
     };
-
-    pub(crate) fn new() -> Self {
-        Self { pages: Radix::new(), page_count: AtomicU32::new(0), free: Line(TaggedStack::new()) }
-    }
 
     /// The thing with this number, if there is one.
     #[inline]
@@ -89,7 +93,9 @@ impl<T: Stable, const ROOT: usize> Store<T, ROOT> {
                     // SAFETY: the page has room for `PER_PAGE` (asserted above).
                     let thing = unsafe { things.add(nth as usize) };
                     // SAFETY: the page is ours alone, and aligned for them.
-                    unsafe { thing.write(T::new(first + nth)) };
+                    unsafe { make_blank(thing) };
+                    // SAFETY: made a moment ago.
+                    unsafe { &mut *thing.as_ptr() }.set_index(first + nth);
                 }
             }
             // Release: built before it can be found.

@@ -1,0 +1,65 @@
+//! What an allocator keeps about its slabs: one value, in a metadata page of its own, so that the allocator itself is
+//! small and can be passed about.
+
+use super::class::ClassState;
+use super::debug::Debugger;
+use super::header::Header;
+use super::live::LiveMap;
+use super::magazine::{Magazine, Rack};
+use super::map::PageMap;
+use super::roots;
+use crate::source::MetadataSource;
+use crate::store::{Blank, Store};
+
+/// The tables of an allocator.
+#[derive(Debug)]
+pub(super) struct Tables {
+    pub(super) map: PageMap,
+    pub(super) live: LiveMap,
+    /// Used in debug mode only.
+    pub(super) debugger: Debugger,
+    pub(super) classes: Store<ClassState, { roots(4) }>,
+    pub(super) headers: Store<Header, { roots(64) }>,
+    pub(super) magazines: Store<Magazine, { roots(128) }>,
+    pub(super) racks: Store<Rack, { roots(4) }>,
+}
+
+// SAFETY: so are its parts.
+unsafe impl Blank for Tables {
+    #[cfg(kernel_arena_loom)]
+    fn blank() -> Self {
+        Self {
+            map: PageMap::blank(),
+            live: LiveMap::blank(),
+            debugger: Debugger::blank(),
+            classes: Store::blank(),
+            headers: Store::blank(),
+            magazines: Store::blank(),
+            racks: Store::blank(),
+        }
+    }
+}
+
+impl Tables {
+    /// How many metadata pages they take, their own included.
+    pub(super) fn metadata_pages(&self) -> u32 {
+        1 + self.map.metadata_pages()
+            + self.live.metadata_pages()
+            + self.debugger.held.metadata_pages()
+            + self.classes.metadata_pages()
+            + self.headers.metadata_pages()
+            + self.magazines.metadata_pages()
+            + self.racks.metadata_pages()
+    }
+
+    /// Takes all of them down.
+    pub(super) fn dismantle(&mut self, metadata: &impl MetadataSource) {
+        self.racks.dismantle(metadata);
+        self.magazines.dismantle(metadata);
+        self.headers.dismantle(metadata);
+        self.classes.dismantle(metadata);
+        self.live.dismantle(metadata);
+        self.debugger.held.dismantle(metadata);
+        self.map.dismantle(metadata);
+    }
+}
