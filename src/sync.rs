@@ -6,7 +6,11 @@
 //! model's atomic is larger than the word it stands for.
 
 #[cfg(not(kernel_arena_loom))]
+pub(crate) use core::sync::atomic::fence;
+#[cfg(not(kernel_arena_loom))]
 pub use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+#[cfg(kernel_arena_loom)]
+pub(crate) use loom::sync::atomic::fence;
 #[cfg(kernel_arena_loom)]
 pub use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 

@@ -5,6 +5,7 @@ use core::alloc::Layout;
 use super::HeapError;
 use crate::addr::{PAGE_BYTES, PAGE_SHIFT, PageCount, PageRange};
 use crate::arena::AllocError;
+use crate::misuse::Misuse;
 use crate::slab::{LARGEST, Slab};
 use crate::source::{MetadataSource, PageSource};
 
@@ -26,13 +27,12 @@ pub(super) fn alloc<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout:
     // What depots and empty slabs keep may be what is missing.
     let pages = take().or_else(|error| match error {
         AllocError::NoSpace(_) | AllocError::Busy(_) | AllocError::OutOfFrames => {
-            slab.drain();
-            take()
+            slab.give_way_here(|| take().ok()).ok_or(error)
         }
         hopeless => Err(hopeless),
     });
     let pages = pages.map_err(HeapError::Pages)?;
-    slab.count_run(count.get());
+    slab.count_run(count);
     Ok(slab.to_kernel(pages.to_ptr()))
 }
 
@@ -42,7 +42,10 @@ pub(super) fn alloc<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout:
 /// It came from [`alloc`] on the same allocator with this layout, and nobody uses it.
 pub(super) unsafe fn free<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, block: *mut u8, layout: Layout) {
     let Some(pages) = range_of(slab, block, layout.size()) else { return };
-    slab.count_run_gone(pages.count().get());
+    if !slab.count_run_gone(pages.count()) {
+        // So many are not out: this run was freed before, or is none.
+        return slab.refuse(pages.to_ptr(), Misuse::NotLive);
+    }
     // SAFETY: the caller's pages, taken together, in nobody's use.
     unsafe { slab.source().free_pages(pages) };
 }
@@ -60,15 +63,18 @@ pub(super) unsafe fn resize<S: PageSource, M: MetadataSource>(
     let (Some(pages), Some(wanted)) = (range_of(slab, block, layout.size()), pages_of(size)) else { return false };
     let (have, wanted) = (pages.count().get(), wanted.get());
     if wanted > have {
-        let grown = slab.source().extend(pages, PageCount::saturating(wanted - have));
+        let more = PageCount::saturating(wanted - have);
+        let grown = slab.source().extend(pages, more);
         if grown {
-            slab.count_run(wanted - have);
+            slab.count_run(more);
         }
         return grown;
     }
     if wanted < have {
         let tail = PageRange::of(pages.first().number() + wanted, have - wanted);
-        slab.count_run_gone(have - wanted);
+        if !slab.count_run_gone(tail.count()) {
+            return false;
+        }
         // SAFETY: pages of the caller's run that nobody uses any more; a source takes them back one by one, too.
         unsafe { slab.source().free_pages(tail) };
     }

@@ -11,13 +11,13 @@ use crate::source::{MetadataSource, PageSource};
 pub struct HeapStats {
     /// Bytes that users have: objects, rounded up to their classes, and runs, rounded up to pages.
     pub live_bytes: u64,
-    /// The most bytes that were out at once, those in magazines included.
-    pub peak_bytes: u64,
+    /// The most bytes of pages that were ever taken from the source at once.
+    pub peak_held_bytes: u64,
     /// Bytes of runs of pages.
     pub run_bytes: u64,
     /// Bytes of all pages that were taken from the source.
     pub held_bytes: u64,
-    /// Objects, class by class; its sums of held and peak bytes are those of the heap.
+    /// Objects, class by class; its sums of held bytes are those of the heap.
     pub slab: SlabStats,
 }
 
@@ -26,13 +26,10 @@ impl<S: PageSource, M: MetadataSource> Heap<S, M> {
     /// *any*.
     pub fn stats(&self) -> Option<HeapStats> {
         let slab = self.slab.get()?.stats();
-        let slab_pages: u64 =
-            slab.classes.iter().map(|class| class.objects * class.size as u64 + class.waste_bytes).sum();
-        let run_bytes = slab.held_bytes.saturating_sub(slab_pages);
         Some(HeapStats {
-            live_bytes: slab.live_bytes + run_bytes,
-            peak_bytes: slab.peak_bytes,
-            run_bytes,
+            live_bytes: slab.live_bytes.saturating_add(slab.run_bytes),
+            peak_held_bytes: slab.peak_held_bytes,
+            run_bytes: slab.run_bytes,
             held_bytes: slab.held_bytes,
             slab,
         })

@@ -86,6 +86,12 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         }
     }
 
+    /// Refuses what the heap on top was given.
+    #[cfg(not(kernel_arena_loom))]
+    pub(crate) fn refuse(&self, at: ArenaPtr, misuse: Misuse) {
+        self.misuse(at.offset(), misuse);
+    }
+
     /// Records what somebody did wrong.
     pub(super) fn misuse(&self, offset: u32, misuse: Misuse) -> Misuse {
         self.totals.0.misuses.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! What is kept of a class: the depot, the list of slabs that may have objects, and the counts that decide when an
-//! empty slab goes.
+//! What is kept of a class: the depot, the list of slabs that may have objects, and the counts that decide where to
+//! look, and when an empty slab goes.
 
 use super::classes::SizeClass;
 use super::{Slab, header::Description};
@@ -22,9 +22,13 @@ pub(super) struct ClassState {
     pub(super) stored: AtomicU32,
     pub(super) slabs: AtomicU32,
     /// Objects of all slabs.
-    pub(super) objects: AtomicU64,
-    /// Of these, those that are not in their slab.
-    pub(super) out: AtomicU64,
+    objects: AtomicU64,
+    /// Of these, those that are in their slab, and those that may be: never fewer than there are.
+    free: AtomicU64,
+    /// The most that were ever out of their slabs.
+    peak: AtomicU64,
+    /// The most pages that the next slab is tried with, where memory was short lately; else 0.
+    pub(super) most_pages: AtomicU32,
     link: AtomicU32,
 }
 
@@ -39,7 +43,9 @@ unsafe impl Blank for ClassState {
             stored: AtomicU32::new(0),
             slabs: AtomicU32::new(0),
             objects: AtomicU64::new(0),
-            out: AtomicU64::new(0),
+            free: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
+            most_pages: AtomicU32::new(0),
             link: AtomicU32::new(0),
         }
     }
@@ -54,9 +60,16 @@ impl Stable for ClassState {
 }
 
 impl ClassState {
-    /// Objects that are in their slabs. Relaxed and not at one moment: it decides only when an empty slab goes.
-    pub(super) fn in_slabs(&self) -> u64 {
-        self.objects.load(Ordering::Relaxed).saturating_sub(self.out.load(Ordering::Relaxed))
+    /// Objects that are in their slabs, or may be. If one was put back before (in the order that others see), and
+    /// nobody took it since, this is not 0: whoever puts an object in counts first, whoever takes one out counts after,
+    /// so each object counts for 0 or 1 at any moment, and for 1 as long as its bit is set. Relaxed: it is one word.
+    pub(super) fn free(&self) -> u64 {
+        self.free.load(Ordering::Relaxed)
+    }
+
+    /// The most objects that were ever out at once.
+    pub(super) fn peak(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
     }
 }
 
@@ -66,51 +79,42 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         self.tables().classes.get(u32::try_from(class.index()).ok()?)
     }
 
-    /// Counts objects that left their slab.
+    /// Counts objects that left their slab. After they did.
     pub(super) fn count_out(&self, class: SizeClass, objects: u32) {
-        if let Some(state) = self.class(class) {
-            state.out.fetch_add(u64::from(objects), Ordering::Relaxed);
+        let Some(state) = self.class(class) else { return };
+        let objects = u64::from(objects);
+        let free = state.free.fetch_sub(objects, Ordering::Relaxed).saturating_sub(objects);
+        let out = state.objects.load(Ordering::Relaxed).saturating_sub(free);
+        // A look first, for it is rarely needed.
+        if out > state.peak() {
+            state.peak.fetch_max(out, Ordering::Relaxed);
         }
-        self.totals.0.add(u64::from(objects) * class.size() as u64);
     }
 
-    /// Counts objects that are back.
+    /// Counts objects that go back. Before they do.
     pub(super) fn count_in(&self, class: SizeClass, objects: u32) {
         if let Some(state) = self.class(class) {
-            state.out.fetch_sub(u64::from(objects), Ordering::Relaxed);
+            state.free.fetch_add(objects.into(), Ordering::Relaxed);
         }
-        self.totals.0.sub(u64::from(objects) * class.size() as u64);
     }
 
-    /// Counts a run of pages that the heap on top took from the same source.
-    #[cfg(not(kernel_arena_loom))]
-    pub(crate) fn count_run(&self, pages: u32) {
-        self.totals.0.add(u64::from(pages) << crate::PAGE_SHIFT);
-        self.totals.0.add_pages(pages);
-    }
-
-    /// Counts pages of runs that were given back.
-    #[cfg(not(kernel_arena_loom))]
-    pub(crate) fn count_run_gone(&self, pages: u32) {
-        self.totals.0.sub(u64::from(pages) << crate::PAGE_SHIFT);
-        self.totals.0.sub_pages(pages);
-    }
-
-    /// Counts a slab that was made.
+    /// Counts a slab that is made, before it has objects.
     pub(super) fn count_slab(&self, slab: Description) {
         if let Some(state) = self.class(slab.class()) {
             state.slabs.fetch_add(1, Ordering::Relaxed);
-            state.objects.fetch_add(u64::from(slab.objects()), Ordering::Relaxed);
+            state.objects.fetch_add(slab.objects().into(), Ordering::Relaxed);
+            state.free.fetch_add(slab.objects().into(), Ordering::Relaxed);
         }
-        self.totals.0.add_pages(slab.pages().count().get());
+        self.totals.0.add_slab(slab.pages().count());
     }
 
-    /// Counts a slab that is gone.
+    /// Counts a slab that is gone, after all of its objects were taken.
     pub(super) fn count_slab_gone(&self, slab: Description) {
         if let Some(state) = self.class(slab.class()) {
             state.slabs.fetch_sub(1, Ordering::Relaxed);
-            state.objects.fetch_sub(u64::from(slab.objects()), Ordering::Relaxed);
+            state.free.fetch_sub(slab.objects().into(), Ordering::Relaxed);
+            state.objects.fetch_sub(slab.objects().into(), Ordering::Relaxed);
         }
-        self.totals.0.sub_pages(slab.pages().count().get());
+        self.totals.0.sub_slab(slab.pages().count());
     }
 }

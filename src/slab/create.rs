@@ -8,13 +8,14 @@ use super::stats::Totals;
 use super::{Mode, Slab, SlabError};
 use crate::source::{MetadataSource, PageSource};
 use crate::store::new_blank;
-use crate::sync::Line;
+use crate::sync::{AtomicU32, Line};
 
-/// A class keeps at least this much.
-const LEAST_RESERVE: u64 = if cfg!(kernel_arena_loom) { 0 } else { 64 << 10 };
-const MOST_RESERVE: u64 = 8 << 20;
-/// The reserve of a class, as a fraction of all pages there are.
-const RESERVE_FRACTION: u64 = 512;
+/// The reserve has at least so many pages: 64 KiB.
+const LEAST_RESERVE: u32 = if cfg!(kernel_arena_loom) { 0 } else { 16 };
+/// And at most so many: 8 MiB.
+const MOST_RESERVE: u32 = 2048;
+/// The reserve, as a fraction of all pages there are.
+const RESERVE_FRACTION: u32 = 512;
 
 /// No slab allocator was made: why, and what was lent for it.
 pub struct SlabRefused<S, M> {
@@ -50,12 +51,14 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         let Some(tables) = new_blank(&metadata) else {
             return Err(SlabRefused { error: SlabError::OutOfMetadata, source, metadata });
         };
-        let extent_bytes = source.extent().count().bytes();
+        let pages = source.extent().count().get();
         let mut slab = Self {
             base: source.base(),
             racks: RackTable::new(),
             mode,
-            reserve_bytes: (extent_bytes / RESERVE_FRACTION).clamp(LEAST_RESERVE, MOST_RESERVE),
+            reserve_pages: (pages / RESERVE_FRACTION).clamp(LEAST_RESERVE, MOST_RESERVE),
+            names_listed: AtomicU32::new(0),
+            empty_pages: Line(AtomicU32::new(0)),
             tables,
             totals: Line(Totals::new()),
             source,
@@ -93,10 +96,9 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             }
         }
         self.drain();
-        leftovers.run_bytes = self.totals.0.held_bytes();
+        leftovers.run_bytes = self.totals.0.run_bytes();
         let slabs = self.tables().headers.iter().filter_map(|header| Some((header, header.description()?)));
         for (header, slab) in slabs {
-            leftovers.run_bytes = leftovers.run_bytes.saturating_sub(slab.pages().count().bytes());
             let out = u64::from(slab.objects() - header.count());
             leftovers.objects += out;
             leftovers.bytes += out * slab.class().size() as u64;

@@ -85,7 +85,8 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             Some(Place { header, slab, object: slab.object_of(class, offset)? })
         });
         if found.is_none() {
-            // Somebody freed what was never an object.
+            // Somebody freed what was never an object. It was counted with those that go back.
+            self.count_out(class, 1);
             self.misuse(offset, Misuse::NoObjects);
         }
         found

@@ -103,7 +103,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             }
         }
         let loaded = rack.loaded(class);
-        let taken = self.take(class, loaded.room().clamp(1, WORD_OBJECTS))?;
+        let taken = self.take(class, loaded.room().clamp(1, WORD_OBJECTS), Some(rack))?;
         for offset in taken.offsets() {
             // There is room: no more were taken, and nothing else runs at this (CPU, level).
             if !loaded.push(offset) {

@@ -24,15 +24,30 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     }
 
     /// Pages for a slab: as many as the class has slabs and one more, up to what it may have, so that a class with few
-    /// objects takes little. Where memory is short, fewer.
+    /// objects takes little. Where memory is short, fewer; the next slab is tried with what was to be had, and twice as
+    /// much after each success, so that a refusal asks the source once.
     fn pages_for(&self, class: SizeClass) -> Result<PageRange, SlabError> {
-        let slabs = self.class(class).map_or(0, |state| state.slabs.load(Ordering::Relaxed));
-        let least = class.least_slab_pages();
-        let mut pages = class.fitted(slabs.saturating_add(1).clamp(least, class.full_slab_pages()));
+        let state = self.class(class).ok_or(SlabError::OutOfMetadata)?;
+        let slabs = state.slabs.load(Ordering::Relaxed);
+        let (least, full) = (class.least_slab_pages(), class.full_slab_pages());
+        let most = match state.most_pages.load(Ordering::Relaxed) {
+            0 => full,
+            most => most.min(full),
+        };
+        let wanted = class.fitted(slabs.saturating_add(1).min(most).max(least));
+        let mut pages = wanted;
         loop {
             match self.source.alloc_pages(PageCount::saturating(pages), PageCount::ONE) {
-                Ok(run) => return Ok(run),
-                Err(error) if pages == least => return Err(SlabError::Pages(error)),
+                Ok(run) => {
+                    if pages < wanted || most < full {
+                        state.most_pages.store(pages * 2, Ordering::Relaxed);
+                    }
+                    return Ok(run);
+                }
+                Err(error) if pages == least => {
+                    state.most_pages.store(least, Ordering::Relaxed);
+                    return Err(SlabError::Pages(error));
+                }
                 Err(_) => pages = class.fitted((pages / 2).max(least)),
             }
         }

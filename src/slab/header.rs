@@ -34,6 +34,8 @@ pub(super) struct Header {
     description: AtomicU64,
     link: AtomicU32,
     pub(super) state: AtomicU32,
+    /// The pages of the slab if it is empty and noted as such (`empties`).
+    pub(super) mark: AtomicU32,
     index: u32,
 }
 
@@ -58,6 +60,7 @@ unsafe impl Blank for Header {
             description: AtomicU64::new(0),
             link: AtomicU32::new(0),
             state: AtomicU32::new(0),
+            mark: AtomicU32::new(0),
             index: 0,
         }
     }

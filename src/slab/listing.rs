@@ -1,17 +1,22 @@
 //! The list of slabs that may have objects in them, one stack a class: a hint, so that a refill need not look at every
 //! slab (O6).
 //!
-//! A header is on a stack, or in the hands of whoever puts it there or has just taken it off, exactly while its flag
-//! `LISTED` is set; whoever changes the flag from clear to set puts it there. Whoever finds a slab without objects
-//! takes it off, clears the flag and then looks again; whoever puts the first object into an empty word sets the bit
-//! and then the flag. Both change the flag with a read-modify-write, Acquire and Release: either the one who lists
-//! comes first, and the other sees the bit, or he comes second and finds the flag clear. (A load instead would want a
-//! full fence on both sides.)
+//! Two flags of a header say where it is:
 //!
-//! A slab that is retired while it is on a stack stays there as a name: whoever takes it off passes the header on. Who
-//! lists may be late, too, and find the header retired, free, or standing for a slab of another class: he sets the flag
-//! first and reads the description then, puts it on the stack of the class that it names, and if it names none clears
-//! the flag again.
+//! | listed | retired | the header | which goes on |
+//! |---|---|---|---|
+//! | - | - | stands for a slab that is on no stack, or for none: in the store, or new | by [`list`](Slab::list) to *listed*, by `retire` to *retired* |
+//! | set | - | is on a stack, or in hands: on its way there, or just taken off | by [`unlist`](Slab::unlist) back, by `retire` to both |
+//! | - | set | stands for nothing: the pages are gone | by [`pass_on`](Slab::pass_on), once, into the store |
+//! | set | set | the same, but its name is on a stack, or in hands | by [`unlist`](Slab::unlist) to *retired*, and at once on |
+//!
+//! Flags change by read-modify-writes, Acquire and Release. Whoever puts the first object into an empty word sets its bit
+//! and then *listed*; whoever changes it from clear to set puts the header on the stack. Whoever finds a slab without
+//! objects takes it off, clears *listed*, and then looks again: either he comes second, and sees the bit, or the other
+//! does, finds the flag clear, and lists. (A load instead would want a full fence on both sides.)
+//!
+//! Whoever lists may be late, and find the header in any row: he sets the flag first and reads the description then, puts
+//! it on the stack of the class that it names, and if it names none clears the flag again.
 
 use super::header::{Header, LISTED, RETIRED};
 use super::{Slab, class::ClassState};

@@ -36,7 +36,7 @@ use core::ptr::NonNull;
 use crate::addr::ArenaPtr;
 use crate::platform::{CpuIdentity, CpuLevel};
 use crate::source::{MetadataSource, PageSource};
-use crate::sync::Line;
+use crate::sync::{AtomicU32, Line};
 
 mod checked;
 mod class;
@@ -44,6 +44,7 @@ mod classes;
 mod create;
 mod debug;
 mod depot;
+mod empties;
 mod error;
 mod exchange;
 mod grow;
@@ -135,8 +136,12 @@ pub struct Slab<S, M> {
     base: *mut u8,
     racks: RackTable,
     mode: Mode,
-    /// Bytes that a class may have free in its slabs before empty ones give their pages back.
-    reserve_bytes: u64,
+    /// Pages that empty slabs of all classes may have before some give theirs back.
+    reserve_pages: u32,
+    /// Set when a slab was retired while it was on a list.
+    names_listed: AtomicU32,
+    /// Pages of slabs that are marked as empty, or were a moment ago: never fewer.
+    empty_pages: Line<AtomicU32>,
     /// In a metadata page of their own.
     tables: NonNull<Tables>,
     totals: Line<Totals>,

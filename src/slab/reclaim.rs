@@ -2,8 +2,9 @@
 
 use super::Slab;
 use super::classes::SizeClass;
+use super::magazine::Rack;
 use crate::platform::{CpuId, CpuIdentity};
-use crate::source::{MetadataSource, PageSource};
+use crate::source::{Frees, MetadataSource, PageSource};
 use crate::sync::Ordering;
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
@@ -11,41 +12,76 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// ([`CpuIdentity::lend_idle`]) into the slabs, and gives the pages of every empty slab back to the source. What
     /// other CPUs have in their magazines stays there. Returns how many slabs went.
     ///
-    /// Context: *any*. An allocation that finds no pages does it, too.
+    /// Context: *any*. An allocation that finds no pages does it, too, if the source has freed pages
+    /// [at once](Frees::AtOnce).
     pub fn drain(&self) -> u32 {
+        self.drain_from(self.here().map(|here| self.rack_at(here)))
+    }
+
+    fn drain_from(&self, own: Option<&Rack>) -> u32 {
         let before = self.totals.0.retired.load(Ordering::Relaxed);
         self.end_quarantine();
         for class in SizeClass::all() {
             self.drain_class(class);
         }
-        if let Some(rack) = self.here().map(|here| self.rack_at(here)) {
+        if let Some(rack) = own {
             for class in SizeClass::all() {
                 self.flush(class, rack.loaded(class));
                 self.flush(class, rack.previous(class));
             }
         }
-        self.source.cpus().lend_idle(&mut |cpu| self.clear_racks(cpu));
+        self.empty_idle_racks(None);
         self.retire_empty();
-        for class in SizeClass::all().filter_map(|class| self.class(class)) {
-            self.sort_out(class);
+        // Set before a name is on a list, or a moment after: then the next drain passes it on, or whoever takes it off.
+        if self.names_listed.swap(0, Ordering::Relaxed) != 0 {
+            for class in SizeClass::all().filter_map(|class| self.class(class)) {
+                self.sort_out(class);
+            }
         }
         let meanwhile = self.totals.0.retired.load(Ordering::Relaxed).wrapping_sub(before);
         u32::try_from(meanwhile).unwrap_or(u32::MAX)
     }
 
-    /// Empties the magazines that a CPU left behind which nobody is now, and keeps them for others.
-    fn clear_racks(&self, cpu: CpuId) {
+    /// Makes the allocator give up pages that are kept for speed until `retry` has what it wants: first those of empty
+    /// slabs, then what depots and magazines hold. Nothing is given up that does not help: not where freed pages come
+    /// back by a reclaim only.
+    pub(super) fn give_way<T>(&self, own: Option<&Rack>, retry: impl Fn() -> Option<T>) -> Option<T> {
+        if self.source.frees() == Frees::Deferred {
+            return None;
+        }
+        let again = |slabs: u32| if slabs > 0 { retry() } else { None };
+        again(self.retire_empty()).or_else(|| again(self.drain_from(own)))
+    }
+
+    /// The same for whoever has not asked yet where he runs.
+    #[cfg(not(kernel_arena_loom))]
+    pub(crate) fn give_way_here<T>(&self, retry: impl Fn() -> Option<T>) -> Option<T> {
+        self.give_way(self.here().map(|here| self.rack_at(here)), retry)
+    }
+
+    /// Empties magazines that CPUs left behind which nobody is now, and keeps these for others: those of one class, or
+    /// of all.
+    pub(super) fn empty_idle_racks(&self, class: Option<SizeClass>) {
+        self.source.cpus().lend_idle(&mut |cpu| self.empty_racks_of(cpu, class));
+    }
+
+    /// The caller was lent the CPU.
+    fn empty_racks_of(&self, cpu: CpuId, class: Option<SizeClass>) {
         let racks = (u32::from(cpu.number()) < super::CPUS).then(|| self.racks.of_cpu(cpu.number().into()));
         for rack in racks.into_iter().flatten().filter(|rack| rack.bound() > 0) {
-            for (class, state) in SizeClass::all().filter_map(|class| Some((class, self.class(class)?))) {
-                if rack.loaded(class).is_dummy() {
-                    continue;
-                }
-                for magazine in rack.unbind(class) {
-                    self.flush(class, magazine);
-                    self.store_empty(state, magazine);
-                }
+            match class {
+                Some(class) => self.unbind(rack, class),
+                None => SizeClass::all().for_each(|class| self.unbind(rack, class)),
             }
+        }
+    }
+
+    /// Empties a class's magazines in a rack, and keeps them for whoever needs some.
+    fn unbind(&self, rack: &Rack, class: SizeClass) {
+        let Some(state) = self.class(class).filter(|_| !rack.loaded(class).is_dummy()) else { return };
+        for magazine in rack.unbind(class) {
+            self.flush(class, magazine);
+            self.store_empty(state, magazine);
         }
     }
 

@@ -10,16 +10,6 @@ use crate::source::{MetadataSource, PageSource};
 use crate::sync::Ordering;
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
-    /// Whether the class keeps at least its reserve in its slabs without this one, and at least as much as this one has,
-    /// so that an allocation at the edge does not make and unmake a slab each time.
-    pub(super) fn is_spare(&self, slab: Description) -> bool {
-        let Some(class) = self.class(slab.class()) else { return false };
-        let objects = u64::from(slab.objects());
-        let size = slab.class().size() as u64;
-        let left = class.in_slabs().saturating_sub(objects);
-        left >= objects && left * size >= self.reserve_bytes
-    }
-
     /// Retires a slab that seemed empty; says whether it was.
     pub(super) fn retire(&self, header: &Header, seen: Description) -> bool {
         let words = seen.words();
@@ -31,6 +21,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         }
         self.tables().map.set(seen.pages(), None);
         header.undescribe();
+        self.set_mark(header, 0);
         self.count_slab_gone(seen);
         self.totals.0.retired.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the slab's own pages, taken together; all of its objects are ours, so nobody uses them.
@@ -38,16 +29,9 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         // Release: who passes the header on does so after the lines above.
         if header.state.fetch_or(RETIRED, Ordering::AcqRel) & LISTED == 0 {
             self.pass_on(header);
+        } else {
+            self.names_listed.store(1, Ordering::Relaxed);
         }
         true
-    }
-
-    /// Retires every slab that is empty.
-    pub(super) fn retire_empty(&self) {
-        for header in self.tables().headers.iter() {
-            if let Some(slab) = header.description().filter(|slab| header.count() == slab.objects()) {
-                self.retire(header, slab);
-            }
-        }
     }
 }

@@ -3,15 +3,16 @@
 use super::Slab;
 use super::classes::{CLASS_COUNT, SizeClass};
 use super::header::Header;
+use crate::addr::{PAGE_SHIFT, PageCount};
 use crate::source::{MetadataSource, PageSource};
 use crate::sync::{Figure, Ordering};
 
-/// Sums over all classes. Relaxed: they are figures.
+/// What is counted for all classes together: pages, which come and go a slab or a run at a time. Everything else is
+/// summed up when somebody asks. Relaxed: they are figures.
 #[derive(Debug)]
 pub(super) struct Totals {
-    out_bytes: Figure,
-    peak_bytes: Figure,
-    pages: Figure,
+    slab_pages: Figure,
+    run_pages: Figure,
     peak_pages: Figure,
     /// Slabs that were retired.
     pub(super) retired: Figure,
@@ -21,44 +22,54 @@ pub(super) struct Totals {
 impl Totals {
     pub(super) fn new() -> Self {
         let zero = || Figure::new(0);
-        Self {
-            out_bytes: zero(),
-            peak_bytes: zero(),
-            pages: zero(),
-            peak_pages: zero(),
-            retired: zero(),
-            misuses: zero(),
+        Self { slab_pages: zero(), run_pages: zero(), peak_pages: zero(), retired: zero(), misuses: zero() }
+    }
+
+    pub(super) fn add_slab(&self, pages: PageCount) {
+        add(&self.slab_pages, pages);
+        self.raise_peak();
+    }
+
+    pub(super) fn sub_slab(&self, pages: PageCount) {
+        self.slab_pages.fetch_sub(pages.get().into(), Ordering::Relaxed);
+    }
+
+    /// Raises the peak; a look first, for it is rarely needed.
+    fn raise_peak(&self) {
+        let held = self.held_bytes() >> PAGE_SHIFT;
+        if held > self.peak_pages.load(Ordering::Relaxed) {
+            self.peak_pages.fetch_max(held, Ordering::Relaxed);
         }
     }
 
-    /// Bytes of objects that left their slabs.
-    pub(super) fn add(&self, bytes: u64) {
-        raise(&self.peak_bytes, self.out_bytes.fetch_add(bytes, Ordering::Relaxed).wrapping_add(bytes));
-    }
-
-    pub(super) fn sub(&self, bytes: u64) {
-        self.out_bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    pub(super) fn add_pages(&self, pages: u32) {
-        let pages = u64::from(pages);
-        raise(&self.peak_pages, self.pages.fetch_add(pages, Ordering::Relaxed) + pages);
-    }
-
     /// Bytes of all pages that were taken.
-    pub(super) fn held_bytes(&self) -> u64 {
-        self.pages.load(Ordering::Relaxed) << crate::PAGE_SHIFT
+    fn held_bytes(&self) -> u64 {
+        (self.slab_pages.load(Ordering::Relaxed) << PAGE_SHIFT).saturating_add(self.run_bytes())
     }
 
-    pub(super) fn sub_pages(&self, pages: u32) {
-        self.pages.fetch_sub(u64::from(pages), Ordering::Relaxed);
+    /// Bytes of the runs of pages of a heap on top.
+    pub(super) fn run_bytes(&self) -> u64 {
+        self.run_pages.load(Ordering::Relaxed) << PAGE_SHIFT
     }
 }
 
-/// Raises a peak; a look first, for it is rarely needed.
-fn raise(peak: &Figure, value: u64) {
-    if value > peak.load(Ordering::Relaxed) {
-        peak.fetch_max(value, Ordering::Relaxed);
+fn add(figure: &Figure, pages: PageCount) {
+    figure.fetch_add(pages.get().into(), Ordering::Relaxed);
+}
+
+#[cfg(not(kernel_arena_loom))]
+impl<S: PageSource, M: MetadataSource> Slab<S, M> {
+    /// Counts a run of pages that the heap on top took from the same source.
+    pub(crate) fn count_run(&self, pages: PageCount) {
+        add(&self.totals.0.run_pages, pages);
+        self.totals.0.raise_peak();
+    }
+
+    /// Counts pages of runs that are given back; says whether so many were out, else nothing is counted.
+    #[must_use]
+    pub(crate) fn count_run_gone(&self, pages: PageCount) -> bool {
+        let less = |count: u64| count.checked_sub(pages.get().into());
+        self.totals.0.run_pages.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 }
 
@@ -69,10 +80,13 @@ fn raise(peak: &Figure, value: u64) {
 pub struct SlabStats {
     /// Bytes of objects that users have (rounded up to their classes); in debug mode those in quarantine, too.
     pub live_bytes: u64,
-    /// The most bytes that were ever out of the slabs at once: with users or in magazines.
+    /// At most so many bytes of objects were ever out of the slabs at once, with users or in magazines: the sum of what
+    /// each class had out at most. Each class's own peak is exact.
     pub peak_bytes: u64,
     /// Bytes of all slabs' pages, and of the runs of pages of a heap on top.
     pub held_bytes: u64,
+    /// Of these, those of the runs.
+    pub run_bytes: u64,
     /// The most bytes of pages that were ever held at once.
     pub peak_held_bytes: u64,
     /// Bytes of bookkeeping pages.
@@ -100,6 +114,8 @@ pub struct ClassStats {
     pub cached: u64,
     /// Those in their slabs.
     pub free: u64,
+    /// The most that were ever out of their slabs at once, with users or in magazines.
+    pub peak: u64,
     /// Bytes of the slabs' pages that belong to no object.
     pub waste_bytes: u64,
 }
@@ -114,18 +130,20 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         }
         self.tables().headers.iter().for_each(|header| count_slab(header, &mut classes));
         self.count_cached(&mut classes);
-        let mut live_bytes = 0;
+        let (mut live_bytes, mut peak_bytes) = (0, 0);
         for figures in &mut classes {
             figures.live = figures.objects.saturating_sub(figures.free + figures.cached);
             live_bytes += figures.live * figures.size as u64;
+            peak_bytes += figures.peak * figures.size as u64;
         }
         let totals = &self.totals.0;
         SlabStats {
             live_bytes,
-            peak_bytes: totals.peak_bytes.load(Ordering::Relaxed),
+            peak_bytes,
             held_bytes: totals.held_bytes(),
-            peak_held_bytes: totals.peak_pages.load(Ordering::Relaxed) << crate::PAGE_SHIFT,
-            metadata_bytes: u64::from(self.metadata_pages()) << crate::PAGE_SHIFT,
+            run_bytes: totals.run_bytes(),
+            peak_held_bytes: totals.peak_pages.load(Ordering::Relaxed) << PAGE_SHIFT,
+            metadata_bytes: u64::from(self.metadata_pages()) << PAGE_SHIFT,
             misuses: totals.misuses.load(Ordering::Relaxed),
             classes,
         }
@@ -134,7 +152,9 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// What the racks and the depots hold. A full magazine on its way between them is missed.
     fn count_cached(&self, classes: &mut [ClassStats; CLASS_COUNT]) {
         for (class, figures) in SizeClass::all().zip(classes.iter_mut()) {
-            let stored = self.class(class).map_or(0, |state| state.stored.load(Ordering::Relaxed));
+            let Some(state) = self.class(class) else { continue };
+            let stored = state.stored.load(Ordering::Relaxed);
+            figures.peak = state.peak();
             figures.cached += u64::from(stored) * u64::from(class.magazine_objects());
         }
         for rack in self.racks.iter() {
@@ -152,7 +172,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
 impl ClassStats {
     const fn new() -> Self {
-        Self { size: 0, slabs: 0, objects: 0, live: 0, cached: 0, free: 0, waste_bytes: 0 }
+        Self { size: 0, slabs: 0, objects: 0, live: 0, cached: 0, free: 0, peak: 0, waste_bytes: 0 }
     }
 }
 

@@ -2,10 +2,12 @@
 
 use super::classes::SizeClass;
 use super::header::{Description, Header, WORD_OBJECTS};
+use super::magazine::Rack;
 use super::{Slab, SlabError};
 use crate::Misuse;
 use crate::pages::ones;
 use crate::source::{MetadataSource, PageSource};
+use crate::sync::Ordering;
 
 /// Objects of one word that somebody took out of their slab, which is pinned by that.
 #[derive(Debug)]
@@ -43,10 +45,12 @@ fn lowest(word: u64, count: u32) -> u64 {
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Takes between 1 and `count` objects of a class, all of one word: of the slab on top of the list, else of a new
-    /// one, else of any that has some although it is not on the list.
-    pub(super) fn take(&self, class: SizeClass, count: u32) -> Result<Taken, SlabError> {
+    /// one, else of wherever there is one. `own` is the rack of whoever asks, if he has one.
+    pub(super) fn take(&self, class: SizeClass, count: u32, own: Option<&Rack>) -> Result<Taken, SlabError> {
         let listed = self.take_listed(class, count).map(Ok);
-        let taken = listed.unwrap_or_else(|| self.grow(class, count).or_else(|_| self.last_resort(class, count)))?;
+        let taken = listed.unwrap_or_else(|| {
+            self.grow(class, count).or_else(|error| self.last_resort(class, count, own).ok_or(error))
+        })?;
         self.count_out(class, taken.objects.count_ones());
         Ok(taken)
     }
@@ -75,7 +79,10 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             }
             // Pinned now: what the description says is what the bits mean.
             match header.description() {
-                Some(slab) if slab.class() == class => Some(Taken { slab, word, objects }),
+                Some(slab) if slab.class() == class => {
+                    self.note_taken(header);
+                    Some(Taken { slab, word, objects })
+                }
                 _ => {
                     self.put(header, word, objects);
                     None
@@ -84,25 +91,44 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         })
     }
 
-    /// When there are no pages: what the class's own depot has is taken first, and every slab looked at, for the list
-    /// is but a hint. Then everything else that is kept for speed is set free, and pages are asked for once more.
+    /// When there are no pages: objects of the class are looked for wherever they may be. Only if there is none, and
+    /// only if it can help, others give up what is kept for speed.
     #[cold]
-    fn last_resort(&self, class: SizeClass, count: u32) -> Result<Taken, SlabError> {
-        self.end_quarantine();
-        self.unload_depot(class);
-        let any = || self.tables().headers.iter().find_map(|header| self.take_from(header, class, count));
-        if let Some(taken) = any() {
-            return Ok(taken);
-        }
-        self.drain();
-        self.grow(class, count).or_else(|error| any().ok_or(error))
+    fn last_resort(&self, class: SizeClass, count: u32, own: Option<&Rack>) -> Option<Taken> {
+        let grow = || {
+            self.class(class)?.most_pages.store(0, Ordering::Relaxed);
+            self.grow(class, count).ok()
+        };
+        let found = self.find_any(class, count).or_else(|| self.give_way(own, grow));
+        // What others have freed meanwhile, or what was in the way of somebody.
+        found.or_else(|| self.find_in_slabs(class, count))
     }
 
-    /// Puts objects of one word back into their slab.
+    /// Objects of the class that are in no list: in quarantine, in its depot, in magazines that a CPU left behind, in
+    /// slabs that others have in their hands. Takes nothing from other classes.
+    fn find_any(&self, class: SizeClass, count: u32) -> Option<Taken> {
+        self.end_quarantine();
+        self.unload_depot(class);
+        self.find_in_slabs(class, count).or_else(|| {
+            self.empty_idle_racks(Some(class));
+            self.find_in_slabs(class, count)
+        })
+    }
+
+    /// Looks at every slab, if there can be an object in any.
+    fn find_in_slabs(&self, class: SizeClass, count: u32) -> Option<Taken> {
+        if self.class(class)?.free() == 0 {
+            return None;
+        }
+        self.tables().headers.iter().find_map(|header| self.take_from(header, class, count))
+    }
+
+    /// Puts objects of one word back into their slab, which stays, however empty.
     pub(super) fn put(&self, header: &Header, word: u32, objects: u64) {
         if header.give(word, objects) == 0 {
             self.list(header);
         }
+        self.note_if_empty(header);
     }
 
     /// Puts objects of one word back for good: their slab goes if it is empty and there are enough others. They are
@@ -124,7 +150,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         for bit in ones(before & objects) {
             self.was_there(slab, word * WORD_OBJECTS + bit);
         }
-        if before | objects == slab.all(word) && header.count() == slab.objects() && self.is_spare(slab) {
+        if before | objects == slab.all(word) && self.note_if_empty(header) && self.is_spare(slab) {
             self.retire(header, slab);
         }
     }
@@ -157,7 +183,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// Takes one object that goes through no magazine.
     pub(super) fn take_one(&self, class: SizeClass) -> Result<u32, SlabError> {
-        let taken = self.take(class, 1)?;
+        let taken = self.take(class, 1, None)?;
         // At least one bit is set: `Taken` says so.
         Ok(taken.slab.offset(taken.word * WORD_OBJECTS + (taken.objects.trailing_zeros() & 63)))
     }

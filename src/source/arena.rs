@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-use super::{MetadataPage, MetadataSource, PageSource};
+use super::{Frees, MetadataPage, MetadataSource, PageSource};
 use crate::addr::{ArenaPtr, PageCount, PageRange};
 use crate::arch::{Arch, Native};
 use crate::arena::{AllocError, AllocRequest, Arena, Context};
@@ -119,6 +119,14 @@ unsafe impl<P: Platform, A: Arch> PageSource for ArenaPages<'_, P, A> {
         // Whoever gives back what he does not have finds a violation in the record; there is nobody to tell.
         // SAFETY: the caller's pages, in nobody's use.
         let _ = unsafe { self.arena.free_allocator_pages(pages) };
+    }
+
+    /// Frees are deferred. One that may wait reclaims when it finds no page, so there they come back in time.
+    fn frees(&self) -> Frees {
+        match self.context {
+            Context::MayWait => Frees::AtOnce,
+            Context::Any => Frees::Deferred,
+        }
     }
 
     fn record_misuse(&self, at: ArenaPtr, misuse: Misuse) {

@@ -32,6 +32,16 @@ pub const METADATA_PAGE_BYTES: usize = if cfg!(kernel_arena_loom) { 1 << 16 } el
 #[derive(Debug)]
 pub struct MetadataPage(pub [MaybeUninit<u8>; METADATA_PAGE_BYTES]);
 
+/// When pages that were given back to a source can be had again.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Frees {
+    /// With the next allocation.
+    AtOnce,
+    /// After [`PageSource::reclaim`].
+    Deferred,
+}
+
 /// A source of pages for objects, all within 4 GiB of one base address.
 ///
 /// # Safety
@@ -82,6 +92,12 @@ pub unsafe trait PageSource {
     /// # Safety
     /// They came from this source, taken together or one by one, have not been given back since, and nobody uses them.
     unsafe fn free_pages(&self, pages: PageRange);
+
+    /// When pages that were given back can be had again. An allocator on top that finds no page gives up what it keeps
+    /// for speed only if that can help: if they come back at once, as they do unless the source says otherwise.
+    fn frees(&self) -> Frees {
+        Frees::AtOnce
+    }
 
     /// Records that somebody gave back what was not his to give.
     fn record_misuse(&self, at: ArenaPtr, misuse: Misuse) {
@@ -153,6 +169,10 @@ unsafe impl<S: PageSource> PageSource for &S {
     unsafe fn free_pages(&self, pages: PageRange) {
         // SAFETY: as the caller promises.
         unsafe { S::free_pages(self, pages) };
+    }
+
+    fn frees(&self) -> Frees {
+        S::frees(self)
     }
 
     fn record_misuse(&self, at: ArenaPtr, misuse: Misuse) {

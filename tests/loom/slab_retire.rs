@@ -45,7 +45,7 @@ fn of_two_last_frees_at_most_one_gives_the_page_back() {
 }
 
 #[test]
-fn of_two_last_frees_into_two_words_at_most_one_gives_the_page_back() {
+fn of_two_last_frees_into_two_words_exactly_one_gives_the_page_back() {
     explore_without_arena("two last frees into two words", preemptions(2), 2, |first| {
         let slab = start(2, Mode::Fast, Cpus::Unnamed);
         let objects: Vec<_> = (0..8).map(|_| alloc(&slab, SMALL)).collect();
@@ -55,6 +55,7 @@ fn of_two_last_frees_into_two_words_at_most_one_gives_the_page_back() {
         let (one, two) = (objects[0], objects[2]);
         let free_one = move |slab: &ModelSlab| free(slab, one, SMALL);
         race(first, &slab, free_one, move |slab| free(slab, two, SMALL));
+        assert_eq!(slab.source().pages_lent(), 1, "neither saw that the slab is empty");
         rest(slab, None);
     });
 }

@@ -164,7 +164,7 @@ fn a_source_that_may_wait_reclaims_by_itself<F: Format>() {
         let slab = Slab::new(pages, FrameMetadata::new(m.arena().platform()), Mode::Fast).unwrap();
         let all: Vec<ArenaPtr> = (0..16).map(|_| slab.alloc(bytes(4096)).unwrap()).collect();
         all.into_iter().for_each(|at| free(&slab, at, 4096));
-        // Else the allocation that finds no page does it.
+        // Else the allocation that finds no page does it, if that helps.
         if drained {
             slab.drain();
         }
@@ -172,7 +172,7 @@ fn a_source_that_may_wait_reclaims_by_itself<F: Format>() {
         match object {
             Ok(at) => free(&slab, at, 64),
             Err(error) => assert!(
-                matches!(error, SlabError::Pages(AllocError::NoSpace(back)) if back.deferred == 16),
+                matches!(error, SlabError::Pages(AllocError::NoSpace(back)) if (back.deferred == 16) == drained),
                 "the error says what reclaim would bring: {error}"
             ),
         }
@@ -182,6 +182,23 @@ fn a_source_that_may_wait_reclaims_by_itself<F: Format>() {
         assert_eq!(slab.destroy().objects, 1);
         m.finish();
     }
+}
+
+/// Where frees are deferred nobody is helped by what others give up before `reclaim`.
+fn a_refused_request_takes_nothing_from_others<F: Format>() {
+    let m = Machine::<F>::builder().extent(1, 16).build();
+    let slab = slab_on(m.arena());
+    let all: Vec<ArenaPtr> = (0..16).map(|_| slab.alloc(bytes(4096)).unwrap()).collect();
+    all.into_iter().for_each(|at| free(&slab, at, 4096));
+    let before = slab.stats();
+    for _ in 0..3 {
+        assert!(matches!(slab.alloc(bytes(64)), Err(SlabError::Pages(AllocError::NoSpace(_)))));
+    }
+    assert_eq!(slab.stats().classes, before.classes);
+    let again: Vec<_> = (0..16).map(|_| slab.alloc(bytes(4096))).collect();
+    assert!(again.iter().all(Result::is_ok), "what was freed before can be had, whoever was refused meanwhile");
+    assert_eq!(slab.destroy().objects, 16);
+    m.finish();
 }
 
 /// I9: pages that are freed come back only by `reclaim`, so what is in a depot must not become pages that nobody can have.
@@ -240,6 +257,7 @@ each_format!(
     a_wild_free_is_recorded_by_the_arena_it_was_passed_to,
     a_stale_page_of_a_slab_is_gone_after_reclaim,
     a_source_that_may_wait_reclaims_by_itself,
+    a_refused_request_takes_nothing_from_others,
     what_the_depot_has_is_found_although_no_page_is_left,
     frames_that_run_out_at_any_call_leave_no_trace,
 );

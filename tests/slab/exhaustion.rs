@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use kernel_arena::AllocError;
 use kernel_arena::slab::{Mode, SizeClass, Slab, SlabError};
+use kernel_arena::source::PageSource;
+use kernel_arena::{AllocError, PageCount};
 
 use super::bench::{Bench, bytes, class, layout, whole};
 use super::cpus::{nameless, on};
@@ -209,6 +210,45 @@ fn refusals_take_no_bookkeeping() {
     }
     assert_eq!(bench.lab.metadata_out(), metadata);
     bench.free_all(objects);
+    bench.finish();
+}
+
+#[test]
+fn a_repeated_refusal_asks_the_source_once() {
+    let bench = Bench::new(128);
+    let objects = bench.exhaust(bytes(4096));
+    for size in [8, 64, 32_768] {
+        assert!(bench.alloc(bytes(size)).is_err());
+        for _ in 0..3 {
+            let calls = bench.lab.book().page_calls;
+            assert!(bench.alloc(bytes(size)).is_err());
+            assert_eq!(bench.lab.book().page_calls - calls, 1, "{size} bytes");
+        }
+    }
+    bench.free_all(objects);
+    // What there is now is had by as few slabs as before.
+    bench.exhaust(bytes(64));
+    assert!(bench.figures(class(64)).slabs < 40);
+    bench.finish();
+}
+
+#[test]
+fn a_refusal_that_needs_no_more_than_empty_slabs_leaves_magazines_as_they_are() {
+    let bench = Bench::new(64);
+    let objects = nameless(|| bench.alloc_many(bytes(2048), 32));
+    let cached = bench.alloc_many(bytes(64), 64);
+    let rest = bench.exhaust(bytes(4096));
+    bench.free_all(cached);
+    nameless(|| bench.free_all(objects));
+    let source = bench.slab.source();
+    let taken: Vec<_> = std::iter::from_fn(|| source.alloc_pages(PageCount::ONE, PageCount::ONE).ok()).collect();
+    let before = bench.figures(class(64));
+    assert!(before.cached > 0 && bench.figures(class(2048)).free > 0, "an empty slab is kept");
+    bench.alloc(bytes(8192)).unwrap();
+    assert_eq!((bench.figures(class(64)), bench.figures(class(2048)).free), (before, 0));
+    bench.free_all(rest);
+    // SAFETY: taken above.
+    taken.into_iter().for_each(|pages| unsafe { source.free_pages(pages) });
     bench.finish();
 }
 
