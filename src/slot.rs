@@ -53,7 +53,7 @@ pub struct Tag(u32);
 impl Tag {
     const MASK: u64 = (1 << 20) - 1;
 
-    /// The tag of the batch that begins at this count: the same again only 2^19 batches later, for each is counted twice.
+    /// The tag of the batch with this number: the same again only 2^20 batches later.
     pub(crate) const fn of_batch(number: u64) -> Self {
         Self((number & Self::MASK) as u32)
     }
@@ -88,6 +88,14 @@ impl SlotState {
             Self::Scratch | Self::ScratchOverReserved(_) | Self::Mapped(..) | Self::Deferred(..) => true,
             Self::Vacant | Self::Vacated(_) | Self::Reserved(_) => false,
             Self::Foreign(word) => word & PRESENT != 0,
+        }
+    }
+
+    /// The frame that is the page's own.
+    pub(crate) const fn frame(self) -> Option<Frame> {
+        match self {
+            Self::Mapped(frame, _) | Self::Deferred(frame, _) => Some(frame),
+            _ => None,
         }
     }
 

@@ -17,6 +17,9 @@ pub use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 /// A word of a figure that decides nothing: the processor's even in a model, which would try all orders of it in vain.
 pub(crate) use core::sync::atomic::AtomicU64 as Figure;
 
+/// A word of a page's memory, which has room for the processor's atomics alone, in a model too.
+pub(crate) use core::sync::atomic::AtomicU64 as MemoryWord;
+
 use core::mem::MaybeUninit;
 
 /// Two cache lines, which prefetchers fetch as one: what stands in it shares them with nothing else.

@@ -31,6 +31,8 @@ mod refusals;
 mod reserve;
 mod reserved_pages;
 mod reuse;
+mod rows;
+mod unwinding;
 
 /// Every way in which TLBs can be unhelpful.
 const TLB_MODES: [TlbMode; 3] = [TlbMode::Eager, TlbMode::Random, TlbMode::Lazy];

@@ -1,5 +1,6 @@
 //! Allocation: frames first, then a number, then the slot.
 
+use super::claimed::Claimed;
 use super::frames::FrameChain;
 use super::{AllocError, AllocRequest, Arena, Context, Placement, Reclaimable};
 use crate::addr::{ArenaPtr, PAGE_SIZE, PageCount, PageIndex, PageRange};
@@ -28,8 +29,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let mut chain = FrameChain::new(&self.platform);
         for _ in 0..TRIES {
             chain.fill(request.count.get(), request.node).ok_or(AllocError::OutOfFrames)?;
-            let pages = self.claim_for(&request, &claimer)?;
-            if self.install(pages, &mut chain, request.owner, request.context).is_ok() {
+            let claimed = self.claim_for(&request, &claimer)?;
+            if let Ok(pages) = self.install(claimed, &mut chain, request.owner, request.context) {
                 return Ok(pages);
             }
             // A run is looked for elsewhere; pages that were named are where the faults are.
@@ -78,11 +79,12 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         }
     }
 
-    fn claim_for(&self, request: &AllocRequest, claimer: &Claimer) -> Result<PageRange, AllocError> {
-        match *claimer {
+    fn claim_for(&self, request: &AllocRequest, claimer: &Claimer) -> Result<Claimed<'_>, AllocError> {
+        let pages = match *claimer {
             Claimer::These(pages) => self.claim_these(pages),
             Claimer::Run { align } => self.claim_anywhere(request.count.get(), align, request.context),
-        }
+        };
+        pages.map(|pages| Claimed::new(&self.maps, pages))
     }
 
     fn claim_these(&self, pages: PageRange) -> Result<PageRange, AllocError> {

@@ -5,11 +5,14 @@
 //! until the shootdown a stale writer may still reach it. Dropping a batch settles it, so the debt cannot be forgotten; the
 //! order inside is I2 and I5: flush, frames, un-claim.
 
+use core::mem;
+
 use super::Arena;
+use super::claimed::Claimed;
 use crate::addr::{AddressRange, PAGE_SHIFT, PageRange, VirtAddr};
 use crate::arch::Arch;
 use crate::platform::{FlushScope, Frame, FrameSource, Platform, Shootdown};
-use crate::slot::Tag;
+use crate::slot::{SlotState, Tag};
 use crate::sync::Ordering;
 
 /// Pages of a batch.
@@ -20,25 +23,16 @@ const BATCH_PAGES: usize = 64;
 struct Owed {
     page: u32,
     frame: Option<Frame>,
-    claim: Claim,
+    number: Number,
 }
 
-/// Whether a page of the batch was claimed by whoever put it there.
+/// What becomes of a page's number in the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Claim {
-    /// Yes: it is un-claimed at the end.
-    Held,
-    /// No: a slot outside the extent, which nobody claims.
-    None,
-}
-
-/// Whether TLBs may remember a translation of the page.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stale {
-    /// They may: flush it.
-    Possibly,
-    /// There was none.
-    Never,
+enum Number {
+    /// It is un-claimed.
+    Owed,
+    /// Nothing: the slot lies outside the extent, where nobody claims.
+    Nobodys,
 }
 
 /// A debt of at most [`BATCH_PAGES`] pages.
@@ -59,32 +53,22 @@ struct PageRun {
     count: u32,
 }
 
+/// Room for one page in a batch, made before the page's slot is changed.
+pub(super) struct Room<'b, 'a, P: Platform, A: Arch>(&'b mut Batch<'a, P, A>);
+
 impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
     pub(super) const fn new(arena: &'a Arena<P, A>) -> Self {
-        let owed = Owed { page: 0, frame: None, claim: Claim::None };
+        let owed = Owed { page: 0, frame: None, number: Number::Nobodys };
         let stale = PageRun { first: 0, count: 0 };
         Self { arena, owed: [owed; BATCH_PAGES], len: 0, stale: [stale; BATCH_PAGES], stale_len: 0, tag: None }
     }
 
-    /// The tag of the batch in which there is room for one more page: a full one is settled first. To be asked for before
-    /// the slot is changed, so that the batch is counted before any of its translations goes.
-    pub(super) fn tag(&mut self) -> Tag {
+    /// Room for one page more: a full batch is settled first.
+    pub(super) fn room(&mut self) -> Room<'_, 'a, P, A> {
         if self.len == BATCH_PAGES {
             self.settle();
         }
-        let arena = self.arena;
-        *self.tag.get_or_insert_with(|| arena.next_batch())
-    }
-
-    /// Adds a page, for which [`tag`](Self::tag) has made room. Pages of the upper guard are numbered on from the window's
-    /// end.
-    pub(super) fn add(&mut self, page: u32, frame: Option<Frame>, claim: Claim, stale: Stale) {
-        debug_assert!(self.len < BATCH_PAGES);
-        self.owed[self.len] = Owed { page, frame, claim };
-        self.len += 1;
-        if stale == Stale::Possibly {
-            self.add_stale(page);
-        }
+        Room(self)
     }
 
     fn add_stale(&mut self, page: u32) {
@@ -100,34 +84,66 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
     }
 
     /// Pays: one shootdown for all, then frames back, then numbers.
+    ///
+    /// The batch is empty before anything is called. A platform that unwinds, which its contract forbids, costs what the batch
+    /// held, but nothing is paid twice: the frames and numbers are lost until the arena is destroyed, or for good.
     fn settle(&mut self) {
         if self.len == 0 {
             return;
         }
+        let (len, stale_len) = (mem::take(&mut self.len), mem::take(&mut self.stale_len));
+        self.tag = None;
         let base = self.arena.layout.base();
         let mut ranges = [AddressRange::new(base.into(), 0); BATCH_PAGES];
-        for (range, run) in ranges.iter_mut().zip(&self.stale[..self.stale_len]) {
+        for (range, run) in ranges.iter_mut().zip(&self.stale[..stale_len]) {
             *range = self.arena.page_addresses(run.first, run.count);
         }
-        self.arena.flush(&ranges[..self.stale_len], FlushScope::Leaves);
-        let owed = &self.owed[..self.len];
+        self.arena.flush(&ranges[..stale_len], FlushScope::Leaves);
+        let owed = &self.owed[..len];
         for frame in owed.iter().filter_map(|owed| owed.frame) {
             // SAFETY: it came from this source; the exchange that took it from its slot was the right to free it, and the
             // flush above was the last that anybody saw of it.
             unsafe { self.arena.platform.frames().free(frame) };
         }
-        // Counted again before any page can be installed anew: a fault on that is none of the row before (see `rows`).
-        self.arena.next_batch();
         self.unclaim_runs(owed);
-        (self.len, self.stale_len, self.tag) = (0, 0, None);
     }
 
     /// Un-claims pages that follow one another together.
     fn unclaim_runs(&self, owed: &[Owed]) {
-        let follows = |a: &Owed, b: &Owed| a.claim == b.claim && a.page + 1 == b.page;
-        for run in owed.chunk_by(follows).filter(|run| run[0].claim == Claim::Held) {
+        let follows = |a: &Owed, b: &Owed| a.number == b.number && a.page + 1 == b.page;
+        for run in owed.chunk_by(follows).filter(|run| run[0].number == Number::Owed) {
             let count = run[run.len() - 1].page - run[0].page + 1;
-            self.arena.maps.unclaim(PageRange::of(run[0].page, count));
+            drop(Claimed::new(&self.arena.maps, PageRange::of(run[0].page, count)));
+        }
+    }
+}
+
+impl<P: Platform, A: Arch> Room<'_, '_, P, A> {
+    /// The batch's tag, the same for all its pages.
+    pub(super) fn tag(&mut self) -> Tag {
+        let arena = self.0.arena;
+        *self.0.tag.get_or_insert_with(|| arena.next_tag())
+    }
+
+    /// Adds a claimed page whose slot was in state `was`: its translation is to be flushed, if it had one, its frame to be
+    /// given back, its number to be un-claimed.
+    pub(super) fn owe(self, claimed: Claimed<'_>, was: SlotState) {
+        let page = claimed.owe().first().number();
+        self.add(Owed { page, frame: was.frame(), number: Number::Owed }, was);
+    }
+
+    /// Adds a page that nobody claims, numbered on from the window's end if it is the upper guard's, whose slot was in state
+    /// `was`.
+    pub(super) fn owe_flush(self, page: u32, was: SlotState) {
+        self.add(Owed { page, frame: None, number: Number::Nobodys }, was);
+    }
+
+    fn add(self, owed: Owed, was: SlotState) {
+        let batch = self.0;
+        batch.owed[batch.len] = owed;
+        batch.len += 1;
+        if was.is_present() {
+            batch.add_stale(owed.page);
         }
     }
 }

@@ -7,7 +7,6 @@ use crate::MetadataWord;
 use crate::arch::Arch;
 use crate::platform::{FlushScope, FrameSource, Platform};
 use crate::report;
-use crate::slot::SlotState;
 use crate::tables::UPPER_ENTRIES;
 
 /// What comes back from an arena that was destroyed.
@@ -46,7 +45,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     fn free_all_pages(&self) -> u32 {
         let mut pages = 0;
         for slot in self.layout.extent().numbers().filter_map(|page| self.slot(page)) {
-            if let SlotState::Mapped(frame, _) | SlotState::Deferred(frame, _) = self.codec.decode(A::swap(slot, 0)) {
+            if let Some(frame) = self.codec.decode(A::swap(slot, 0)).frame() {
                 // SAFETY: it came from this source, its slot held it alone, and every CPU has forgotten the window.
                 unsafe { self.platform.frames().free(frame) };
                 pages += 1;

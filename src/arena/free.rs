@@ -1,7 +1,9 @@
 //! Free, at once and deferred.
 
 use super::alloc::RangeError;
-use super::batch::{Batch, Claim, Stale};
+use super::batch::Batch;
+use super::claimed::Claimed;
+use super::transition::{deferred, taken_away};
 use super::{Arena, FreeError};
 use crate::addr::{ArenaPtr, PageCount, PageIndex, PageRange};
 use crate::arch::Arch;
@@ -73,20 +75,17 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let pages = self.check_free(at, count, owner)?;
         let mut freed = 0;
         for (word, mask) in masks(self.maps.bit_of(pages.first().number()), count.get()) {
-            let (mut queued, mut unreserved) = (0, 0);
+            let mut queued = 0;
             for bit in ones(mask) {
                 match self.defer(self.maps.page_of(word * 64 + bit), owner) {
-                    Deferral::Queued => queued |= 1 << bit,
-                    Deferral::Unreserved => unreserved |= 1 << bit,
-                    Deferral::Lost => {}
+                    Some(Deferral::Queued) => queued |= 1 << bit,
+                    Some(Deferral::Unreserved) => freed += 1,
+                    None => {}
                 }
             }
             // Release: whoever takes a bit finds the slot deferred.
             self.maps.deferred.set(word, queued);
-            for bit in ones(unreserved) {
-                self.maps.unclaim(PageRange::of(self.maps.page_of(word * 64 + bit), 1));
-            }
-            freed += (queued | unreserved).count_ones();
+            freed += queued.count_ones();
         }
         self.freed(freed, pages)
     }
@@ -144,60 +143,39 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let Some(slot) = self.slot(page) else {
             return false;
         };
-        let tag = batch.tag();
-        let mut seen = self.codec.decode(A::load(slot));
-        // Two turns at most: only a fault, which scratches a reserved page once, may come between without taking it.
-        loop {
-            let (to, frame, stale) = match seen {
-                SlotState::Mapped(frame, theirs) if theirs == owner => {
-                    (SlotState::Vacated(tag), Some(frame), Stale::Possibly)
-                }
-                SlotState::Reserved(theirs) if theirs == owner => (SlotState::Vacant, None, Stale::Never),
-                SlotState::ScratchOverReserved(theirs) if theirs == owner => (SlotState::Vacant, None, Stale::Possibly),
-                _ => return false,
-            };
-            match self.exchange(slot, seen, to) {
-                Ok(()) => {
-                    batch.add(page, frame, Claim::Held, stale);
-                    return true;
-                }
-                Err(now) => seen = now,
-            }
-        }
+        let mut room = batch.room();
+        let Ok(was) = self.transition(slot, |seen| taken_away(seen, owner, || room.tag())) else {
+            return false;
+        };
+        room.owe(self.won_back(page), was);
+        true
     }
 
-    /// S5 or S6 for one page that belongs to `owner`.
-    fn defer(&self, page: u32, owner: Owner) -> Deferral {
-        let Some(slot) = self.slot(page) else {
-            return Deferral::Lost;
-        };
-        let mut seen = self.codec.decode(A::load(slot));
-        loop {
-            let (to, outcome) = match seen {
-                SlotState::Mapped(frame, theirs) if theirs == owner => {
-                    (SlotState::Deferred(frame, owner), Deferral::Queued)
-                }
-                SlotState::Reserved(theirs) if theirs == owner => (SlotState::Vacant, Deferral::Unreserved),
-                SlotState::ScratchOverReserved(theirs) if theirs == owner => (SlotState::Scratch, Deferral::Unreserved),
-                _ => return Deferral::Lost,
-            };
-            match self.exchange(slot, seen, to) {
-                Ok(()) => {
-                    // Marked before it is un-claimed, so that no allocation claims it only to find scratch.
-                    if to == SlotState::Scratch {
-                        self.maps.tainted.set_bit(self.maps.bit_of(page));
-                    }
-                    return outcome;
-                }
-                Err(now) => seen = now,
-            }
+    /// S5 or S6 for one page that belongs to `owner`; `None` if it does not (any more).
+    fn defer(&self, page: u32, owner: Owner) -> Option<Deferral> {
+        let was = self.transition(self.slot(page)?, |seen| deferred(seen, owner)).ok()?;
+        if was.frame().is_some() {
+            return Some(Deferral::Queued);
         }
+        let number = self.won_back(page);
+        // Marked before it is un-claimed, so that no allocation claims it only to find scratch.
+        if was.is_present() {
+            self.maps.tainted.set_bit(self.maps.bit_of(page));
+        }
+        drop(number);
+        Some(Deferral::Unreserved)
+    }
+
+    /// The number of a page whose slot was just taken from its owner.
+    pub(super) const fn won_back(&self, page: u32) -> Claimed<'_> {
+        Claimed::new(&self.maps, PageRange::of(page, 1))
     }
 }
 
 /// What became of a page in a deferred free.
 enum Deferral {
+    /// It waits for `reclaim`; its bit in the queue is still to be set.
     Queued,
+    /// It was only reserved, and is free.
     Unreserved,
-    Lost,
 }

@@ -1,10 +1,11 @@
 //! Putting frames into slots that were claimed.
 
+use super::claimed::Claimed;
 use super::frames::FrameChain;
+use super::transition::{healed, installed, queued};
 use super::{Arena, Context};
 use crate::addr::PageRange;
 use crate::arch::Arch;
-use crate::pages::masks;
 use crate::platform::{FlushScope, Frame, Platform};
 use crate::slot::{Owner, SlotState};
 use crate::sync::AtomicU64;
@@ -21,20 +22,22 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Installs frames of `chain` into claimed pages (S2): all of them, or none that anybody will see.
     pub(super) fn install(
         &self,
-        pages: PageRange,
+        mut claimed: Claimed<'_>,
         chain: &mut FrameChain<'_, P>,
         owner: Owner,
         context: Context,
-    ) -> Result<(), Collided> {
-        self.clear_scratch(pages, context)?;
+    ) -> Result<PageRange, Collided> {
+        let pages = claimed.pages();
+        self.clear_scratch(&claimed, context)?;
         for page in pages.numbers() {
             if self.install_from(chain, page, owner, context).is_err() {
-                self.give_up(pages, page, owner);
+                self.give_up(pages, claimed, owner);
                 return Err(Collided);
             }
+            claimed.hand_out_first();
         }
         A::publish_and_sync();
-        Ok(())
+        Ok(pages)
     }
 
     /// S2 for one page with a frame of `chain`, which goes back there if it cannot be installed.
@@ -59,11 +62,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         owner: Owner,
         context: Context,
     ) -> Result<(), Collided> {
-        let entry = self.codec.encode(SlotState::Mapped(frame, owner));
         for _ in 0..=HEALS {
-            let seen = A::load(slot);
             // A fault can only have put scratch there: nobody else installs into a page that is claimed.
-            if self.codec.decode(seen).is_vacant() && A::try_install(slot, seen, entry).is_ok() {
+            if self.transition(slot, |seen| installed(seen, frame, owner)).is_ok() {
                 return Ok(());
             }
             if context == Context::Any {
@@ -75,8 +76,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Looks at every slot; where scratch is found, takes it away and flushes once for all, or, where the caller may not
-    /// wait, marks it and gives the claim up.
-    fn clear_scratch(&self, pages: PageRange, context: Context) -> Result<(), Collided> {
+    /// wait, marks it and fails.
+    fn clear_scratch(&self, claimed: &Claimed<'_>, context: Context) -> Result<(), Collided> {
+        let pages = claimed.pages();
         if !pages.numbers().any(|page| self.state(page) == SlotState::Scratch) {
             return Ok(());
         }
@@ -85,20 +87,16 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             return Ok(());
         }
         self.mark_scratch(pages);
-        self.maps.unclaim(pages);
         Err(Collided)
     }
 
     /// S3 for each of these claimed pages that holds scratch: clear the mark, take scratch away, then one shootdown. After it
     /// no TLB remembers the scratch page (I2), but a fault may have put it back.
     fn clear_scratch_in(&self, pages: PageRange) {
-        self.next_batch();
         let mut stale: Option<(u32, u32)> = None;
         for page in pages.numbers() {
             self.maps.tainted.take_bit(self.maps.bit_of(page));
-            let taken =
-                self.slot(page).is_some_and(|slot| self.exchange(slot, SlotState::Scratch, SlotState::Vacant).is_ok());
-            if taken {
+            if self.slot(page).is_some_and(|slot| self.transition(slot, healed).is_ok()) {
                 stale = Some((stale.map_or(page, |(first, _)| first), page));
             }
         }
@@ -114,24 +112,17 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         }
     }
 
-    /// Undoes an installation that failed at page `reached`: the pages before it are queued to be freed (S5), for their
-    /// translation may have been used; the others are marked where they hold scratch, and given up.
-    fn give_up(&self, pages: PageRange, reached: u32, owner: Owner) {
+    /// Undoes an installation of `pages` that failed where `rest` begins: the pages before are queued to be freed (S5), for
+    /// their translation may have been used; the others are marked where they hold scratch, and given up.
+    fn give_up(&self, pages: PageRange, rest: Claimed<'_>, owner: Owner) {
         let first = pages.first().number();
-        for (word, mask) in masks(self.maps.bit_of(first), reached - first) {
-            for bit in crate::pages::ones(mask) {
-                let page = self.maps.page_of(word * 64 + bit);
-                if let (Some(slot), SlotState::Mapped(frame, _)) = (self.slot(page), self.state(page)) {
-                    // A wrong free of pages that were never handed out may have come first: then the exchange fails, or
-                    // meets a page that was allocated again to the same owner meanwhile, and is that owner's wrong free (I6).
-                    if self.exchange(slot, SlotState::Mapped(frame, owner), SlotState::Deferred(frame, owner)).is_ok() {
-                        self.maps.deferred.set_bit(word * 64 + bit);
-                    }
-                }
+        for page in first..rest.pages().first().number() {
+            // A wrong free of pages that were never handed out may have come first: then there is nothing to queue, or a page
+            // that was allocated again to the same owner meanwhile, and this is that owner's wrong free (I6).
+            if self.slot(page).is_some_and(|slot| self.transition(slot, |seen| queued(seen, owner)).is_ok()) {
+                self.maps.deferred.set_bit(self.maps.bit_of(page));
             }
         }
-        let rest = PageRange::of(reached, pages.count().get() - (reached - first));
-        self.mark_scratch(rest);
-        self.maps.unclaim(rest);
+        self.mark_scratch(rest.pages());
     }
 }

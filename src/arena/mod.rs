@@ -23,6 +23,7 @@ use crate::violations::{Violation, ViolationRing};
 
 mod alloc;
 mod batch;
+mod claimed;
 mod create;
 mod destroy;
 mod error;
@@ -36,6 +37,7 @@ mod request;
 mod reserve;
 mod rows;
 mod stats;
+mod transition;
 mod validate;
 
 pub use create::CreateRefused;
@@ -101,8 +103,7 @@ pub struct Arena<P: Platform, A: Arch = Native> {
 /// What all CPUs write, on cache lines of its own.
 #[derive(Debug)]
 struct Shared {
-    /// Batches of slots whose translation was taken away, each counted when it begins and when it is settled. Gives vacated
-    /// words their tags, and tells a fault that comes again for the same reason from one that comes for a new one.
+    /// Batches of pages that were taken away: what gives vacated words their tags.
     batches: AtomicU64,
     counters: Counters,
 }
@@ -147,7 +148,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// The CPU that this runs on, if the kernel knows.
     fn cpu(&self) -> Option<CpuId> {
-        self.platform.cpus().current().map(|current| current.cpu)
+        self.platform.cpus().cpu()
     }
 
     /// The slot of a page of the extent.
@@ -160,17 +161,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         self.slot(page).map_or(SlotState::Foreign(0), |slot| self.codec.decode(A::load(slot)))
     }
 
-    /// Changes a slot from one state to another: one compare-exchange.
-    ///
-    /// The error is the state that was there instead.
-    fn exchange(&self, slot: &AtomicU64, from: SlotState, to: SlotState) -> Result<(), SlotState> {
-        A::compare_exchange(slot, self.codec.encode(from), self.codec.encode(to))
-            .map_err(|word| self.codec.decode(word))
-    }
-
-    /// A new batch of slots that lose their translation. Counted before any of them does: a fault that finds the word, or
-    /// what was installed on it since, finds the count too (S1 to S5 are Release, loads of slots Acquire).
-    fn next_batch(&self) -> Tag {
+    /// The tag of a new batch. Relaxed: two batches that take one get two, in whichever order.
+    fn next_tag(&self) -> Tag {
         Tag::of_batch(self.shared.0.batches.fetch_add(1, Ordering::Relaxed))
     }
 

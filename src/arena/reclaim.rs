@@ -1,13 +1,15 @@
 //! Housekeeping: what deferred frees left to do, and the healing of pages that hold scratch.
 
 use super::Arena;
-use super::batch::{Batch, Claim, Stale};
-use crate::addr::{AddressRange, PageRange, WINDOW_PAGES};
+use super::batch::Batch;
+use super::claimed::Claimed;
+use super::transition::{finished, healed};
+use crate::addr::{AddressRange, PAGE_BYTES, PageRange, WINDOW_PAGES};
 use crate::arch::Arch;
 use crate::pages::ones;
 use crate::platform::{FlushScope, PhysMap, Platform};
 use crate::slot::SlotState;
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, MemoryWord, Ordering};
 use crate::tables::Tables;
 
 /// What a [`reclaim`](Arena::reclaim) did.
@@ -59,16 +61,12 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let Some(slot) = self.slot(page) else {
             return false;
         };
-        let tag = batch.tag();
-        let state = self.codec.decode(A::load(slot));
-        let SlotState::Deferred(frame, _) = state else {
+        let mut room = batch.room();
+        let Ok(was) = self.transition(slot, |seen| finished(seen, || room.tag())) else {
             return false;
         };
-        let taken = self.exchange(slot, state, SlotState::Vacated(tag)).is_ok();
-        if taken {
-            batch.add(page, Some(frame), Claim::Held, Stale::Possibly);
-        }
-        taken
+        room.owe(self.won_back(page), was);
+        true
     }
 
     /// Heals marked pages of the extent's leaf tables. Those of the extent are claimed first, for an allocation might be on its
@@ -79,15 +77,19 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let mut healed = 0;
         for bit in self.maps.tainted.ones().take_while(|bit| *bit < self.maps.guard_bits_start()) {
             let page = self.maps.page_of(bit);
-            let claim = if self.maps.in_extent(bit) { Claim::Held } else { Claim::None };
-            let single = PageRange::of(page, 1);
-            if claim == Claim::Held && self.maps.claim(single).is_err() {
+            let slot = self.slot(page);
+            if !self.maps.in_extent(bit) {
+                healed += u32::from(self.heal_unclaimed(slot, bit, page, &mut batch));
                 continue;
             }
-            if self.heal_slot(self.slot(page), bit, page, claim, &mut batch) {
-                healed += 1;
-            } else if claim == Claim::Held {
-                self.maps.unclaim(single);
+            let single = PageRange::of(page, 1);
+            if self.maps.claim(single).is_ok() {
+                let claimed = Claimed::new(&self.maps, single);
+                let room = batch.room();
+                if let Some(was) = self.take_scratch(slot, bit) {
+                    room.owe(claimed, was);
+                    healed += 1;
+                }
             }
         }
         healed
@@ -100,29 +102,27 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         for bit in self.maps.tainted.ones().skip_while(|bit| *bit < self.maps.guard_bits_start()) {
             let number = bit - self.maps.guard_bits_start();
             let slot = self.tables.guard_slot(&self.platform, number);
-            healed += u32::from(self.heal_slot(slot, bit, WINDOW_PAGES + number, Claim::None, &mut batch));
+            healed += u32::from(self.heal_unclaimed(slot, bit, WINDOW_PAGES + number, &mut batch));
         }
         healed
     }
 
+    /// Heals a slot that nobody claims.
+    fn heal_unclaimed(&self, slot: Option<&AtomicU64>, bit: u32, page: u32, batch: &mut Batch<'_, P, A>) -> bool {
+        let room = batch.room();
+        let Some(was) = self.take_scratch(slot, bit) else {
+            return false;
+        };
+        room.owe_flush(page, was);
+        true
+    }
+
     /// S3: clear the mark, then take scratch away. In this order, a fault that comes between leaves either the scratch that we
     /// take or a mark of its own.
-    fn heal_slot(
-        &self,
-        slot: Option<&crate::sync::AtomicU64>,
-        bit: u32,
-        page: u32,
-        claim: Claim,
-        batch: &mut Batch<'_, P, A>,
-    ) -> bool {
-        let Some(slot) = slot else { return false };
-        batch.tag();
+    fn take_scratch(&self, slot: Option<&AtomicU64>, bit: u32) -> Option<SlotState> {
+        let slot = slot?;
         self.maps.tainted.take_bit(bit);
-        let healed = self.exchange(slot, SlotState::Scratch, SlotState::Vacant).is_ok();
-        if healed {
-            batch.add(page, None, claim, Stale::Possibly);
-        }
-        healed
+        self.transition(slot, healed).ok()
     }
 
     /// Unlinks the scratch table wherever it is linked, in the same order, and flushes whole regions, tables included.
@@ -131,9 +131,6 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let mut ranges = [AddressRange::new(self.layout.base().into(), 0); REGION_BATCH];
         let mut len = 0;
         for region in self.maps.regions.ones() {
-            if len == 0 {
-                self.next_batch();
-            }
             self.maps.regions.take_bit(region);
             let Some(entry) = self.tables.region_entry(&self.platform, region) else {
                 continue;
@@ -154,15 +151,17 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         healed
     }
 
-    /// Zeroes the scratch page, word by word: wild accesses may be going on, and see either.
+    /// Zeroes the scratch page, word by word, atomically: another `reclaim` may be doing the same, and wild accesses, which
+    /// see either.
     fn zero_scratch_page(&self) {
         let first = self.platform.phys_map().frame_to_ptr(self.tables.scratch_page()).cast::<u64>();
-        for word in 0..512 {
+        for word in 0..PAGE_BYTES / size_of::<u64>() {
             // SAFETY: the scratch page has 512 words, the first at `first`.
             let word = unsafe { first.add(word) };
-            // SAFETY: the page is the arena's; nothing in the kernel refers to it but wild accesses, which volatile stores
-            // may meet.
-            unsafe { word.write_volatile(0) };
+            // SAFETY: the page is the arena's for as long as the arena lives, and nothing in the kernel refers to it but these
+            // atomics and wild accesses.
+            let word = unsafe { MemoryWord::from_ptr(word.as_ptr()) };
+            word.store(0, Ordering::Relaxed);
         }
     }
 }

@@ -8,6 +8,7 @@
 //! no translation, and only to the scratch page (S1), which every claimer expects to find.
 
 use super::Arena;
+use super::transition::scratched;
 use crate::addr::{GUARD_SIZE, PAGE_SHIFT, WINDOW_PAGES, WINDOW_SIZE};
 use crate::arch::Arch;
 use crate::fault::{Fault, FaultOutcome};
@@ -53,12 +54,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         match installed {
             Ok(()) => {
                 self.violations.record(fault.into(), cpu, self.running.on(cpu));
-                self.rows.forget(cpu);
+                self.rows.end(cpu);
                 FaultOutcome::Recovered
             }
             Err(Missed::Present) => self.spurious(offset, cpu),
             Err(Missed::Lost) => {
                 self.shared.0.counters.lost_installs.fetch_add(1, Ordering::Relaxed);
+                self.rows.end(cpu);
                 A::observe();
                 FaultOutcome::Spurious
             }
@@ -86,22 +88,14 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// S1: one attempt.
     fn scratch_slot(&self, slot: &AtomicU64, page: u32) -> Result<(), Missed> {
         let word = A::load(slot);
-        let to = match self.codec.decode(word) {
-            SlotState::Vacant => SlotState::Scratch,
-            SlotState::Vacated(_) => {
-                // The old translation may still be remembered somewhere. Where the architecture demands it, it is flushed
-                // before another takes its place (I1); the tag makes sure that the exchange below fails if the slot was used
-                // again meanwhile.
-                if A::BREAK_BEFORE_MAKE {
-                    A::observe();
-                    self.flush(&[self.page_addresses(page, 1)], FlushScope::Leaves);
-                }
-                SlotState::Scratch
-            }
-            SlotState::Reserved(owner) => SlotState::ScratchOverReserved(owner),
-            state if state.is_present() => return Err(Missed::Present),
-            _ => return Err(Missed::Foreign),
-        };
+        let seen = self.codec.decode(word);
+        let to = scratched(seen).ok_or(if seen.is_present() { Missed::Present } else { Missed::Foreign })?;
+        if A::BREAK_BEFORE_MAKE && matches!(seen, SlotState::Vacated(_)) {
+            // The old translation may still be remembered somewhere, and is flushed before another takes its place (I1); the
+            // tag makes sure that the exchange below fails if the slot was used again meanwhile.
+            A::observe();
+            self.flush(&[self.page_addresses(page, 1)], FlushScope::Leaves);
+        }
         A::try_install(slot, word, self.codec.encode(to)).map_err(|_| Missed::Lost)?;
         A::publish();
         Ok(())
@@ -124,9 +118,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// A fault that found its slot present.
     fn spurious(&self, offset: u64, cpu: Option<CpuId>) -> FaultOutcome {
         self.shared.0.counters.spurious.fetch_add(1, Ordering::Relaxed);
-        // Read after the slot (Acquire): had its translation been taken away since the last fault, that batch is counted.
-        let batch = self.shared.0.batches.load(Ordering::Relaxed);
-        if self.rows.is_stuck(cpu, offset, batch) {
+        if self.rows.is_stuck(cpu, offset) {
             return FaultOutcome::NotOurs;
         }
         A::observe();

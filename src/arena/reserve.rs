@@ -1,13 +1,14 @@
 //! Reservation: a number that is set aside, without a frame.
 
 use super::alloc::RangeError;
+use super::claimed::Claimed;
+use super::transition::set_aside;
 use super::{Arena, ReserveError};
-use crate::addr::{ArenaPtr, PageCount, PageIndex, PageRange};
+use crate::addr::{ArenaPtr, PageCount, PageIndex};
 use crate::arch::Arch;
 use crate::pages::ClaimError;
 use crate::platform::Platform;
-use crate::slot::{Owner, SlotState};
-use crate::sync::AtomicU64;
+use crate::slot::Owner;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Sets pages aside: nothing is allocated there until they are freed. A kernel access to them is a violation as to any
@@ -29,32 +30,19 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             ClaimError::Taken(page) => self.why_taken(page),
             ClaimError::NoRun => ReserveError::Outside,
         })?;
-        self.set_aside(pages, owner);
+        self.set_aside(Claimed::new(&self.maps, pages), owner);
         Ok(())
     }
 
     /// Claimed pages: vacant -> reserved, scratch -> scratch-over-reserved.
-    fn set_aside(&self, pages: PageRange, owner: Owner) {
-        for (page, slot) in pages.numbers().filter_map(|page| Some((page, self.slot(page)?))) {
+    pub(super) fn set_aside(&self, mut claimed: Claimed<'_>, owner: Owner) {
+        for page in claimed.pages().numbers() {
             debug_assert!(self.maps.is_claimed(page));
-            self.set_one_aside(slot, owner);
-        }
-    }
-
-    /// At most two turns: a fault may put scratch on a vacant slot once, and nobody but us takes it away.
-    fn set_one_aside(&self, slot: &AtomicU64, owner: Owner) {
-        let mut seen = self.codec.decode(A::load(slot));
-        loop {
-            let to = match seen {
-                SlotState::Vacant | SlotState::Vacated(_) => SlotState::Reserved(owner),
-                SlotState::Scratch => SlotState::ScratchOverReserved(owner),
-                // Not ours to change, and not reachable: the page is claimed by us.
-                _ => return,
-            };
-            match self.exchange(slot, seen, to) {
-                Ok(()) => return,
-                Err(now) => seen = now,
+            if let Some(slot) = self.slot(page) {
+                let done = self.transition(slot, |seen| set_aside(seen, owner));
+                debug_assert!(done.is_ok(), "a page that we claimed is {done:?}");
             }
+            claimed.hand_out_first();
         }
     }
 

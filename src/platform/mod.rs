@@ -19,7 +19,8 @@ pub use types::{CpuCount, CpuId, CpuLevel, EntryAttributes, Frame, NodeId};
 /// # Safety
 /// The implementor vouches that each part keeps the contract of its trait for as long as the arena exists, and that
 /// nothing that the arena uses (the platform itself, tables, metadata, the stack of a fault handler) lies in any
-/// arena's window.
+/// arena's window. None of its functions unwinds: pages and frames that an operation holds would be lost, though never
+/// given back twice.
 ///
 /// # Examples
 /// `MyKernel`, the platform of all examples of this crate:
@@ -244,6 +245,13 @@ pub trait Shootdown {
 pub trait CpuIdentity {
     /// The running CPU and level, if known.
     fn current(&self) -> Option<CpuLevel>;
+
+    /// The running CPU, if it is known, whether or not its level is: the CPU that a violation names, and by which faults
+    /// that come again and again are counted. Nothing is written that relies on it, so other code may run on the CPU
+    /// meanwhile. A kernel that always knows the CPU, but runs out of levels, says so here.
+    fn cpu(&self) -> Option<CpuId> {
+        self.current().map(|current| current.cpu)
+    }
 
     /// Allocators call this on a slow path after `current` said `None`: where CPUs get their names on demand (threads
     /// in the place of CPUs, say), this one may get its own now. By itself it does nothing.

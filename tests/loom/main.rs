@@ -24,7 +24,6 @@ mod pool;
 mod race;
 mod reclaim;
 mod registry;
-mod rows;
 mod slab;
 mod slab_checked;
 mod slab_debug;

@@ -164,6 +164,14 @@ impl<F: Format> Machine<F> {
         result
     }
 
+    /// Does something where the kernel knows which CPU it is on, but has no level for it.
+    pub(crate) fn without_level<R>(&self, run: impl FnOnce() -> R) -> R {
+        let was = self.hardware().without_level.replace(true);
+        let result = run();
+        self.hardware().without_level.set(was);
+        result
+    }
+
     /// Runs `hook` each time the arena calls the platform there.
     pub(crate) fn hook(&self, point: Point, hook: impl Fn(&Self) + 'static) {
         self.hardware().hooks.add(point, self.bound(hook));

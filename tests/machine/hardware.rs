@@ -29,6 +29,7 @@ pub(crate) struct Hardware {
     pub(super) exceptions: Cell<u64>,
     pub(super) current: Cell<usize>,
     pub(super) nameless: Cell<bool>,
+    pub(super) without_level: Cell<bool>,
     pub(super) in_handler: Cell<bool>,
     pub(super) quiet: Cell<bool>,
     pub(super) mode: TlbMode,
@@ -86,6 +87,7 @@ impl Hardware {
             exceptions: Cell::new(0),
             current: Cell::new(0),
             nameless: Cell::new(false),
+            without_level: Cell::new(false),
             in_handler: Cell::new(false),
             quiet: Cell::new(false),
             mode,
@@ -146,10 +148,14 @@ impl Hardware {
     }
 
     pub(super) fn identity(&self) -> Option<CpuLevel> {
-        let number = self.current.get();
-        let level = self.cpus[number].level.get();
-        let cpu = CpuId::new(u16::try_from(number).unwrap());
-        (!self.nameless.get()).then_some(CpuLevel { cpu, level })
+        let cpu = self.cpu().filter(|_| !self.without_level.get())?;
+        let level = self.cpus[usize::from(cpu.number())].level.get();
+        Some(CpuLevel { cpu, level })
+    }
+
+    pub(super) fn cpu(&self) -> Option<CpuId> {
+        let cpu = CpuId::new(u16::try_from(self.current.get()).unwrap());
+        (!self.nameless.get()).then_some(cpu)
     }
 
     /// Now and then, one CPU remembers a page and one forgets another.

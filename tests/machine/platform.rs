@@ -4,7 +4,8 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 
 use kernel_arena::platform::{
-    CpuCount, CpuIdentity, CpuLevel, EntryAttributes, Frame, FrameSource, NodeId, PhysMap, ReversibleMap, UpperSlots,
+    CpuCount, CpuId, CpuIdentity, CpuLevel, EntryAttributes, Frame, FrameSource, NodeId, PhysMap, ReversibleMap,
+    UpperSlots,
 };
 use kernel_arena::sync::{AtomicU64, Ordering};
 use kernel_arena::{KernelAddr, Platform};
@@ -113,6 +114,11 @@ impl CpuIdentity for Port {
     fn current(&self) -> Option<CpuLevel> {
         self.0.control(Point::CpuIdentity);
         self.0.identity()
+    }
+
+    fn cpu(&self) -> Option<CpuId> {
+        self.0.control(Point::CpuIdentity);
+        self.0.cpu()
     }
 
     fn count(&self) -> CpuCount {

@@ -5,7 +5,7 @@
 //! library's own broadcast. A CPU's interrupt level is the number of fault handlers that run on it.
 
 use kernel_arena::Platform;
-use kernel_arena::platform::{CpuCount, CpuIdentity, CpuLevel, EntryAttributes, FixedOffset};
+use kernel_arena::platform::{CpuCount, CpuId, CpuIdentity, CpuLevel, EntryAttributes, FixedOffset};
 
 use crate::arch::{self, LEAF_ATTRIBUTES, PHYSICAL_MAP, Shootdown};
 use crate::cpus::{self, cpu_id};
@@ -93,6 +93,10 @@ impl CpuIdentity for ThisCpu {
     fn current(&self) -> Option<CpuLevel> {
         let level = u8::try_from(fault_level()).ok()?;
         Some(CpuLevel { cpu: cpu_id(), level })
+    }
+
+    fn cpu(&self) -> Option<CpuId> {
+        Some(cpu_id())
     }
 
     fn count(&self) -> CpuCount {
