@@ -42,6 +42,8 @@ pub(crate) struct Parts {
     pub(crate) regions: &'static [AtomicU64],
     /// A bit for each word of `claimed`.
     pub(crate) full: &'static [AtomicU64],
+    /// A bit for each word of `claimed`.
+    pub(crate) unsettled: &'static [AtomicU64],
     /// A word for each CPU, and one for those that are not known.
     pub(crate) fault_rows: &'static [AtomicU64],
     /// A word for each CPU.
@@ -59,11 +61,11 @@ impl MapGeometry {
     }
 
     /// Words of each part, in the order of [`Parts`].
-    const fn parts(&self) -> [usize; 8] {
+    const fn parts(&self) -> [usize; 9] {
         let map = self.bits as usize / 64;
         let guard = TABLE_PAGES as usize / 64;
         let cpus = self.cpus as usize;
-        [map, map, map + guard, REGIONS as usize / 64, map.div_ceil(64), cpus + 1, cpus, RING_WORDS]
+        [map, map, map + guard, REGIONS as usize / 64, map.div_ceil(64), map.div_ceil(64), cpus + 1, cpus, RING_WORDS]
     }
 
     /// Words of all parts, and what aligning the first may cost.
@@ -86,13 +88,14 @@ impl MapGeometry {
         // A model's atomic may have a size that no number of makes a line; then lines do not matter either.
         let skip = words.as_ptr().cast::<u8>().align_offset(LINE_WORDS * 8) / size_of::<AtomicU64>();
         let mut rest = words.split_at_mut(skip.min(LINE_WORDS - 1)).1;
-        let [claimed, deferred, tainted, regions, full, fault_rows, running, violations] = self.parts().map(|words| {
-            let (part, after) = core::mem::take(&mut rest).split_at_mut(words.next_multiple_of(LINE_WORDS));
-            rest = after;
-            &*sync::write_words(part.split_at_mut(words).0, 0)
-        });
+        let [claimed, deferred, tainted, regions, full, unsettled, fault_rows, running, violations] =
+            self.parts().map(|words| {
+                let (part, after) = core::mem::take(&mut rest).split_at_mut(words.next_multiple_of(LINE_WORDS));
+                rest = after;
+                &*sync::write_words(part.split_at_mut(words).0, 0)
+            });
         let violations = violations.try_into().ok()?;
-        Some(Parts { claimed, deferred, tainted, regions, full, fault_rows, running, violations })
+        Some(Parts { claimed, deferred, tainted, regions, full, unsettled, fault_rows, running, violations })
     }
 }
 

@@ -32,6 +32,7 @@ mod reserve;
 mod reserved_pages;
 mod reuse;
 mod rows;
+mod settled;
 mod unwinding;
 
 /// Every way in which TLBs can be unhelpful.

@@ -12,7 +12,9 @@ present translation at any moment and forget it only when flushed. Sequentially 
     protocol_model.py 2 6 BREAKAGE        with a rule broken; must report a violation. Breakages: noflush_alloc,
                                           noflush_free, noflush_heal, early_unclaim, nobbm (a fault installs scratch
                                           on a vacated word without flushing first), notag (the vacated word carries
-                                          no tag, so a compare-exchange can be fooled)
+                                          no tag, so a compare-exchange can be fooled), settle_claimed (reclaim turns
+                                          vacated into vacant though the number is claimed), settle_order (it asks
+                                          whether the number is claimed before it reads the word)
 
 Whoever changes the protocol changes it here first. Exit status 0: all states hold; 1: a violation, with the shortest trace.
 Steps: A alloc (may wait, may not, exactly here), V reserve, F free (by anybody, also wrongly), D deferred free, X fault,
@@ -23,7 +25,8 @@ from collections import deque
 
 N, OPS = int(sys.argv[1]), int(sys.argv[2])
 BREAK = sys.argv[3] if len(sys.argv) > 3 else ''
-if BREAK not in ('', 'x86', 'noflush_alloc', 'noflush_free', 'noflush_heal', 'early_unclaim', 'nobbm', 'notag'):
+if BREAK not in ('', 'x86', 'noflush_alloc', 'noflush_free', 'noflush_heal', 'early_unclaim', 'nobbm', 'notag',
+                 'settle_claimed', 'settle_order'):
     print(f'no such breakage: {BREAK}', file=sys.stderr)
     sys.exit(2)
 TAGS = 1 if BREAK == 'notag' else 4
@@ -154,12 +157,16 @@ def successors(state):
             go('X4', slot='Q' if d == 'R' else 'S') if slot == d else go('idle')   # S1
         elif pc == 'X4':
             go('idle', T=1)
-        # reclaim: the queue, then one tainted page
+        # reclaim: the queue, then one tainted page, then one that was vacated (where a fault would have to flush first)
         elif pc == 'R1':
             if dq:
                 go('RD', dq=0)
             elif T:
                 go('RT')
+            elif BREAK == 'settle_order':
+                go('idle' if cl else 'RS3')
+            elif slot[0] == 'C' and BREAK != 'x86':
+                go('RS1' if BREAK != 'settle_claimed' else 'RS2', slot)
             else:
                 go('idle')
         elif pc == 'RD':
@@ -167,6 +174,12 @@ def successors(state):
                 go('F3', slot[1:], 0, None, slot='C%d' % tag, tag=(tag + 1) % TAGS)
             else:
                 go('idle')
+        elif pc == 'RS1':
+            go('idle' if cl else 'RS2', d)
+        elif pc == 'RS2':
+            go('idle', slot='V' if slot == d else slot)                     # S7
+        elif pc == 'RS3':
+            go('RS2', slot) if slot[0] == 'C' else go('idle')
         elif pc == 'RT':
             go('RT1', cl=1) if not cl else go('idle')
         elif pc == 'RT1':

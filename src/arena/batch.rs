@@ -113,7 +113,11 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
         let follows = |a: &Owed, b: &Owed| a.number == b.number && a.page + 1 == b.page;
         for run in owed.chunk_by(follows).filter(|run| run[0].number == Number::Owed) {
             let count = run[run.len() - 1].page - run[0].page + 1;
-            drop(Claimed::new(&self.arena.maps, PageRange::of(run[0].page, count)));
+            let pages = PageRange::of(run[0].page, count);
+            drop(Claimed::new(&self.arena.maps, pages));
+            if A::BREAK_BEFORE_MAKE && run.iter().any(|owed| owed.frame.is_some()) {
+                self.arena.maps.note_unsettled(pages);
+            }
         }
     }
 }

@@ -36,6 +36,7 @@ mod recover;
 mod request;
 mod reserve;
 mod rows;
+mod settle;
 mod stats;
 mod transition;
 mod validate;

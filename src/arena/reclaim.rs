@@ -38,6 +38,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             healed_pages: self.heal_extent() + self.heal_guard(),
             healed_regions: self.heal_regions(),
         };
+        self.settle_vacated();
         self.zero_scratch_page();
         done
     }

@@ -30,6 +30,8 @@ pub(crate) struct PageMaps {
     pub(crate) deferred: Bitmap,
     pub(crate) tainted: Bitmap,
     pub(crate) regions: Bitmap,
+    /// One bit a word of `claimed`: some page of it may be vacated and not in use since. A hint.
+    pub(crate) unsettled: Bitmap,
 }
 
 impl PageMaps {
@@ -42,6 +44,7 @@ impl PageMaps {
             deferred: Bitmap::new(parts.deferred),
             tainted: Bitmap::new(parts.tainted),
             regions: Bitmap::new(parts.regions),
+            unsettled: Bitmap::new(parts.unsettled),
         };
         // Numbers that round the extent out to whole tables are nobody's to claim.
         maps.claimed.set_range(0, geometry.first);
@@ -92,6 +95,16 @@ impl PageMaps {
             (marked & !self.claimed.word(word, Ordering::Relaxed)).count_ones()
         });
         (self.deferred.count(), tainted.sum())
+    }
+
+    /// Notes that these pages, un-claimed a moment ago, were vacated. Looked at before it is set, for mostly it is; so a note
+    /// may be lost to a `reclaim` that takes it just then.
+    pub(crate) fn note_unsettled(&self, pages: PageRange) {
+        for (word, _) in masks(self.bit_of(pages.first().number()), pages.count().get()) {
+            if !self.unsettled.test(word, Ordering::Relaxed) {
+                self.unsettled.set_bit(word);
+            }
+        }
     }
 
     /// The extent, as a range of bits.

@@ -1,7 +1,8 @@
 //! Reclaim, on two CPUs at once, against deferred frees, faults and allocations.
 //!
 //! Guards: a queue bit or mark is taken with the slot that it stands for (set with Release, taken with Acquire), so that no
-//! page stays queued or scratched for ever without anybody knowing; I2 when reclaim heals; I6, one free each.
+//! page stays queued or scratched for ever without anybody knowing; I2 when reclaim heals; I1 when it settles what was
+//! vacated; I6, one free each.
 //!
 //! No bound on preemptions, but two where both sides flush: between two flushes each of reclaim's steps on a page is two
 //! operations, bit and slot.
@@ -27,7 +28,7 @@ fn a_deferred_page_is_reclaimed_once_by_whoever_takes_it() {
         assert_eq!(freed, Ok(()));
         assert_eq!(arena.validate(), Ok(()));
         assert_eq!(ours + theirs + arena.reclaim().freed_pages, 1);
-        assert!(matches!(arena.page_state(page(1)), Some(SlotState::Vacated(_))));
+        assert!(arena.page_state(page(1)).is_some_and(SlotState::is_vacant));
         assert_eq!(arena.stats().claimed_pages, 0);
         retire(arena);
     });
@@ -110,4 +111,25 @@ fn a_healed_page_is_allocated_only_after_the_flush() {
             retire(arena);
         });
     }
+}
+
+#[test]
+fn a_vacated_page_is_settled_only_after_the_flush() {
+    explore("settling against a free and a wild access", preemptions(3), 3, |memory, first| {
+        let arena = start::<Stale>(memory, 1, 1);
+        let alloc = |arena: &ModelArena<Stale>| arena.alloc_pages(one_page(Context::MayWait)).expect("there is room");
+        let free = |arena: &ModelArena<Stale>| arena.free_pages(page(1).to_ptr(), PageCount::ONE, Owner::Kernel);
+        // The first free leaves a note; the second is the one to be settled too early.
+        alloc(&arena);
+        assert_eq!(free(&arena), Ok(()));
+        alloc(&arena);
+        assert_eq!(on_cpu(0, || wild_load(&arena, page(1))), Some(Reached::Page(0)));
+        let touch = |arena: &ModelArena<Stale>| wild_load(arena, page(1));
+        let (freed, _, _) = race_of_three(first, &arena, free, ModelArena::<Stale>::reclaim, touch);
+        assert_eq!(freed, Ok(()));
+        assert_eq!(arena.validate(), Ok(()));
+        arena.reclaim();
+        arena.platform().assert_no_tlb_knows(page(1));
+        retire(arena);
+    });
 }

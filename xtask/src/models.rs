@@ -35,7 +35,7 @@ const fn case(model: &'static str, arguments: &'static str, expected: Expected) 
 }
 
 /// All runs; the sizes of the breakages are the smallest at which they are caught.
-const CASES: [Case; 12] = [
+const CASES: [Case; 14] = [
     case("protocol", "2 5", Holds),
     case("protocol", "2 5 x86", Holds),
     case("protocol", "2 2 noflush_alloc", Violates("I2")),
@@ -44,6 +44,8 @@ const CASES: [Case; 12] = [
     case("protocol", "2 3 early_unclaim", Violates("I2")),
     case("protocol", "2 3 nobbm", Violates("I1")),
     case("protocol", "2 5 notag", Violates("I1")),
+    case("protocol", "2 4 settle_claimed", Violates("I1")),
+    case("protocol", "2 4 settle_order", Violates("I1")),
     case("views", "5", Holds),
     case("views", "3 linkfirst", Violates("I5")),
     case("views", "4 unlistfirst", Violates("I5")),
