@@ -21,9 +21,13 @@ impl Arch {
         }
     }
 
-    /// The architecture of this name.
+    /// The architecture of this name, or of another that is in use for it.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|arch| arch.name() == name)
+        match name {
+            "x86_64" | "x86-64" | "amd64" | "x64" => Some(Self::X86_64),
+            "aarch64" | "arm64" => Some(Self::Aarch64),
+            _ => None,
+        }
     }
 
     /// The Rust target that its kernels are built for.

@@ -8,11 +8,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
-use crate::child::{self, End, Event, Streams};
+use crate::child;
 use crate::host;
-use crate::libtest::{self, Reader};
+use crate::part::Selection;
 use crate::status::Stop;
 use crate::verdict::{Report, Verdict};
 use crate::workspace::Workspace;
@@ -20,7 +19,9 @@ use crate::workspace::Workspace;
 /// The version whose tests run.
 const VERSION: &str = "0.17.1";
 /// What the tests' names begin with.
-const PREFIX: &str = "hashbrown::";
+pub(crate) const PREFIX: &str = "hashbrown::";
+/// What they are called as a whole.
+const TITLE: &str = "hashbrown's tests on the heap";
 
 /// What is added to every crate of tests; `MAP` is the path of the map there.
 const ADDED: &str = r#"
@@ -44,26 +45,19 @@ mod on_the_heap_of_kernel_arena {
 }
 "#;
 
-/// Runs the tests and reports each.
-pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
-    eprintln!("== hashbrown's tests on the heap");
-    let started = Instant::now();
-    let copy = match prepare(workspace) {
-        Ok(copy) => copy,
-        Err(why) => return report.add(&Verdict::failed(format!("{PREFIX}source"), why)),
-    };
-    let mut reader = Reader::new(PREFIX);
-    let end = child::watch(cargo_test(workspace, &copy, &[]), Streams::Merged, None, &mut |event| {
-        if let Event::Out(line) | Event::Err(line) = event {
-            host::tell(report, reader.line(line));
+/// Runs the tests of the selection and reports each.
+pub(crate) fn run(workspace: &Workspace, selection: &Selection, report: &mut Report) {
+    match prepare(workspace) {
+        Ok(copy) => {
+            let words = host::words(PREFIX, selection);
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            host::run_cargo_test(TITLE, PREFIX, cargo_test(workspace, &copy, &words), selection, report);
         }
-    });
-    match end {
-        Ok(End::Exited(status)) => host::tell(report, reader.end(status.success())),
-        Ok(End::TimedOut) => host::tell(report, reader.end(false)),
-        Err(error) => report.add(&Verdict::failed(format!("{PREFIX}cargo test"), error.to_string())),
+        Err(why) => {
+            report.add(&Verdict::failed(format!("{PREFIX}source"), why));
+            report.none_ran(TITLE);
+        }
     }
-    eprintln!("   hashbrown's tests: {:.1} s", started.elapsed().as_secs_f64());
 }
 
 /// The names of the tests.
@@ -73,16 +67,7 @@ pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
 /// The source cannot be had, or does not build.
 pub(crate) fn list(workspace: &Workspace) -> Result<Vec<String>, Stop> {
     let copy = prepare(workspace).map_err(Stop::not_ready)?;
-    let mut lines = Vec::new();
-    let end = child::watch(cargo_test(workspace, &copy, &["--list"]), Streams::Merged, None, &mut |event| {
-        if let Event::Out(line) | Event::Err(line) = event {
-            lines.push(line.to_owned());
-        }
-    });
-    match end {
-        Ok(End::Exited(status)) if status.success() => Ok(libtest::list(PREFIX, &lines)),
-        _ => Err(Stop::not_ready(format!("{}\nhashbrown: no list", lines.join("\n")))),
-    }
+    host::list_cargo_test(TITLE, PREFIX, cargo_test(workspace, &copy, &["--list"]))
 }
 
 fn cargo_test(workspace: &Workspace, copy: &Path, arguments: &[&str]) -> Command {

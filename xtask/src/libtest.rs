@@ -13,6 +13,10 @@ pub(crate) enum Found {
     Verdict(Verdict),
     /// Lines that explain the failures just reported.
     Explanation(Vec<String>),
+    /// So many tests of a binary did not run.
+    NotRun(String, usize),
+    /// None ran at all.
+    NoneRan,
     /// Cargo said something: progress, warnings, errors.
     Cargo(String),
 }
@@ -105,7 +109,8 @@ impl Reader {
             (true, false, false) => "no test ran",
             _ => return found,
         };
-        with(found, Found::Verdict(Verdict::failed(format!("{}cargo test", self.prefix), why)))
+        let found = with(found, Found::Verdict(Verdict::failed(format!("{}cargo test", self.prefix), why)));
+        if self.any_ran { found } else { with(found, Found::NoneRan) }
     }
 
     fn name(&self, name: &str) -> String {
@@ -137,7 +142,8 @@ impl Reader {
         let why = format!("the test binary ended after {seen} of {} tests without a summary", section.expected);
         let mut lines = section.noise;
         lines.extend(section.captured.unwrap_or_default());
-        vec![self.broken(why, lines)]
+        let binary = format!("{}{}", self.prefix, self.target);
+        with(vec![self.broken(why, lines)], Found::NotRun(binary, section.expected.saturating_sub(seen)))
     }
 
     /// A failure of a whole test binary.

@@ -13,6 +13,9 @@ use crate::workspace::Workspace;
 /// The level from which on messages are compiled into the kernels (the environment variable `DEFMT_LOG`).
 pub(crate) const LEVEL: &str = "info";
 
+/// The test that decodes what a kernel logged.
+pub(crate) const DECODING: &str = "defmt stream decodes";
+
 const VIEWER: &str = "defmt-view";
 
 /// A viewer that has been built.

@@ -9,28 +9,27 @@
 
 mod arch;
 mod child;
-mod claims;
 mod cli;
-mod console;
 mod demo;
+mod groups;
 mod hashbrown;
-mod heap;
 mod host;
-mod intlog;
-mod kernel;
+mod kernels;
 mod libtest;
 mod lint;
 mod log;
 mod models;
+mod part;
+mod pulse;
 mod qemu;
-mod races;
 mod route;
-mod sampled;
 mod setup;
 mod status;
-mod steps;
 mod suites;
+mod summary;
+mod term;
 mod test;
+mod turn;
 mod verdict;
 mod workspace;
 
@@ -38,31 +37,51 @@ use std::process::ExitCode;
 
 use cli::Task;
 use status::Stop;
+use turn::Turn;
 use workspace::Workspace;
 
 fn main() -> ExitCode {
+    term::end_with_the_pipe();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let status = match run(&arguments) {
         Ok(status) => status,
         Err(Stop { status, message }) => {
-            eprintln!("xtask: {message}");
+            tell(&message);
             status
         }
     };
     ExitCode::from(status.code())
 }
 
+/// Prints why a command cannot go on. What is indented is a command or somebody else's words, and left as it is.
+fn tell(message: &str) {
+    for line in format!("xtask: {message}").lines() {
+        if line.starts_with(' ') || term::columns(line) <= term::COLUMNS {
+            eprintln!("{line}");
+        } else {
+            term::wrapped(line, 0, 2).iter().for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
 /// Parses the command line and does what it asks.
 fn run(arguments: &[String]) -> Result<status::Status, Stop> {
     let task = cli::parse(arguments)?;
     let workspace = Workspace::find()?;
+    let take_turn = || Turn::take(&workspace.target(""), &format!("cargo xtask {}", arguments.join(" ")));
     match task {
         Task::Help => {
             print!("{}", cli::HELP);
             Ok(status::Status::Success)
         }
-        Task::Demo { arches, mode } => demo::run(&workspace, &arches, mode),
-        Task::Test { part, mode, length } => test::run(&workspace, part, mode, length),
+        Task::Demo { arches, mode } => {
+            let _turn = take_turn();
+            demo::run(&workspace, &arches, mode)
+        }
+        Task::Test(tests) => {
+            let _turn = take_turn();
+            test::run(&workspace, &tests)
+        }
         Task::Setup => setup::command(&workspace),
         Task::Lint => lint::run(&workspace),
     }

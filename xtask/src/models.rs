@@ -4,10 +4,17 @@
 //! the model must then report a violation of the very invariant that the rule guards, in the fewest operations in which
 //! it can be seen.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
+use crate::child::{self, End, Event, Streams};
+use crate::part::Selection;
+use crate::pulse::Pulse;
+use crate::term;
 use crate::verdict::{Outcome, Report, Verdict};
 use crate::workspace::Workspace;
+
+/// What the cases' names begin with.
+pub(crate) const PREFIX: &str = "model::";
 
 /// One run of a model.
 #[derive(Debug)]
@@ -54,28 +61,31 @@ const CASES: [Case; 14] = [
 
 impl Case {
     fn name(&self) -> String {
-        format!("model::{} {}", self.model, self.arguments)
+        format!("{PREFIX}{} {}", self.model, self.arguments)
     }
 
     fn run(&self, workspace: &Workspace) -> Verdict {
-        let output = Command::new(workspace.program("python3"))
-            .arg(workspace.model(&format!("{}_model.py", self.model)))
-            .args(self.arguments.split(' '))
-            .stdin(Stdio::null())
-            .output();
-        let output = match output {
-            Ok(output) => output,
-            Err(error) => {
-                return Verdict::failed(self.name(), format!("python3 did not run: {error}"));
-            }
+        let name = self.name();
+        let mut python = Command::new(workspace.program("python3"));
+        python.arg(workspace.model(&format!("{}_model.py", self.model))).args(self.arguments.split(' '));
+        let (mut said, mut complaints) = (Vec::new(), Vec::new());
+        let mut pulse = Pulse::new(&name, None);
+        let end = child::watch(python, Streams::Apart, None, &mut |event| match event {
+            Event::Out(line) => said.push(line.to_owned()),
+            Event::Err(line) => complaints.push(line.to_owned()),
+            Event::Beat(elapsed) => pulse.beat(elapsed),
+        });
+        let status = match end {
+            Ok(End::Exited(status)) => status,
+            Ok(End::TimedOut) => return Verdict::failed(name, "stopped"),
+            Err(error) => return Verdict::failed(name, format!("python3 did not run: {error}")),
         };
-        let said = String::from_utf8_lossy(&output.stdout);
-        if self.expected.is_met(output.status.code(), &said) {
-            return Verdict::passed(self.name());
+        if self.expected.is_met(status.code(), &said.join("\n")) {
+            return Verdict::passed(name);
         }
-        let mut why = vec![format!("expected: {:?}; it ended with {}", self.expected, output.status)];
-        why.extend(said.lines().chain(String::from_utf8_lossy(&output.stderr).lines()).map(String::from));
-        Verdict { name: self.name(), result: Outcome::Failed(why) }
+        let mut why = vec![format!("expected: {:?}; it ended with {status}", self.expected)];
+        why.extend(said.into_iter().chain(complaints));
+        Verdict { name, result: Outcome::Failed(why) }
     }
 }
 
@@ -88,10 +98,10 @@ impl Expected {
     }
 }
 
-/// Runs every case and reports it.
-pub(crate) fn run(workspace: &Workspace, report: &mut Report) {
-    eprintln!("== protocol models");
-    for case in &CASES {
+/// Runs every case of the selection and reports it.
+pub(crate) fn run(workspace: &Workspace, selection: &Selection, report: &mut Report) {
+    term::title("protocol models");
+    for case in CASES.iter().filter(|case| selection.has(&case.name())) {
         report.add(&case.run(workspace));
     }
 }

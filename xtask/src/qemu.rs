@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::arch::Arch;
 use crate::child::{self, End, Event, Streams};
+use crate::pulse::Pulse;
 
 /// QEMU's exit status when the kernel says that all is well.
 const PASSED: i32 = 33;
@@ -38,11 +39,15 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// Tells what an exit status means; `None` is a death by signal.
-    fn from_exit(code: Option<i32>, how: &str) -> Self {
+    fn from_exit(code: Option<i32>, how: &str, complaints: &[String]) -> Self {
         match code {
             Some(PASSED) => Self::Passed,
             Some(FAILED) => Self::Failed,
-            _ => Self::Qemu(format!("QEMU ended by itself ({how}), not by the kernel's verdict")),
+            _ => {
+                let last = complaints.iter().rfind(|line| !line.trim().is_empty());
+                let last = last.map_or(String::new(), |line| format!(": {}", line.trim()));
+                Self::Qemu(format!("QEMU ended by itself ({how}), not by the kernel's verdict{last}"))
+            }
         }
     }
 
@@ -55,6 +60,15 @@ impl Outcome {
             Self::Hung(limit) => format!("hung: no end within {} s, stopped", limit.as_secs()),
         }
     }
+}
+
+/// Where a line of the console has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// To the terminal: a sign of life.
+    Shown,
+    /// Nowhere that anybody would see it.
+    Only,
 }
 
 /// A run that has ended.
@@ -147,25 +161,29 @@ impl Machine<'_> {
         self.command_line().iter().map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
     }
 
-    /// Boots it, calls `each_line` for what comes on its console, and waits for the end, at most `limit`.
-    pub(crate) fn run(&self, limit: Duration, each_line: &mut dyn FnMut(&str)) -> Run {
+    /// Boots it, calls `each_line` for what comes on its console, and waits for the end, at most as long as the pulse is to
+    /// be watched, which speaks where the console is silent.
+    pub(crate) fn run(&self, pulse: &mut Pulse<'_>, each_line: &mut dyn FnMut(&str) -> Heard) -> Run {
         let words = self.command_line();
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
         child::die_with_xtask(&mut command);
         let (mut console, mut complaints) = (Vec::new(), Vec::new());
         let started = Instant::now();
-        let end = child::watch(command, Streams::Apart, Some(limit), &mut |event| match event {
+        let end = child::watch(command, Streams::Apart, pulse.limit(), &mut |event| match event {
             Event::Out(line) => {
-                each_line(line);
+                match each_line(line) {
+                    Heard::Shown => pulse.shown(started.elapsed()),
+                    Heard::Only => pulse.heard(),
+                }
                 console.push(line.to_owned());
             }
             Event::Err(line) => complaints.push(line.to_owned()),
-            Event::Beat(_) => {}
+            Event::Beat(elapsed) => pulse.beat(elapsed),
         });
         let outcome = match end {
-            Ok(End::Exited(status)) => Outcome::from_exit(status.code(), &status.to_string()),
-            Ok(End::TimedOut) => Outcome::Hung(limit),
+            Ok(End::Exited(status)) => Outcome::from_exit(status.code(), &status.to_string(), &complaints),
+            Ok(End::TimedOut) => Outcome::Hung(started.elapsed()),
             Err(error) => Outcome::Qemu(format!("{} did not run: {error}", self.emulator.display())),
         };
         Run { outcome, console, complaints, elapsed: started.elapsed() }
@@ -196,11 +214,38 @@ mod tests {
 
     #[test]
     fn exit_statuses_are_told_apart() {
-        assert_eq!(Outcome::from_exit(Some(33), ""), Outcome::Passed);
-        assert_eq!(Outcome::from_exit(Some(35), ""), Outcome::Failed);
+        assert_eq!(Outcome::from_exit(Some(33), "", &[]), Outcome::Passed);
+        assert_eq!(Outcome::from_exit(Some(35), "", &[]), Outcome::Failed);
         for other in [Some(0), Some(1), Some(34), Some(255), None] {
-            assert!(matches!(Outcome::from_exit(other, "x"), Outcome::Qemu(_)), "{other:?}");
+            assert!(matches!(Outcome::from_exit(other, "x", &[]), Outcome::Qemu(_)), "{other:?}");
         }
+        let why = Outcome::from_exit(Some(1), "exit status: 1", &["qemu: no such machine".to_owned(), " ".to_owned()]);
+        assert!(why.describe().ends_with("verdict: qemu: no such machine"), "{why:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_hang_is_not_silent_and_is_ended() {
+        use std::os::unix::fs::PermissionsExt;
+        let stub = std::env::temp_dir().join(format!("xtask-hanging-{}", std::process::id()));
+        std::fs::write(&stub, "#!/bin/sh\necho first\nexec sleep 100\n").expect("it can be written");
+        std::fs::set_permissions(&stub, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+        let kernel = Path::new("/k");
+        let machine = Machine {
+            arch: Arch::X86_64,
+            emulator: &stub,
+            kernel,
+            cpus: 1,
+            arguments: &[],
+            log: None,
+            exception_log: None,
+        };
+        // Beats come every five seconds.
+        let mut pulse = Pulse::every(Duration::from_secs(1), "k", Some(Duration::from_millis(5500)));
+        let run = machine.run(&mut pulse, &mut |_| Heard::Only);
+        std::fs::remove_file(&stub).expect("it is there");
+        assert!(matches!(run.outcome, Outcome::Hung(_)), "{:?}", run.outcome);
+        assert_eq!((run.console, pulse.remarks()), (vec!["first".to_owned()], 1));
     }
 
     #[test]

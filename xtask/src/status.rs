@@ -49,6 +49,11 @@ impl Stop {
         Self { status: Status::Usage, message: message.into() }
     }
 
+    /// No test ran, or something else failed.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { status: Status::Failed, message: message.into() }
+    }
+
     /// Something is missing or does not build.
     pub(crate) fn not_ready(message: impl Into<String>) -> Self {
         Self { status: Status::NotReady, message: message.into() }

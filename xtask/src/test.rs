@@ -1,66 +1,82 @@
-//! `cargo xtask test`: all tests, one line each, and one summary.
+//! `cargo xtask test`: the tests that were asked for, one line each, and one summary.
 
-use crate::arch::Arch;
-use crate::cli::{Length, Part, TestMode};
+use crate::cli::{TestMode, Tests};
+use crate::groups::{Group, Site};
+use crate::part::Selection;
 use crate::setup::{self, Want};
 use crate::status::{Status, Stop};
-use crate::verdict::Report;
+use crate::verdict::{Report, Verdict};
 use crate::workspace::Workspace;
-use crate::{claims, hashbrown, heap, host, models, races, steps};
 
-/// Runs or lists the tests of a part.
+/// Runs or lists tests.
 ///
 /// # Errors
 ///
-/// Something needed is missing; in list mode also: something does not build.
-pub(crate) fn run(workspace: &Workspace, part: Part, mode: TestMode, length: Length) -> Result<Status, Stop> {
+/// Something needed is missing, or no test has such a name; in list mode also: something does not build.
+pub(crate) fn run(workspace: &Workspace, tests: &Tests) -> Result<Status, Stop> {
+    let groups = Group::of(tests);
     // Everything is looked for first: no hour of tests should end in "QEMU is missing".
-    let host_part = part != Part::Qemu;
-    let route = match part {
-        Part::Host => setup::ensure(workspace, &[Want::Python]).map(|_| None),
-        Part::Qemu => setup::ensure_route(workspace, &[Want::Qemu, Want::Kernels]).map(Some),
-        Part::All => setup::ensure_route(workspace, &[Want::Qemu, Want::Kernels, Want::Python]).map(Some),
-    }?;
-    match mode {
-        TestMode::List => {
-            let mut names = Vec::new();
-            if host_part {
-                names.extend(host::list(workspace)?);
-                names.extend(models::list());
-                if length == Length::Long {
-                    names.extend(hashbrown::list(workspace)?);
-                }
-            }
-            if let Some(route) = &route {
-                for arch in Arch::ALL {
-                    names.extend(claims::list(workspace, route, arch)?);
-                    names.extend(steps::list(workspace, route, arch)?);
-                    names.extend(races::list(workspace, route, arch)?);
-                    names.extend(heap::list(workspace, route, arch, length)?);
-                }
-            }
-            names.iter().for_each(|name| println!("{name}"));
-            Ok(if names.is_empty() { Status::Failed } else { Status::Success })
-        }
-        TestMode::Run => {
-            let mut report = Report::default();
-            if host_part {
-                host::run(workspace, &mut report);
-                models::run(workspace, &mut report);
-                if length == Length::Long {
-                    hashbrown::run(workspace, &mut report);
-                }
-            }
-            if let Some(route) = &route {
-                for arch in Arch::ALL {
-                    eprintln!("== {} kernels", arch.name());
-                    claims::run(workspace, route, arch, &mut report);
-                    steps::run(workspace, route, arch, &mut report);
-                    races::run(workspace, route, arch, length, &mut report);
-                    heap::run(workspace, route, arch, length, &mut report);
-                }
-            }
-            Ok(report.finish())
+    let mut wants: Vec<Want> = Vec::new();
+    for want in groups.iter().flat_map(Group::wants) {
+        if !wants.contains(&want) {
+            wants.push(want);
         }
     }
+    let route = if wants.contains(&Want::Kernels) {
+        Some(setup::ensure_route(workspace, &wants)?)
+    } else {
+        setup::ensure(workspace, &wants)?
+    };
+    let site = Site { workspace, route: route.as_ref(), length: tests.length };
+    match tests.mode {
+        TestMode::List => list(&groups, &site, &tests.filters),
+        TestMode::Run => run_all(&groups, &site, &tests.filters),
+    }
+}
+
+fn list(groups: &[Group], site: &Site<'_>, filters: &[String]) -> Result<Status, Stop> {
+    let mut any = false;
+    for group in groups {
+        let names = group.list(site)?;
+        let selection = if filters.is_empty() { Selection::All } else { Selection::new(names.clone(), filters) };
+        for name in names.iter().filter(|name| selection.has(name)) {
+            any = true;
+            println!("{name}");
+        }
+    }
+    if any { Ok(Status::Success) } else { Err(no_such(filters)) }
+}
+
+fn run_all(groups: &[Group], site: &Site<'_>, filters: &[String]) -> Result<Status, Stop> {
+    let mut report = Report::new();
+    if filters.is_empty() {
+        for group in groups {
+            group.run(site, &Selection::All, &mut report)?;
+        }
+        return Ok(report.finish());
+    }
+    // All names first: a filter that fits nothing is a mistake, and costs no test.
+    let mut chosen = Vec::new();
+    let mut is_listed = true;
+    for group in groups {
+        match group.list(site) {
+            Ok(names) => chosen.push((group, Selection::new(names, filters))),
+            Err(why) => {
+                is_listed = false;
+                report.add(&Verdict::failed(group.name(), why.message));
+            }
+        }
+    }
+    if is_listed && chosen.iter().all(|(_, selection)| selection.is_empty()) {
+        return Err(no_such(filters));
+    }
+    for (group, selection) in chosen.iter().filter(|(_, selection)| !selection.is_empty()) {
+        group.run(site, selection, &mut report)?;
+    }
+    Ok(report.finish())
+}
+
+fn no_such(filters: &[String]) -> Stop {
+    let filters = filters.iter().map(|filter| format!("`{filter}`")).collect::<Vec<_>>().join(" or ");
+    Stop::failed(format!("no test here has {filters} in its name: `cargo xtask test --list` prints the names"))
 }

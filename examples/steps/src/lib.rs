@@ -13,7 +13,8 @@
 //! The kernel prints `ok NAME` or `FAILED NAME: why` for each test, `points NAME: N` for the instructions at which an
 //! operation was interrupted, `exceptions N` for its page faults or data aborts, and last `N passed, N failed`. With
 //! `list` on the command line it prints `test NAME` for each test and runs none; with `sample` it runs a few that take
-//! few steps, so that the emulator's log of exceptions stays small; with `heap` those of the heap alone.
+//! few steps, so that the emulator's log of exceptions stays small; with `heap` those of the heap alone; with a test's name
+//! that one alone.
 
 #![no_std]
 #![cfg(target_os = "none")]
@@ -66,11 +67,14 @@ pub fn main(machine: &'static Machine) -> ExitCode {
     set_fault_handler(fault::handle);
     let bench = Bench::new(machine);
     let (mut passed, mut failed) = (0, 0);
-    let is_wanted = |name: &str| {
-        let is_of_heap = name.starts_with("heap_");
-        if has("sample") { in_sample(name) } else { is_of_heap || !has("heap") }
+    let tests = tests();
+    let any_named = tests.iter().any(|test| has(&test.name));
+    let is_wanted = |name: &str| match () {
+        () if any_named => has(name),
+        () if has("sample") => in_sample(name),
+        () => name.starts_with("heap_") || !has("heap"),
     };
-    for test in tests().iter().filter(|test| is_wanted(&test.name)) {
+    for test in tests.iter().filter(|test| is_wanted(&test.name)) {
         match (test.body)(&bench) {
             Ok(()) => {
                 passed += 1;

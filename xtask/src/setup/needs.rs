@@ -6,8 +6,8 @@ use crate::route::Survey;
 /// What a command needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
-    /// To run kernels.
-    Qemu,
+    /// To run kernels on a machine.
+    Qemu(Arch),
     /// To build kernels.
     Kernels,
     /// To run the protocol models.
@@ -18,7 +18,8 @@ pub(crate) enum Want {
 
 impl Want {
     /// Everything.
-    pub(crate) const ALL: [Self; 4] = [Self::Qemu, Self::Kernels, Self::Python, Self::Clippy];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Qemu(Arch::X86_64), Self::Qemu(Arch::Aarch64), Self::Kernels, Self::Python, Self::Clippy];
 }
 
 /// Something that is missing.
@@ -57,9 +58,7 @@ pub(super) fn missing(wants: &[Want], survey: &Survey, mut has_program: impl FnM
     let mut items = Vec::new();
     for want in wants {
         match want {
-            Want::Qemu => {
-                items.extend(Arch::ALL.into_iter().filter(|arch| !has_program(arch.qemu())).map(Item::Qemu));
-            }
+            Want::Qemu(arch) if !has_program(arch.qemu()) => items.push(Item::Qemu(*arch)),
             Want::Python if !has_program("python3") => items.push(Item::Python),
             // The distribution's Rust: only where the current toolchain lacks the targets.
             Want::Kernels if !survey.targets => {
@@ -67,7 +66,7 @@ pub(super) fn missing(wants: &[Want], survey: &Survey, mut has_program: impl FnM
                 items.extend(survey.linker.is_none().then_some(Item::Linker));
             }
             Want::Clippy if !survey.targets && survey.packaged_clippy.is_none() => items.push(Item::Clippy),
-            Want::Python | Want::Kernels | Want::Clippy => {}
+            Want::Qemu(_) | Want::Python | Want::Kernels | Want::Clippy => {}
         }
     }
     items
@@ -104,6 +103,7 @@ mod tests {
 
     #[test]
     fn only_the_wanted_is_asked_for() {
+        assert_eq!(missing(&[Want::Qemu(Arch::X86_64)], &Survey::default(), |_| false), [Item::Qemu(Arch::X86_64)]);
         assert_eq!(missing(&[Want::Python], &Survey::default(), |_| false), [Item::Python]);
     }
 }

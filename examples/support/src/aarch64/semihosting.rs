@@ -19,7 +19,8 @@ const SYS_WRITE: u64 = 0x05;
 #[cfg(feature = "defmt")]
 const WRITE_BINARY: u64 = 5;
 
-const CAPACITY_BYTES: usize = 1024;
+/// For the paths of the kernel and its log, and the names of some dozens of tests.
+const CAPACITY_BYTES: usize = 4096;
 
 /// The command line, without the program's name. Empty without semihosting.
 pub(super) fn command_line() -> &'static str {

@@ -4,15 +4,13 @@
 //! is logged does not race. The tests therefore run without; and then a few of them run again under the log, where
 //! the kernel's count of page faults or data aborts, interrupts among them, must agree with it as the other test kernels' must.
 
-use crate::arch::Arch;
-use crate::claims::{AGREEMENT, build, full_name, listed};
+use super::bench::Bench;
+use super::judge::AGREEMENT;
+use super::kernel::{Kernel, LONG_RACES, RACES};
+use super::sampled::Booted;
 use crate::cli::Length;
-use crate::kernel::{Kernel, LONG_RACES, RACES};
-use crate::route::Route;
-use crate::sampled::Booted;
 use crate::status::Stop;
 use crate::verdict::Report;
-use crate::workspace::Workspace;
 
 /// The argument for a run of many more rounds.
 const LONG: &str = "long";
@@ -32,15 +30,12 @@ fn with(length: Length) -> (Kernel, &'static [&'static str]) {
 }
 
 /// Builds and boots the kernel on one machine, and reports, figures included.
-pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, length: Length, report: &mut Report) {
-    let file = match build(workspace, route, arch, RACES) {
-        Ok(file) => file,
-        Err(verdict) => return report.add(&verdict),
-    };
-    let (kernel, arguments) = with(length);
-    let run = Booted { arch, kernel, file: &file, arguments };
-    run.run_whole(workspace, &full_name(arch, RACES), &["figures ", "operations "], report);
-    Booted { arch, kernel: RACES, file: &file, arguments: SAMPLE }.run_sample(workspace, report);
+pub(crate) fn run(bench: &Bench<'_>, report: &mut Report) {
+    let Some(file) = bench.build(RACES, report) else { return };
+    let (kernel, arguments) = with(bench.length);
+    let run = Booted { bench, kernel, file: &file, arguments };
+    run.run_whole(&bench.name(RACES), &["figures ", "operations "], report);
+    Booted { bench, kernel: RACES, file: &file, arguments: SAMPLE }.run_sample(report);
 }
 
 /// The names of one machine's tests; boots the kernel to ask it.
@@ -48,9 +43,9 @@ pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, length: Leng
 /// # Errors
 ///
 /// The kernel cannot be built, or does not list its tests.
-pub(crate) fn list(workspace: &Workspace, route: &Route, arch: Arch) -> Result<Vec<String>, Stop> {
-    let mut names = listed(workspace, route, arch, RACES)?;
-    names.push(format!("{}::{AGREEMENT}", full_name(arch, RACES)));
+pub(crate) fn list(bench: &Bench<'_>) -> Result<Vec<String>, Stop> {
+    let mut names = bench.listed(RACES)?;
+    names.push(format!("{}::{AGREEMENT}", bench.name(RACES)));
     Ok(names)
 }
 

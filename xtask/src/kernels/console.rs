@@ -14,20 +14,20 @@ use crate::verdict::Verdict;
 
 /// What a kernel said.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Console {
+pub(super) struct Console {
     /// The names it listed.
-    pub(crate) listed: Vec<String>,
+    pub(super) listed: Vec<String>,
     /// Its verdicts, with its own names.
-    pub(crate) verdicts: Vec<Verdict>,
+    pub(super) verdicts: Vec<Verdict>,
     /// The exceptions it counted.
-    pub(crate) exceptions: Option<u64>,
+    pub(super) exceptions: Option<u64>,
     /// Passed and failed by its own count, if the last line says so.
-    pub(crate) summary: Option<(usize, usize)>,
+    pub(super) summary: Option<(usize, usize)>,
 }
 
 impl Console {
     /// Reads all lines.
-    pub(crate) fn read(lines: &[String]) -> Self {
+    pub(super) fn read(lines: &[String]) -> Self {
         let mut console = Self::default();
         for line in lines.iter().map(|line| line.trim_end()).filter(|line| !line.is_empty()) {
             // Only the last line counts: a kernel that goes on after its summary has not ended well.
@@ -53,7 +53,7 @@ impl Console {
     }
 
     /// What is wrong with the report as a whole, if anything.
-    pub(crate) fn defect(&self) -> Option<String> {
+    pub(super) fn defect(&self) -> Option<String> {
         let (passed, failed) = self.counts();
         match self.summary {
             None => Some("the console does not end with a summary line".to_owned()),

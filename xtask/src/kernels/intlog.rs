@@ -23,7 +23,7 @@ fn mark(arch: Arch) -> &'static str {
 /// # Errors
 ///
 /// The log cannot be read.
-pub(crate) fn count_in_file(arch: Arch, log: &Path) -> io::Result<u64> {
+pub(super) fn count_in_file(arch: Arch, log: &Path) -> io::Result<u64> {
     count(arch, BufReader::new(File::open(log)?))
 }
 

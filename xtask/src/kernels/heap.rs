@@ -4,15 +4,14 @@
 //! then a few of them run again under the log, where the kernel's count of page faults or data aborts must agree with
 //! it as the other test kernels' must.
 
+use super::bench::Bench;
+use super::judge::AGREEMENT;
+use super::kernel::{HEAP, HEAP_OF_TWO, Kernel, LONG_HEAP};
+use super::sampled::Booted;
 use crate::arch::Arch;
-use crate::claims::{AGREEMENT, build, full_name, listed};
 use crate::cli::Length;
-use crate::kernel::{HEAP, HEAP_OF_TWO, Kernel, LONG_HEAP};
-use crate::route::Route;
-use crate::sampled::Booted;
 use crate::status::Stop;
 use crate::verdict::Report;
-use crate::workspace::Workspace;
 
 /// The argument for a run that does much more.
 const LONG: &str = "long";
@@ -34,20 +33,17 @@ fn runs(length: Length) -> [(Kernel, &'static [&'static str]); 2] {
 /// The name of a run, which the names of its tests begin with.
 fn name_of(arch: Arch, kernel: Kernel) -> String {
     let unit = if kernel.cpus == 1 { "cpu" } else { "cpus" };
-    format!("{}::{}_{unit}", full_name(arch, kernel), kernel.cpus)
+    format!("{}::{}::{}_{unit}", arch.name(), kernel.name, kernel.cpus)
 }
 
 /// Builds and boots the kernel on one machine, and reports, figures included.
-pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, length: Length, report: &mut Report) {
-    let file = match build(workspace, route, arch, HEAP) {
-        Ok(file) => file,
-        Err(verdict) => return report.add(&verdict),
-    };
-    for (kernel, arguments) in runs(length) {
-        let run = Booted { arch, kernel, file: &file, arguments };
-        run.run_whole(workspace, &name_of(arch, kernel), &["figures "], report);
+pub(crate) fn run(bench: &Bench<'_>, report: &mut Report) {
+    let Some(file) = bench.build(HEAP, report) else { return };
+    for (kernel, arguments) in runs(bench.length) {
+        let run = Booted { bench, kernel, file: &file, arguments };
+        run.run_whole(&name_of(bench.arch, kernel), &["figures "], report);
     }
-    Booted { arch, kernel: HEAP_OF_TWO, file: &file, arguments: SAMPLE }.run_sample(workspace, report);
+    Booted { bench, kernel: HEAP_OF_TWO, file: &file, arguments: SAMPLE }.run_sample(report);
 }
 
 /// The names of one machine's tests; boots the kernel to ask it.
@@ -55,14 +51,14 @@ pub(crate) fn run(workspace: &Workspace, route: &Route, arch: Arch, length: Leng
 /// # Errors
 ///
 /// The kernel cannot be built, or does not list its tests.
-pub(crate) fn list(workspace: &Workspace, route: &Route, arch: Arch, length: Length) -> Result<Vec<String>, Stop> {
-    let name = full_name(arch, HEAP);
-    let listed = listed(workspace, route, arch, HEAP)?;
+pub(crate) fn list(bench: &Bench<'_>) -> Result<Vec<String>, Stop> {
+    let name = bench.name(HEAP);
+    let listed = bench.listed(HEAP)?;
     let of_run = |kernel: Kernel| {
-        let (name, run) = (&name, name_of(arch, kernel));
+        let (name, run) = (&name, name_of(bench.arch, kernel));
         listed.iter().filter_map(move |test| test.strip_prefix(name.as_str()).map(|test| format!("{run}{test}")))
     };
-    let mut names: Vec<String> = runs(length).iter().flat_map(|(kernel, _)| of_run(*kernel)).collect();
+    let mut names: Vec<String> = runs(bench.length).iter().flat_map(|(kernel, _)| of_run(*kernel)).collect();
     names.push(format!("{name}::{AGREEMENT}"));
     Ok(names)
 }

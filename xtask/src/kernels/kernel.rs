@@ -34,25 +34,25 @@ pub(crate) const DEMO: Kernel =
 /// The demo's command line for text without colours.
 pub(crate) const PLAIN: &[&str] = &["plain"];
 /// Tests the library's claims on the emulated machine.
-pub(crate) const CLAIMS: Kernel =
+pub(super) const CLAIMS: Kernel =
     Kernel { name: "claims", usual_seconds: 5, cpus: 2, flavour: Flavour::Usual, messages: CLAIMS_MESSAGES };
 /// Interrupts the library's operations at every instruction. With a second CPU, each shootdown would be a loop of unknown length.
-pub(crate) const STEPS: Kernel =
+pub(super) const STEPS: Kernel =
     Kernel { name: "steps", usual_seconds: 40, cpus: 1, flavour: Flavour::Stepped, messages: &[] };
 
 /// Has CPUs race for the same pages.
-pub(crate) const RACES: Kernel =
+pub(super) const RACES: Kernel =
     Kernel { name: "races", usual_seconds: 10, cpus: 2, flavour: Flavour::Usual, messages: &[] };
 /// The same, for a long test: many more rounds, and more CPUs than a small host has.
-pub(crate) const LONG_RACES: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..RACES };
+pub(super) const LONG_RACES: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..RACES };
 
 /// Lives on the library's heap, and tries its claims. One CPU first: what fails there is no race.
-pub(crate) const HEAP: Kernel =
+pub(super) const HEAP: Kernel =
     Kernel { name: "heap", usual_seconds: 5, cpus: 1, flavour: Flavour::Usual, messages: &[] };
 /// The same with a second CPU.
-pub(crate) const HEAP_OF_TWO: Kernel = Kernel { usual_seconds: 10, cpus: 2, ..HEAP };
+pub(super) const HEAP_OF_TWO: Kernel = Kernel { usual_seconds: 10, cpus: 2, ..HEAP };
 /// The same for a long test.
-pub(crate) const LONG_HEAP: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..HEAP };
+pub(super) const LONG_HEAP: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..HEAP };
 
 /// The library's own messages and the tour's first, with their places in the source.
 const DEMO_MESSAGES: &[&str] = &[

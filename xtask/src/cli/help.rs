@@ -1,0 +1,70 @@
+//! What `cargo xtask --help` prints.
+
+/// The help text.
+pub(crate) const HELP: &str = "\
+usage: cargo xtask demo [--arch ARCH] [--log | --print-qemu]
+       cargo xtask test [PART] [--arch ARCH] [--long] [--list] [FILTER]
+       cargo xtask setup
+       cargo xtask lint
+
+demo   builds the demo kernel and boots it in QEMU, its console on this
+       terminal; last comes what became of it on each machine, and in which
+       file its log is
+         --arch ARCH    on this machine only: x86_64, aarch64 (or arm64)
+         --log          shows the log, too (what decodes it takes half a
+                        minute to build, the first time)
+         --print-qemu   builds the kernel, and prints QEMU's command lines
+                        instead of running them
+
+test   runs tests: prints `ok NAME`, `FAILED NAME` or `not run NAME` for each,
+       and last `N passed, N failed`
+         PART           host     all that needs no QEMU: unit, integration and
+                                 doc tests, loom and protocol models
+                        models   the protocol models
+                        kernels  all that runs in QEMU (or `qemu`), or one:
+                        claims, steps, races, heap, demo
+                        all      everything (the default)
+         FILTER         only tests whose NAME contains this
+         --arch ARCH    the kernels on this machine only
+         --long         races and heaps of four CPUs instead of two, a million
+                        operations on each machine, and the published tests of
+                        the crate hashbrown on the heap: some minutes
+         --list         prints the NAMEs instead
+       for example: cargo xtask test claims --arch x86_64 frees
+
+setup  brings what demo and test need (they call it themselves)
+lint   clippy, warnings denied, for the host and for both bare-metal targets
+
+Where two commands meet in a checkout, the second waits for the first.
+
+Exit status: 0  done, and everything passed
+             1  a test failed or none ran, a lint complained, the kernel
+                failed or did not say how it ended
+             2  the command line makes no sense
+             3  something needed is missing or does not build (the message
+                says what to do)
+             4  QEMU itself failed
+             5  a kernel hung and was stopped
+demo gives the first of these that is not 0; test gives 0, 1, 2 or 3.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::part::Part;
+    use crate::term::{COLUMNS, columns};
+
+    #[test]
+    fn the_help_fits_the_terminal() {
+        for line in HELP.lines() {
+            assert!(columns(line) <= COLUMNS, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_part_is_explained() {
+        for (name, _) in Part::NAMES {
+            assert!(HELP.contains(name), "{name}");
+        }
+    }
+}

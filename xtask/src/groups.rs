@@ -1,0 +1,187 @@
+//! The groups of tests: what is built, listed and run as one.
+
+use crate::arch::Arch;
+use crate::cli::{Length, Tests};
+use crate::kernels::{Bench, claims, heap, races, steps, tour};
+use crate::part::{Part, Selection};
+use crate::route::Route;
+use crate::setup::Want;
+use crate::status::Stop;
+use crate::suites::{SUITES, Suite};
+use crate::verdict::Report;
+use crate::workspace::Workspace;
+use crate::{hashbrown, host, models};
+
+/// A group of tests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Group {
+    /// A way of running `cargo test`.
+    Suite(&'static Suite),
+    /// The protocol models.
+    Models,
+    /// The published tests of another crate.
+    Hashbrown,
+    /// A kernel on a machine.
+    Kernel(Part, Arch),
+}
+
+/// What the groups need: the checkout, and if there are kernels among them, the way to build those.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site<'a> {
+    pub(crate) workspace: &'a Workspace,
+    pub(crate) route: Option<&'a Route>,
+    pub(crate) length: Length,
+}
+
+impl Group {
+    /// Those that were asked for, in the order in which they run. Of those whose tests a filter cannot name, none.
+    pub(crate) fn of(tests: &Tests) -> Vec<Self> {
+        let mut groups = Vec::new();
+        if tests.part.has(Part::Host) {
+            groups.extend(SUITES.iter().map(Self::Suite));
+        }
+        if tests.part.has(Part::Models) {
+            groups.push(Self::Models);
+        }
+        if tests.part.has(Part::Host) && tests.length == Length::Long {
+            groups.push(Self::Hashbrown);
+        }
+        let kernels = [Part::Claims, Part::Demo, Part::Steps, Part::Races, Part::Heap];
+        for arch in Arch::ALL.into_iter().filter(|arch| tests.arches.contains(arch)) {
+            groups.extend(
+                kernels.into_iter().filter(|kernel| tests.part.has(*kernel)).map(|kernel| Self::Kernel(kernel, arch)),
+            );
+        }
+        // A filter with a group's own prefix means that group: the others need not be built to be searched.
+        let own = |group: &Self, filter: &String| group.prefix().is_some_and(|prefix| filter.starts_with(&prefix));
+        let all_own = tests.filters.iter().all(|filter| groups.iter().any(|group| own(group, filter)));
+        if !tests.filters.is_empty() && all_own {
+            groups.retain(|group| tests.filters.iter().any(|filter| own(group, filter)));
+        }
+        groups
+    }
+
+    /// What it needs on this machine.
+    pub(crate) fn wants(&self) -> Vec<Want> {
+        match self {
+            Self::Suite(_) | Self::Hashbrown => Vec::new(),
+            Self::Models => vec![Want::Python],
+            Self::Kernel(_, arch) => vec![Want::Qemu(*arch), Want::Kernels],
+        }
+    }
+
+    /// What it is called.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Suite(suite) => suite.title.to_owned(),
+            other => other.prefix().unwrap_or_default().trim_end_matches(':').to_owned(),
+        }
+    }
+
+    /// What the names of its tests begin with, and no others.
+    fn prefix(&self) -> Option<String> {
+        match self {
+            Self::Suite(suite) => Some(suite.prefix.to_owned()).filter(|prefix| !prefix.is_empty()),
+            Self::Models => Some(models::PREFIX.to_owned()),
+            Self::Hashbrown => Some(hashbrown::PREFIX.to_owned()),
+            Self::Kernel(part, arch) => {
+                let (name, _) = Part::NAMES.iter().find(|(_, named)| named == part)?;
+                Some(format!("{}::{name}", arch.name()))
+            }
+        }
+    }
+
+    /// The names of its tests.
+    ///
+    /// # Errors
+    ///
+    /// It does not build.
+    pub(crate) fn list(&self, site: &Site<'_>) -> Result<Vec<String>, Stop> {
+        match self {
+            Self::Suite(suite) => host::list(site.workspace, suite),
+            Self::Models => Ok(models::list()),
+            Self::Hashbrown => hashbrown::list(site.workspace),
+            Self::Kernel(part, arch) => {
+                let selection = Selection::All;
+                let bench = site.bench(*arch, &selection)?;
+                match part {
+                    Part::Claims => claims::list(&bench),
+                    Part::Steps => steps::list(&bench),
+                    Part::Races => races::list(&bench),
+                    Part::Heap => heap::list(&bench),
+                    _ => Ok(tour::list(&bench)),
+                }
+            }
+        }
+    }
+
+    /// Runs those of its tests that are selected, and reports.
+    ///
+    /// # Errors
+    ///
+    /// There is no way to build kernels.
+    pub(crate) fn run(&self, site: &Site<'_>, selection: &Selection, report: &mut Report) -> Result<(), Stop> {
+        match self {
+            Self::Suite(suite) => host::run(site.workspace, suite, selection, report),
+            Self::Models => models::run(site.workspace, selection, report),
+            Self::Hashbrown => hashbrown::run(site.workspace, selection, report),
+            Self::Kernel(part, arch) => {
+                let bench = site.bench(*arch, selection)?;
+                match part {
+                    Part::Claims => claims::run(&bench, report),
+                    Part::Steps => steps::run(&bench, report),
+                    Part::Races => races::run(&bench, report),
+                    Part::Heap => heap::run(&bench, report),
+                    _ => tour::run(&bench, report),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Site<'a> {
+    fn bench(&self, arch: Arch, selection: &'a Selection) -> Result<Bench<'a>, Stop> {
+        let route = self.route.ok_or_else(|| Stop::not_ready("no Rust here can build kernels"))?;
+        Ok(Bench { workspace: self.workspace, route, arch, length: self.length, selection })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{self, Task};
+
+    fn groups(line: &str) -> Vec<String> {
+        let words: Vec<String> = line.split_whitespace().map(String::from).collect();
+        let Ok(Task::Test(tests)) = cli::parse(&words) else { panic!("{line}") };
+        let name = |group: &Group| match group {
+            Group::Suite(suite) => suite.title.to_owned(),
+            other => other.prefix().unwrap_or_default(),
+        };
+        Group::of(&tests).iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_part_and_a_machine_choose_the_groups() {
+        assert_eq!(groups("test models"), ["model::"]);
+        assert_eq!(groups("test races"), ["x86_64::races", "aarch64::races"]);
+        assert_eq!(groups("test races --arch arm64"), ["aarch64::races"]);
+        assert_eq!(groups("test kernels").len(), 10);
+        assert_eq!(groups("test host").len() + 10, groups("test").len());
+        assert!(groups("test host --long").contains(&"hashbrown::".to_owned()));
+    }
+
+    #[test]
+    fn a_full_name_needs_its_own_group_alone() {
+        assert_eq!(groups("test aarch64::claims::a_claim"), ["aarch64::claims"]);
+        assert_eq!(groups("test loom::a model::b"), ["loom models", "model::"]);
+        assert_eq!(groups("test a_claim").len(), groups("test").len());
+    }
+
+    #[test]
+    fn only_the_emulators_asked_for_are_wanted() {
+        let wants = Group::Kernel(Part::Claims, Arch::X86_64).wants();
+        assert_eq!(wants, [Want::Qemu(Arch::X86_64), Want::Kernels]);
+    }
+}

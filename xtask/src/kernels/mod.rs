@@ -1,0 +1,20 @@
+//! The kernels: which there are, and how their words become verdicts.
+//!
+//! A kernel's word is checked three ways: its exit status against its verdicts, its summary against its lines, and its
+//! count of exceptions against the emulator's log. What does not fit becomes a failure of its own, with the console; and
+//! what did not run for that reason is counted as such, below it.
+
+mod bench;
+pub(crate) mod claims;
+mod console;
+pub(crate) mod heap;
+mod intlog;
+mod judge;
+mod kernel;
+pub(crate) mod races;
+mod sampled;
+pub(crate) mod steps;
+pub(crate) mod tour;
+
+pub(crate) use bench::Bench;
+pub(crate) use kernel::{DEMO, PLAIN};

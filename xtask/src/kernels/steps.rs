@@ -1,0 +1,34 @@
+//! The kernel that interrupts the library's operations at every instruction, as a test.
+//!
+//! QEMU's log of exceptions names each step, at some hundred bytes, so a run under it would write gigabytes. The tests therefore
+//! run without; and then a sample of them, a few thousand steps, runs again under the log, where the kernel's count of page
+//! faults or data aborts must agree with it as the other test kernel's must.
+
+use super::bench::Bench;
+use super::judge::AGREEMENT;
+use super::kernel::STEPS;
+use super::sampled::Booted;
+use crate::status::Stop;
+use crate::verdict::Report;
+
+/// The argument for a run that takes few steps.
+const SAMPLE: &str = "sample";
+
+/// Builds and boots the kernel on one machine, and reports.
+pub(crate) fn run(bench: &Bench<'_>, report: &mut Report) {
+    let Some(file) = bench.build(STEPS, report) else { return };
+    let run = |arguments| Booted { bench, kernel: STEPS, file: &file, arguments };
+    run(&[]).run_whole(&bench.name(STEPS), &["points "], report);
+    run(&[SAMPLE]).run_sample(report);
+}
+
+/// The names of one machine's tests; boots the kernel to ask it.
+///
+/// # Errors
+///
+/// The kernel cannot be built, or does not list its tests.
+pub(crate) fn list(bench: &Bench<'_>) -> Result<Vec<String>, Stop> {
+    let mut names = bench.listed(STEPS)?;
+    names.push(format!("{}::{AGREEMENT}", bench.name(STEPS)));
+    Ok(names)
+}
