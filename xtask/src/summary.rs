@@ -49,6 +49,7 @@ impl Summary {
 
     /// Prints it, and says how the command ends.
     pub(crate) fn print(&self, workspace: &Workspace) -> Status {
+        println!();
         term::title("what became of it");
         let (lines, status) = self.lines(workspace.root(), Colours::of_output());
         lines.iter().for_each(|line| println!("{line}"));

@@ -4,7 +4,7 @@
 //! then a few of them run again under the log, where the kernel's count of page faults or data aborts must agree with
 //! it as the other test kernels' must.
 
-use super::bench::Bench;
+use super::bench::{Bench, Ran};
 use super::judge::AGREEMENT;
 use super::kernel::{HEAP, HEAP_OF_TWO, Kernel, LONG_HEAP};
 use super::sampled::Booted;
@@ -39,11 +39,14 @@ fn name_of(arch: Arch, kernel: Kernel) -> String {
 /// Builds and boots the kernel on one machine, and reports, figures included.
 pub(crate) fn run(bench: &Bench<'_>, report: &mut Report) {
     let Some(file) = bench.build(HEAP, report) else { return };
+    let mut whole = Ran::Whole;
     for (kernel, arguments) in runs(bench.length) {
         let run = Booted { bench, kernel, file: &file, arguments };
-        run.run_whole(&name_of(bench.arch, kernel), &["figures "], report);
+        if run.run_whole(&name_of(bench.arch, kernel), &["figures "], report) == Ran::Broken {
+            whole = Ran::Broken;
+        }
     }
-    Booted { bench, kernel: HEAP_OF_TWO, file: &file, arguments: SAMPLE }.run_sample(report);
+    Booted { bench, kernel: HEAP_OF_TWO, file: &file, arguments: SAMPLE }.run_sample(whole, report);
 }
 
 /// The names of one machine's tests; boots the kernel to ask it.

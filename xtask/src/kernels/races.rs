@@ -34,8 +34,8 @@ pub(crate) fn run(bench: &Bench<'_>, report: &mut Report) {
     let Some(file) = bench.build(RACES, report) else { return };
     let (kernel, arguments) = with(bench.length);
     let run = Booted { bench, kernel, file: &file, arguments };
-    run.run_whole(&bench.name(RACES), &["figures ", "operations "], report);
-    Booted { bench, kernel: RACES, file: &file, arguments: SAMPLE }.run_sample(report);
+    let whole = run.run_whole(&bench.name(RACES), &["figures ", "operations "], report);
+    Booted { bench, kernel: RACES, file: &file, arguments: SAMPLE }.run_sample(whole, report);
 }
 
 /// The names of one machine's tests; boots the kernel to ask it.

@@ -21,37 +21,41 @@ pub(super) struct Booted<'a> {
 impl Booted<'_> {
     /// Runs it without the log, and reports each test under `name`. Lines that begin with one of `figures` are shown:
     /// they are for people who want to see how much was done.
-    pub(super) fn run_whole(&self, name: &str, figures: &[&str], report: &mut Report) {
+    pub(super) fn run_whole(&self, name: &str, figures: &[&str], report: &mut Report) -> Ran {
         let Self { bench, kernel, file, arguments } = self;
         let is_of_sample = |test: &&str| *test == AGREEMENT;
         let words: Vec<&str> = bench.words(name).into_iter().filter(|word| !is_of_sample(word)).collect();
         if !bench.wants_any(name) || (words.is_empty() && bench.words(name).iter().any(is_of_sample)) {
-            return;
+            return Ran::Whole;
         }
         let run = bench.boot(*kernel, file, &[arguments, words.as_slice()].concat(), None);
         for line in run.console.iter().filter(|line| is_figure(line, figures)) {
             eprintln!("   {line}");
         }
-        bench.report_run(name, *kernel, file, &run, report);
+        bench.report_run(name, *kernel, file, &run, report)
     }
 
-    /// Runs it under the log, which is kept if it does not agree with the kernel.
-    pub(super) fn run_sample(&self, report: &mut Report) {
+    /// Runs it under the log, which is kept if it does not agree with the kernel; not if it did not even run without.
+    pub(super) fn run_sample(&self, whole: Ran, report: &mut Report) {
         let Self { bench, kernel, file, arguments } = self;
         let name = bench.name(*kernel);
-        if !bench.selection.has(&format!("{name}::{AGREEMENT}")) {
+        let test = format!("{name}::{AGREEMENT}");
+        if whole == Ran::Broken {
+            return bench.report_not_run(&test, report);
+        }
+        if !bench.selection.has(&test) {
             return;
         }
         let log = bench.workspace.exception_log(bench.arch, kernel.name);
         let sample = bench.boot(*kernel, file, arguments, Some(&log));
         let mut verdict = agreement(&name, &sample, logged(bench.arch, &log));
         // What its tests found counts here, too: a sample of none would agree with anything.
-        let (verdicts, ran) = judge(&name, &sample);
+        let (verdicts, _) = judge(&name, &sample);
         if let Some(failed) = verdicts.iter().find(|verdict| verdict.is_failure()) {
             verdict = Verdict { name: verdict.name, result: failed.result.clone() };
         }
         report.add(&verdict);
-        if verdict.is_failure() || ran == Ran::Broken {
+        if verdict.is_failure() {
             report.explain(&sample.transcript());
             report.explain(&[format!("[QEMU's exception log: {}]", log.display())]);
         } else {

@@ -18,8 +18,8 @@ const SAMPLE: &str = "sample";
 pub(crate) fn run(bench: &Bench<'_>, report: &mut Report) {
     let Some(file) = bench.build(STEPS, report) else { return };
     let run = |arguments| Booted { bench, kernel: STEPS, file: &file, arguments };
-    run(&[]).run_whole(&bench.name(STEPS), &["points "], report);
-    run(&[SAMPLE]).run_sample(report);
+    let whole = run(&[]).run_whole(&bench.name(STEPS), &["points "], report);
+    run(&[SAMPLE]).run_sample(whole, report);
 }
 
 /// The names of one machine's tests; boots the kernel to ask it.
