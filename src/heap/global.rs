@@ -27,10 +27,13 @@ unsafe impl<S: PageSource, M: MetadataSource> GlobalAlloc for Heap<S, M> {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if runs::is_run(layout) {
+            let run = self.slab.get().and_then(|slab| runs::alloc_zeroed(slab, layout).ok());
+            return run.unwrap_or(ptr::null_mut());
+        }
         // SAFETY: as the caller promises.
         let block = unsafe { self.alloc(layout) };
-        let zeroed = S::ZEROED && runs::is_run(layout);
-        if !block.is_null() && !zeroed {
+        if !block.is_null() {
             // SAFETY: a block of that size that is ours alone; the memory is private.
             unsafe { block.write_bytes(0, layout.size()) };
         }

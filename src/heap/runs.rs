@@ -21,9 +21,25 @@ pub(super) fn pages_of(size: usize) -> Option<PageCount> {
 }
 
 pub(super) fn alloc<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout: Layout) -> Result<*mut u8, HeapError> {
+    alloc_by(slab, layout, S::alloc_pages)
+}
+
+/// The same, filled with zeros.
+pub(super) fn alloc_zeroed<S: PageSource, M: MetadataSource>(
+    slab: &Slab<S, M>,
+    layout: Layout,
+) -> Result<*mut u8, HeapError> {
+    alloc_by(slab, layout, S::alloc_zeroed_pages)
+}
+
+fn alloc_by<S: PageSource, M: MetadataSource>(
+    slab: &Slab<S, M>,
+    layout: Layout,
+    take: impl Fn(&S, PageCount, PageCount) -> Result<PageRange, AllocError>,
+) -> Result<*mut u8, HeapError> {
     let count = pages_of(layout.size()).ok_or(HeapError::TooLarge)?;
     let align = pages_of(layout.align()).ok_or(HeapError::TooLarge)?;
-    let take = || slab.source().alloc_pages(count, align);
+    let take = || take(slab.source(), count, align);
     // What depots and empty slabs keep may be what is missing.
     let pages = take().or_else(|error| match error {
         AllocError::NoSpace(_) | AllocError::Busy(_) | AllocError::OutOfFrames => {

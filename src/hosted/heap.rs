@@ -12,7 +12,7 @@ use super::mapping::{MapError, Mapping};
 use super::{HostMetadata, HostPages};
 use crate::addr::{ArenaPtr, PageCount, WINDOW_PAGES};
 use crate::heap::{Heap, HeapStats};
-use crate::slab::{LARGEST, Mode, Slab};
+use crate::slab::{Mode, Slab};
 use crate::sync::{AtomicPtr, Ordering};
 
 /// The heap on the memory of a process.
@@ -53,8 +53,9 @@ struct Made {
     memory: Mapping,
 }
 
-/// Where the host has no room for the window asked for, a smaller one serves, down to this many pages.
-const LEAST_PAGES: u32 = 1 << 13;
+/// Where the host has no room even for the bookkeeping of the window asked for, a smaller one serves, down to this many
+/// pages.
+const LEAST_PAGES: u32 = 1 << 8;
 
 impl HostHeap {
     /// A heap of up to 4 GiB, or as much address space as the host has for it. Nothing is mapped yet.
@@ -151,45 +152,56 @@ impl HostHeap {
 }
 
 impl Made {
-    /// Maps everything, and gives the one pointer to it.
+    /// Maps everything, and gives the one pointer to it. The heap is made where it lies.
     fn new(pages: PageCount, mode: Mode) -> Result<*mut Self, MapError> {
-        let memory = Mapping::new(size_of::<Self>(), align_of::<Self>())?;
+        let memory = Mapping::new(size_of::<Self>())?;
         let place = memory.start().cast::<Self>().as_ptr();
-        let (pages, metadata) = Self::sources(pages)?;
-        let heap = Inner::new();
-        heap.init(pages, metadata, mode).map_err(|_| MapError::BadSize)?;
         // SAFETY: the mapping is large enough and aligned, and ours.
-        unsafe { place.write(Self { heap: ManuallyDrop::new(heap), memory }) };
-        Ok(place)
+        unsafe { place.write(Self { heap: ManuallyDrop::new(Inner::new()), memory }) };
+        // SAFETY: written above, and nobody else's yet.
+        match unsafe { &*place }.fill(pages, mode) {
+            Ok(()) => Ok(place),
+            Err(error) => {
+                // SAFETY: made above, shown to nobody.
+                unsafe { Self::unmake(place) };
+                Err(error)
+            }
+        }
     }
 
-    /// The largest sources that the host maps.
-    fn sources(pages: PageCount) -> Result<(HostPages, HostMetadata), MapError> {
+    /// Gives the heap what it stands on: the largest sources that the host has room for.
+    #[inline(never)]
+    fn fill(&self, pages: PageCount, mode: Mode) -> Result<(), MapError> {
         let mut count = pages.get();
         loop {
-            // Bookkeeping takes a hundredth, and more only where every thread keeps magazines of every class.
-            let metadata = PageCount::saturating(count / 8 + 4096);
-            let both = HostPages::reserve(PageCount::saturating(count))
-                .and_then(|pages| Ok((pages, HostMetadata::reserve(metadata)?)));
-            match both {
+            match self.fill_with(PageCount::saturating(count), mode) {
                 Err(MapError::Refused { .. }) if count / 2 >= LEAST_PAGES => count /= 2,
                 done => return done,
             }
         }
     }
 
+    #[inline(never)]
+    fn fill_with(&self, pages: PageCount, mode: Mode) -> Result<(), MapError> {
+        // Bookkeeping takes a hundredth, and more only where every thread keeps magazines of every class.
+        let metadata = HostMetadata::reserve(PageCount::saturating(pages.get() / 8 + 4096))?;
+        let pages = HostPages::reserve(pages)?;
+        self.heap.init(pages, metadata, mode).map_err(|_| MapError::BadSize)
+    }
+
     /// # Safety
     /// It came from [`new`](Self::new), and nobody uses it.
     unsafe fn unmake(made: *mut Self) {
-        // SAFETY: as the caller promises; what it lies in is read along with it, and dropped last.
-        let Self { heap, memory } = unsafe { made.read() };
+        // SAFETY: as the caller promises.
+        let Self { heap, memory } = unsafe { &*made };
         if let Some(slab) = heap.slab() {
             // SAFETY: the heap is never dropped, and nobody uses the pages again.
             unsafe { slab.source().unmap() };
             // SAFETY: as above.
             unsafe { slab.metadata().unmap() };
         }
-        drop(memory);
+        // SAFETY: neither used nor dropped from now on: it lies in the memory that goes.
+        unsafe { memory.unmap() };
     }
 }
 
@@ -237,18 +249,7 @@ unsafe impl GlobalAlloc for HostHeap {
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as the caller promises.
-        let block = unsafe { self.alloc(layout) };
-        if block.is_null() {
-            return block;
-        }
-        match self.fast() {
-            // A run of pages: most of them may be zero.
-            // SAFETY: taken just now, ours alone.
-            Some(slab) if layout.size() > LARGEST => unsafe { slab.source().zero_kept(block, layout.size()) },
-            // SAFETY: that is its size, and it is ours alone.
-            _ => unsafe { block.write_bytes(0, layout.size()) },
-        }
-        block
+        self.get().map_or(ptr::null_mut(), |heap| unsafe { heap.alloc_zeroed(layout) })
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {

@@ -42,7 +42,7 @@ impl From<Errno> for MapError {
 }
 
 /// What sizes are multiples of: no host's pages are larger.
-const GRANULE: usize = 1 << 16;
+pub(super) const GRANULE: usize = 1 << 16;
 
 /// Zeroed, writable memory, unmapped when dropped.
 #[derive(Debug)]
@@ -58,25 +58,10 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// At least `bytes` bytes, the first at a multiple of `align`, a power of two.
-    pub(super) fn new(bytes: usize, align: usize) -> Result<Self, MapError> {
+    /// At least `bytes` bytes, page-aligned.
+    pub(super) fn new(bytes: usize) -> Result<Self, MapError> {
         let bytes = bytes.checked_next_multiple_of(GRANULE).ok_or(MapError::BadSize)?;
-        if align <= PAGE {
-            return Ok(Self { start: map(bytes)?, bytes });
-        }
-        let align = align.max(GRANULE);
-        let whole = bytes.checked_add(align).ok_or(MapError::BadSize)?;
-        let first = map(whole)?;
-        // What lies before the first multiple and after the end goes back: whole pages of the host's, like all terms
-        // here.
-        let before = first.addr().get().wrapping_neg() & (align - 1);
-        // SAFETY: `before` is at most `align`, so this is within what was mapped.
-        let start = unsafe { first.add(before) };
-        unmap(first, before);
-        // SAFETY: `before + bytes` is at most the whole.
-        let end = unsafe { start.add(bytes) };
-        unmap(end, whole - before - bytes);
-        Ok(Self { start, bytes })
+        Ok(Self { start: map(bytes)?, bytes })
     }
 
     /// Its first byte.
@@ -99,17 +84,43 @@ impl Drop for Mapping {
     }
 }
 
-const PAGE: usize = 1 << crate::addr::PAGE_SHIFT;
+/// `bytes` bytes at a multiple of `align`, cut out of `room` bytes, the sum of both. All are multiples of the granule,
+/// and `align` is a power of two.
+pub(super) fn map_aligned(bytes: usize, align: usize, room: usize) -> Result<NonNull<u8>, Errno> {
+    let first = map(room)?;
+    // What lies before the first multiple and after the end goes back.
+    let before = first.addr().get().wrapping_neg() & (align - 1);
+    // SAFETY: `before` is at most `align`, so this is within what was mapped.
+    let start = unsafe { first.add(before) };
+    unmap(first, before);
+    // SAFETY: `before + bytes` is at most the whole.
+    let end = unsafe { start.add(bytes) };
+    unmap(end, room - before - bytes);
+    Ok(start)
+}
+
+/// Memory that may be read and written at exactly this address, if nothing is mapped there.
+pub(super) fn map_at(address: usize, bytes: usize) -> Result<NonNull<u8>, Errno> {
+    let wish = ptr::with_exposed_provenance_mut(address);
+    // SAFETY: the address is a wish: where something is mapped already the host chooses another.
+    let start = unsafe { mmap_anonymous(wish, bytes, PROTECTION, FLAGS) }?;
+    let start = NonNull::new(start.cast()).ok_or(Errno::NOMEM)?;
+    if start.addr().get() == address {
+        return Ok(start);
+    }
+    unmap(start, bytes);
+    Err(Errno::EXIST)
+}
 
 /// Memory that may be read and written, at an address of the host's choice.
-fn map(bytes: usize) -> Result<NonNull<u8>, MapError> {
+pub(super) fn map(bytes: usize) -> Result<NonNull<u8>, Errno> {
     // SAFETY: the host chooses the address, so nothing that is mapped already is touched.
     let start = unsafe { mmap_anonymous(ptr::null_mut(), bytes, PROTECTION, FLAGS) }?;
-    NonNull::new(start.cast()).ok_or(MapError::Refused { errno: Errno::NOMEM.raw_os_error() })
+    NonNull::new(start.cast()).ok_or(Errno::NOMEM)
 }
 
 /// Gives addresses back. Where the host refuses, which it does only when it is out of memory itself, they stay.
-fn unmap(start: NonNull<u8>, bytes: usize) {
+pub(super) fn unmap(start: NonNull<u8>, bytes: usize) {
     if bytes > 0 {
         // SAFETY: the piece is one that was mapped here, whose owner is gone or was never told of it.
         let _ = unsafe { munmap(start.as_ptr().cast(), bytes) };

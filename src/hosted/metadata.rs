@@ -6,20 +6,28 @@
 use core::ptr::NonNull;
 use core::slice;
 
-use super::mapping::{MapError, Mapping};
+use super::mapping::{GRANULE, MapError};
+use super::window::Window;
+use rustix::io::Errno;
+
 use crate::addr::{PAGE_SHIFT, PageCount, WINDOW_PAGES};
 use crate::source::{MetadataPage, MetadataSource};
 use crate::stack::{Links, TaggedStack};
 use crate::sync::{AtomicU32, Ordering};
 
-/// A number of pages for bookkeeping, lock-free. Dropping the source unmaps them.
+/// A number of pages for bookkeeping, lock-free. Dropping the source unmaps them. As [`HostPages`](super::HostPages)
+/// does, it maps them piece by piece where the host does not map them at once.
 #[derive(Debug)]
 pub struct HostMetadata {
     /// A link for each page, and then, from the next page boundary on, the pages.
-    memory: Mapping,
+    memory: Window,
     pages: u32,
-    /// Pages that were never handed out start here.
+    /// So many were mapped at once; those behind are mapped when they are wanted.
+    ready: u32,
+    /// Of the first, those that were never handed out start here.
     fresh: AtomicU32,
+    /// Pages that were mapped later.
+    grown: AtomicU32,
     returned: TaggedStack<20>,
 }
 
@@ -32,14 +40,32 @@ impl HostMetadata {
         if pages == PageCount::ZERO || pages.get() >= WINDOW_PAGES {
             return Err(MapError::BadSize);
         }
-        let bytes = Self::link_bytes(pages.get()) + ((pages.get() as usize) << PAGE_SHIFT);
-        let memory = Mapping::new(bytes, 1)?;
-        Ok(Self { memory, pages: pages.get(), fresh: AtomicU32::new(0), returned: TaggedStack::new() })
+        let links = Self::link_bytes(pages.get());
+        let memory = Window::new(links + ((pages.get() as usize) << PAGE_SHIFT), 1)?;
+        // The links are wanted at once: they take a thousandth.
+        if memory.mapped() < links && memory.grow(links - memory.mapped(), 0).is_none() {
+            return Err(MapError::Refused { errno: Errno::NOMEM.raw_os_error() });
+        }
+        let ready = page_count(memory.mapped() - links).min(pages.get());
+        let (fresh, grown) = (AtomicU32::new(0), AtomicU32::new(0));
+        Ok(Self { memory, pages: pages.get(), ready, fresh, grown, returned: TaggedStack::new() })
     }
 
     /// How many pages were ever handed out, the most at one time or more.
     pub fn used_pages(&self) -> u32 {
-        self.fresh.load(Ordering::Relaxed)
+        self.fresh.load(Ordering::Relaxed) + self.grown.load(Ordering::Relaxed)
+    }
+
+    /// A page of a piece that is mapped now; the others of that piece are as if they had come back.
+    #[cold]
+    #[inline(never)]
+    fn grow(&self) -> Option<NonNull<MetadataPage>> {
+        let piece = self.memory.grow(GRANULE, GRANULE)?;
+        let links = Self::link_bytes(self.pages);
+        let (first, end) = (page_count(piece.start - links), page_count(piece.end - links).min(self.pages));
+        self.grown.fetch_add(end - first, Ordering::Relaxed);
+        (first + 1..end).rev().for_each(|index| self.returned.push(index, self));
+        Some(self.page(first))
     }
 
     /// Unmaps all pages.
@@ -83,9 +109,11 @@ unsafe impl MetadataSource for HostMetadata {
             return Some(self.page(index));
         }
         // Relaxed: the number alone matters; nobody wrote to a fresh page.
-        let next = |fresh| (fresh < self.pages).then_some(fresh + 1);
-        let fresh = self.fresh.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        Some(self.page(fresh.ok()?))
+        let next = |fresh| (fresh < self.ready).then_some(fresh + 1);
+        match self.fresh.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
+            Ok(fresh) => Some(self.page(fresh)),
+            Err(_) => self.grow(),
+        }
     }
 
     unsafe fn free(&self, page: NonNull<MetadataPage>) {
@@ -94,4 +122,9 @@ unsafe impl MetadataSource for HostMetadata {
             self.returned.push(index, self);
         }
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "callers have less than 2^20 pages")]
+const fn page_count(bytes: usize) -> u32 {
+    (bytes >> PAGE_SHIFT) as u32
 }

@@ -18,6 +18,7 @@ mod metadata;
 mod pages;
 mod thread_end;
 mod threads;
+mod window;
 
 pub use heap::HostHeap;
 pub use mapping::MapError;

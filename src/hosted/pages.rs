@@ -1,15 +1,19 @@
-//! Pages for objects, from one mapping of the process.
+//! Pages for objects, from one window of the process.
 //!
 //! The operating system puts memory behind a page when it is first touched, which costs more than all the rest, so
 //! freed pages are kept with their memory for whoever comes next. When more than a 128th of the window is kept, or by
 //! [`reclaim`](PageSource::reclaim), all that is kept goes back to the system. What was kept is not zero when it is
-//! handed out again, and the source remembers which pages these are.
+//! handed out again: whoever takes pages learns which were.
+//!
+//! Where the host does not map all of the window at once, pages that are not mapped yet count as taken in the region,
+//! and a piece that was mapped is *freed* there, by whoever found nothing else.
 
 use core::mem::MaybeUninit;
 use core::slice;
 
 use super::mapping::{self, MapError, Mapping};
 use super::threads::Threads;
+use super::window::Window;
 use crate::addr::{PAGE_SHIFT, PageCount, PageRange, WINDOW_PAGES};
 use crate::arena::AllocError;
 use crate::layout::Sharing;
@@ -41,18 +45,18 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 #[derive(Debug)]
 pub struct HostPages {
     region: Region<Threads>,
-    /// Free pages with memory behind them. Only who holds a page changes its bit here and in `used`.
+    /// Free pages with memory behind them. Only who holds a page changes its bit.
     kept: Bitmap,
-    /// Pages that were kept before they were handed out. Says nothing of a free page.
-    used: Bitmap,
     kept_count: AtomicU32,
     /// A run freed lately for each length, by its remainder: (first page, count) in one word. A hint, 0 if there is
     /// none.
-    recent: [AtomicU64; RECENT],
-    /// Whether the system takes single pages: not where its own are larger.
+    recent: &'static [AtomicU64],
+    /// Whether the system takes single pages: not where its own are larger, or where it keeps all memory.
     gives_back: bool,
-    /// The window, and the bits of the three maps. Fields are dropped in this order.
-    memory: Mapping,
+    /// Pages of the window that are not mapped yet.
+    absent: AtomicU32,
+    /// The window, and the words of the maps. Fields are dropped in this order.
+    memory: Window,
     words: Mapping,
 }
 
@@ -60,9 +64,14 @@ pub struct HostPages {
 const KEPT_FRACTION: u32 = 128;
 /// Lengths of runs that are remembered apart.
 const RECENT: usize = 16;
+/// What is mapped at once, if the host allows it, where it does not map the whole window.
+const PIECE: usize = 1 << 20;
 
 impl HostPages {
     /// Reserves a window with room for so many pages. Memory comes behind them when they are touched.
+    ///
+    /// Where the host refuses so much address space, or locks all memory that is mapped, the window is mapped piece by
+    /// piece: an allocation that finds no pages tries for more, up to the number that was asked for.
     ///
     /// # Errors
     /// [`MapError`]; nothing stays mapped.
@@ -72,59 +81,42 @@ impl HostPages {
         }
         let count = pages.get() as usize;
         let bytes = (count + 1) << PAGE_SHIFT;
-        let memory = Mapping::new(bytes, bytes.next_power_of_two())?;
-        let map_words = region_words(count);
-        let words = Mapping::new(3 * map_words * size_of::<AtomicU64>(), 1)?;
+        let memory = Window::new(bytes, bytes.next_power_of_two())?;
+        let (region_words, map_words) = (region_words(count), count.div_ceil(64));
+        let words = Mapping::new((region_words + map_words + RECENT) * size_of::<AtomicU64>())?;
         // The region's first page is page 1.
         // SAFETY: the window has a page more than the region.
         let start = unsafe { memory.start().add(1 << PAGE_SHIFT) }.as_ptr();
         let lent = words.start().cast::<MaybeUninit<AtomicU64>>().as_ptr();
         // SAFETY: the mapping has that many words, which are nobody else's; it is dropped after the region, which keeps
         // them to itself.
-        let lent = unsafe { slice::from_raw_parts_mut(lent, map_words) };
-        // SAFETY: the pages after the first are mapped, aligned, and the region's alone; they outlive it, as above.
+        let lent = unsafe { slice::from_raw_parts_mut(lent, region_words) };
+        // SAFETY: the pages after the first are mapped, or will be before they are free; they are aligned, and the
+        // region's alone, and outlive it, as above.
         let region = unsafe { Region::at(start, count, lent, Threads::new()) };
-        // SAFETY: the mapping has three times that many words, and these are nobody else's.
-        let [kept, used] = [1, 2].map(|map| unsafe { bits(&words, map * map_words, map_words) });
+        // SAFETY: the mapping has that many words more, which are nobody else's.
+        let [kept, recent] = [(region_words, map_words), (region_words + map_words, RECENT)]
+            .map(|(first, count)| unsafe { zeros(&words, first, count) });
         // Tried out on page 1, which lies on no larger page's boundary.
         // SAFETY: nobody uses the page yet.
         let gives_back = unsafe { mapping::refresh(start, 1 << PAGE_SHIFT) }.is_ok();
-        Ok(Self {
-            region,
-            kept,
-            used,
-            kept_count: AtomicU32::new(0),
-            recent: Default::default(),
-            gives_back,
-            memory,
-            words,
-        })
+        let present = page_count(memory.mapped()).saturating_sub(1).min(pages.get());
+        let absent = pages.get() - present;
+        if absent > 0 {
+            region.extend(PageRange::of(1, present), PageCount::saturating(absent));
+        }
+        let (kept, absent) = (Bitmap::new(kept), AtomicU32::new(absent));
+        Ok(Self { region, kept, kept_count: AtomicU32::new(0), recent, gives_back, absent, memory, words })
     }
 
     /// How many pages are taken.
     pub fn taken_pages(&self) -> u32 {
-        self.region.taken_pages()
+        self.region.taken_pages().saturating_sub(self.absent.load(Ordering::Relaxed))
     }
 
     /// How many free pages have memory behind them, by and large.
     pub fn kept_pages(&self) -> u32 {
         self.kept_count.load(Ordering::Relaxed)
-    }
-
-    /// Fills a run with zeros: the pages that were kept; the others are zero.
-    ///
-    /// # Safety
-    /// The run was handed out by this source and is as it was then; nobody else uses it.
-    #[expect(clippy::cast_possible_truncation, reason = "a run lies within the 4 GiB of the window")]
-    pub(super) unsafe fn zero_kept(&self, start: *mut u8, bytes: usize) {
-        let offset = start.addr().wrapping_sub(self.base().addr()) as u32;
-        for (word, mask) in masks((offset >> PAGE_SHIFT) - 1, bytes.div_ceil(1 << PAGE_SHIFT) as u32) {
-            for bit in ones(self.used.word(word, Ordering::Relaxed) & mask) {
-                let page = self.base().wrapping_add((word as usize * 64 + bit as usize + 1) << PAGE_SHIFT);
-                // SAFETY: a page of the run.
-                unsafe { page.write_bytes(0, 1 << PAGE_SHIFT) };
-            }
-        }
     }
 
     /// Unmaps the window.
@@ -138,6 +130,26 @@ impl HostPages {
         unsafe { self.words.unmap() };
     }
 
+    /// Takes pages, and gives those that were kept to `each`, word by word.
+    fn take(&self, count: PageCount, align: PageCount, each: impl FnMut(u32, u64)) -> Result<PageRange, AllocError> {
+        check_request(count, align)?;
+        let pages = match self.take_recent(count, align) {
+            Some(pages) => pages,
+            None => self.take_lowest(count, align)?,
+        };
+        self.note_taken(pages, each);
+        Ok(pages)
+    }
+
+    fn take_lowest(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError> {
+        loop {
+            match self.region.alloc_pages(count, align) {
+                Err(AllocError::NoSpace(_)) if self.grow(count, align) => {}
+                done => return done,
+            }
+        }
+    }
+
     /// Takes the run of that length that was freed last, if it is still free: its memory is in the caches, and a search
     /// may be long.
     #[expect(clippy::cast_possible_truncation, reason = "the two halves of a word")]
@@ -149,22 +161,34 @@ impl HostPages {
         (fits && self.region.extend(PageRange::of(first, 0), count)).then(|| PageRange::of(first, length))
     }
 
-    /// Notes that pages were handed out.
-    fn note_taken(&self, pages: PageRange) {
+    /// Maps the next piece of the window, large enough for such a run; says whether there is one. By then others may
+    /// have taken it.
+    #[cold]
+    #[inline(never)]
+    fn grow(&self, count: PageCount, align: PageCount) -> bool {
+        if self.absent.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        // A run that is aligned may begin after the piece does.
+        let least = to_bytes(count) + to_bytes(align) - (1 << PAGE_SHIFT);
+        let Some(piece) = self.memory.grow(least, PIECE) else { return false };
+        let (first, end) = (page_count(piece.start), page_count(piece.end).min(self.extent().count().get() + 1));
+        self.absent.fetch_sub(end - first, Ordering::Relaxed);
+        // SAFETY: taken when the window was made, mapped now, and nobody has them.
+        unsafe { self.region.free_pages(PageRange::of(first, end - first)) };
+        true
+    }
+
+    /// Notes that pages were handed out, and gives those that were kept to `each`: the number of a word of 64 pages,
+    /// from page 1 on, and their bits.
+    fn note_taken(&self, pages: PageRange, mut each: impl FnMut(u32, u64)) {
         let mut count = 0;
-        // Relaxed, here and elsewhere: whoever holds a page has its bits alone, and pages change hands in the region.
+        // Relaxed, here and elsewhere: whoever holds a page has its bit alone, and pages change hands in the region.
         for (word, mask) in masks(pages.first().number() - 1, pages.count().get()) {
-            let mut were_kept = self.kept.word(word, Ordering::Relaxed) & mask;
-            if were_kept != 0 {
-                were_kept = self.kept.take(word, mask);
-                count += were_kept.count_ones();
-            }
-            let used = self.used.word(word, Ordering::Relaxed) & mask;
-            if were_kept & !used != 0 {
-                self.used.set(word, were_kept);
-            }
-            if used & !were_kept != 0 {
-                self.used.take(word, used & !were_kept);
+            if self.kept.word(word, Ordering::Relaxed) & mask != 0 {
+                let kept = self.kept.take(word, mask);
+                count += kept.count_ones();
+                each(word, kept);
             }
         }
         if count > 0 {
@@ -172,8 +196,28 @@ impl HostPages {
         }
     }
 
+    /// Fills pages with zeros: those of a word of 64 that have their bits in `pages`.
+    fn zero(&self, word: u32, pages: u64) {
+        for bit in ones(pages) {
+            let page = self.base().wrapping_add((word as usize * 64 + bit as usize + 1) << PAGE_SHIFT);
+            // SAFETY: callers hold these pages, which lie in the window.
+            unsafe { page.write_bytes(0, 1 << PAGE_SHIFT) };
+        }
+    }
+
+    /// Notes that the memory of pages that are held is kept; says of how many pages now.
+    fn keep(&self, pages: PageRange) -> u32 {
+        for (word, mask) in masks(pages.first().number() - 1, pages.count().get()) {
+            self.kept.set(word, mask);
+        }
+        self.kept_count.fetch_add(pages.count().get(), Ordering::Relaxed) + pages.count().get()
+    }
+
     /// Gives all memory that is kept back to the system, a word of pages at a time: they are taken for that moment.
     fn give_back(&self) {
+        if !self.gives_back {
+            return;
+        }
         for word in 0..self.kept.word_count() {
             let mut kept = self.kept.word(word, Ordering::Relaxed);
             while kept != 0 {
@@ -190,38 +234,41 @@ impl HostPages {
         }
     }
 
-    /// Frees pages without their memory, if the system takes it.
+    /// Frees pages without their memory, if the system takes it; else it is kept.
     ///
     /// # Safety
     /// As for [`free_pages`](PageSource::free_pages).
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a run has at most 4 GiB, and the crate is for 64-bit machines"
-    )]
     unsafe fn free_clean(&self, pages: PageRange) {
-        self.note_taken(pages);
+        self.note_taken(pages, |_, _| {});
         let start = self.base().wrapping_add(pages.to_ptr().offset() as usize);
-        let bytes = pages.count().bytes() as usize;
-        // SAFETY: pages of the mapping, in nobody's use.
-        let given_back = self.gives_back && unsafe { mapping::refresh(start, bytes) }.is_ok();
-        if !given_back {
-            // SAFETY: as above. The system does not take them: its own are larger, or they are locked.
-            unsafe { start.write_bytes(0, bytes) };
+        // SAFETY: pages of the window, in nobody's use.
+        if !self.gives_back || unsafe { mapping::refresh(start, to_bytes(pages.count())) }.is_err() {
+            self.keep(pages);
         }
         // SAFETY: as the caller promises.
         unsafe { self.region.free_pages(pages) }
     }
 }
 
-/// A map of bits in a mapping, all clear.
+/// Words of a mapping, as they were mapped.
 ///
 /// # Safety
-/// The words are within the mapping, untouched, and the map's alone, which is not used after the mapping.
-unsafe fn bits(words: &Mapping, first: usize, count: usize) -> Bitmap {
+/// The words are within the mapping, untouched, and the caller's alone, who does not use them after it.
+unsafe fn zeros(words: &Mapping, first: usize, count: usize) -> &'static [AtomicU64] {
     // SAFETY: within the mapping.
     let start = unsafe { words.start().cast::<AtomicU64>().add(first) };
     // SAFETY: that many zeroed, aligned words, nobody else's.
-    Bitmap::new(unsafe { slice::from_raw_parts(start.as_ptr(), count) })
+    unsafe { slice::from_raw_parts(start.as_ptr(), count) }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a window has at most 4 GiB, and the crate is for 64-bit machines")]
+const fn to_bytes(pages: PageCount) -> usize {
+    pages.bytes() as usize
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a window has at most 2^20 pages")]
+const fn page_count(bytes: usize) -> u32 {
+    (bytes >> PAGE_SHIFT) as u32
 }
 
 // SAFETY: the region hands each page of the mapping out once, until it is given back; the mapping is private memory,
@@ -251,33 +298,29 @@ unsafe impl PageSource for HostPages {
     }
 
     fn alloc_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError> {
-        check_request(count, align)?;
-        let pages = match self.take_recent(count, align) {
-            Some(pages) => pages,
-            None => self.region.alloc_pages(count, align)?,
-        };
-        self.note_taken(pages);
-        Ok(pages)
+        self.take(count, align, |_, _| {})
+    }
+
+    /// Only pages that were kept are written to: the others are zero.
+    fn alloc_zeroed_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError> {
+        self.take(count, align, |word, kept| self.zero(word, kept))
     }
 
     fn extend(&self, pages: PageRange, by: PageCount) -> bool {
         let taken = self.region.extend(pages, by);
         if taken {
-            self.note_taken(PageRange::of(pages.first().number() + pages.count().get(), by.get()));
+            self.note_taken(PageRange::of(pages.first().number() + pages.count().get(), by.get()), |_, _| {});
         }
         taken
     }
 
     unsafe fn free_pages(&self, pages: PageRange) {
         let (count, most) = (pages.count().get(), self.extent().count().get() / KEPT_FRACTION);
-        if count > most / 2 {
+        if self.gives_back && count > most / 2 {
             // SAFETY: the caller's, in nobody's use.
             return unsafe { self.free_clean(pages) };
         }
-        for (word, mask) in masks(pages.first().number() - 1, count) {
-            self.kept.set(word, mask);
-        }
-        let kept = self.kept_count.fetch_add(count, Ordering::Relaxed) + count;
+        let kept = self.keep(pages);
         let run = u64::from(pages.first().number()) << 32 | u64::from(count);
         self.recent[count as usize % RECENT].store(run, Ordering::Relaxed);
         // SAFETY: as the caller promises.

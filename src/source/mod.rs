@@ -8,7 +8,7 @@
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use crate::addr::{ArenaPtr, PageCount, PageRange};
+use crate::addr::{ArenaPtr, PAGE_BYTES, PageCount, PageRange};
 use crate::arena::AllocError;
 use crate::layout::Sharing;
 use crate::misuse::Misuse;
@@ -46,7 +46,7 @@ pub enum Frees {
 ///
 /// # Safety
 /// The implementor vouches that
-/// - pages from [`alloc_pages`](Self::alloc_pages) lie in [`extent`](Self::extent), are memory that may be read and
+/// - pages from [`alloc_pages`](Self::alloc_pages) and [`alloc_zeroed_pages`](Self::alloc_zeroed_pages) lie in [`extent`](Self::extent), are memory that may be read and
 ///   written at [`base`](Self::base) plus their offset until they are freed, and are handed out once; they hold zeros
 ///   if [`ZEROED`](Self::ZEROED);
 /// - [`cpus`](Self::cpus) keeps the contract of [`CpuIdentity`];
@@ -79,6 +79,20 @@ pub unsafe trait PageSource {
     /// # Errors
     /// [`AllocError`]; nothing was taken.
     fn alloc_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError>;
+
+    /// The same, filled with zeros. By itself it takes pages and fills them, unless they come so.
+    ///
+    /// # Errors
+    /// As for [`alloc_pages`](Self::alloc_pages).
+    fn alloc_zeroed_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError> {
+        let pages = self.alloc_pages(count, align)?;
+        if !Self::ZEROED {
+            let start = self.base().wrapping_add(pages.to_ptr().offset() as usize);
+            // SAFETY: the pages were just handed out, to nobody else.
+            unsafe { start.write_bytes(0, pages.count().get() as usize * PAGE_BYTES) };
+        }
+        Ok(pages)
+    }
 
     /// Takes the `by` pages that follow `pages` if they are free, and says whether it did: not if `by` is no page, nor
     /// if one of them is not in the extent. A source that cannot tell says no.
@@ -160,6 +174,10 @@ unsafe impl<S: PageSource> PageSource for &S {
 
     fn alloc_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError> {
         S::alloc_pages(self, count, align)
+    }
+
+    fn alloc_zeroed_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError> {
+        S::alloc_zeroed_pages(self, count, align)
     }
 
     fn extend(&self, pages: PageRange, by: PageCount) -> bool {

@@ -33,6 +33,12 @@ impl<T, const ROOT: usize> Radix<T, ROOT> {
     pub(crate) const CAPACITY: u32 = ROOT as u32 * FANOUT;
 
     /// A table in which nothing is set.
+    #[cfg(not(kernel_arena_loom))]
+    pub(crate) const fn new() -> Self {
+        Self { nodes: [const { AtomicPtr::new(ptr::null_mut()) }; ROOT] }
+    }
+
+    #[cfg(kernel_arena_loom)]
     pub(crate) fn new() -> Self {
         Self { nodes: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())) }
     }
