@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::step::step;
+use super::step::{say, step};
 use super::unpacked::complaint;
 use crate::child;
 
@@ -25,12 +25,14 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 ///
 /// Why that could not be done, for the user.
 pub(super) fn install(packages: &[&str]) -> Result<(), String> {
+    say(&format!("to be installed by apt: {}", packages.join(" ")));
     let rights = Rights::obtain()?;
     let update = || rights.apt_get(&["update"]);
     // A broken list of somebody else's need not keep us from installing.
     let update_failure = persistently("apt refreshes the package lists", update).err();
     if let Some(failure) = &update_failure {
-        eprintln!("setup: {failure}\nsetup: going on with the package lists as they are");
+        say(failure);
+        say("going on with the package lists as they are");
     }
     let install = |how: &[&str]| {
         let mut command = rights.apt_get(&["install", "--yes", "--no-install-recommends", "--no-remove"]);
@@ -68,7 +70,7 @@ impl Rights {
             return Ok(Self::Sudo);
         }
         if io::stdin().is_terminal() && child::find_program("sudo").is_some() {
-            eprintln!("setup: packages must be installed; sudo may ask for your password");
+            say("packages must be installed; sudo may ask for your password");
             if sudo("-v", &[]) {
                 return Ok(Self::Sudo);
             }
@@ -111,7 +113,7 @@ fn persistently(name: &str, command: impl Fn() -> Command) -> Result<(), String>
         } else {
             failure.message.lines().last().unwrap_or_default().trim()
         };
-        eprintln!("setup: {why}; once more in {} s", PAUSE.as_secs());
+        say(&format!("{why}; once more in {} s", PAUSE.as_secs()));
         thread::sleep(PAUSE);
     }
 }

@@ -3,6 +3,8 @@
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
+use super::step::say;
+
 /// Holds the lock until it is dropped, or the process ends in whatever way.
 #[derive(Debug)]
 pub(super) struct Lock {
@@ -21,7 +23,7 @@ impl Lock {
             let file = File::create(path)?;
             match file.try_lock() {
                 Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) => eprintln!("setup: another run is setting up; waiting for it"),
+                Err(TryLockError::WouldBlock) => say("another run is setting up; waiting for it"),
                 Err(TryLockError::Error(error)) => return Err(error),
             }
             file.lock()?;

@@ -24,6 +24,7 @@ use crate::workspace::Workspace;
 use lock::Lock;
 use manager::Manager;
 use needs::Item;
+use step::say;
 
 pub(crate) use needs::Want;
 
@@ -45,7 +46,7 @@ pub(crate) fn ensure(workspace: &Workspace, wants: &[Want]) -> Result<Option<Rou
     let mut found = Found::look(workspace, wants);
     if found.missing.contains(&Item::Targets) && route::rustup_may_fetch() {
         if let Err(error) = fetch_targets() {
-            eprintln!("setup: {error}");
+            say(&error);
         }
         found = Found::look(workspace, wants);
     }
@@ -69,7 +70,7 @@ pub(crate) fn ensure_route(workspace: &Workspace, wants: &[Want]) -> Result<Rout
 /// Installs or unpacks what is missing, and gives what is there then: everything that is wanted.
 fn bring(workspace: &Workspace, wants: &[Want], missing: &[Item]) -> Result<Found, Stop> {
     let manager = Manager::detect();
-    eprintln!("setup: missing: {}", described(missing));
+    say(&format!("missing: {}", described(missing)));
     if manager != Manager::Apt {
         return Err(Stop::not_ready(format!("please install what is missing:\n{}", manager.advice(missing))));
     }
@@ -77,8 +78,8 @@ fn bring(workspace: &Workspace, wants: &[Want], missing: &[Item]) -> Result<Foun
         Stop::not_ready(format!("{why}\nto install by hand what is missing:\n{}", manager.advice(items)))
     };
     if let Err(refusal) = apt::install(&manager.packages(missing)) {
-        eprintln!("setup: apt installs nothing here: {refusal}");
-        eprintln!("setup: the packages are unpacked below the target directory instead; the system stays as it is");
+        say(&format!("apt installs nothing here: {refusal}"));
+        say("the packages are unpacked below the target directory instead; the system stays as it is");
         // All that any command will want: adding to it later would be to download most of it again.
         let everything = Found::look(workspace, &Want::ALL).missing;
         let sets = [manager.packages(&everything), manager.packages(missing)];
@@ -127,7 +128,7 @@ impl Found {
     /// Says what is not the system's.
     fn tell(&self, workspace: &Workspace) {
         if !self.unpacked.is_empty() {
-            eprintln!("setup: from {}: {}", workspace.packages().display(), self.unpacked.join(", "));
+            say(&format!("from {}: {}", workspace.packages().display(), self.unpacked.join(", ")));
         }
     }
 }

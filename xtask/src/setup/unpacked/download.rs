@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::status;
-use crate::setup::step::step;
+use crate::setup::step::{say, step};
 
 /// Dpkg's list of packages.
 const DPKG_LIST: &str = "/var/lib/dpkg/status";
@@ -53,7 +53,7 @@ impl Workplace {
         update.stdin(Stdio::null());
         // Another's source that fails need not matter: what apt has is seen next.
         if let Err(failure) = step("apt fetches package lists of its own", update) {
-            eprintln!("setup: {}", failure.message);
+            say(&failure.message);
         }
         let (packages, names) = self.choose(sets)?;
         let mut download = self.install(&["--download-only"]);

@@ -9,6 +9,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::setup::step::say;
+
 /// What is left in the packages: documentation, and what of the compiler's source is not the library's (three quarters).
 const LEFT: [&str; 4] =
     ["./usr/share/doc", "./usr/src/rustc-*/compiler", "./usr/src/rustc-*/src", "./usr/src/rustc-*/debian"];
@@ -22,7 +24,7 @@ const BEAT: Duration = Duration::from_secs(5);
 /// Why one of them could not be, for the user.
 pub(super) fn all(files: &[PathBuf], into: &Path) -> Result<(), String> {
     let started = Instant::now();
-    eprintln!("setup: unpacking {} packages …", files.len());
+    say(&format!("unpacking {} packages …", files.len()));
     let queue = Mutex::new(files.iter());
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     let (sender, results) = mpsc::channel();
@@ -49,13 +51,13 @@ pub(super) fn all(files: &[PathBuf], into: &Path) -> Result<(), String> {
                 Ok(None) => done += 1,
                 Ok(Some(failure)) => return Err(failure),
                 Err(RecvTimeoutError::Timeout) => {
-                    eprintln!("setup:   {:>3} s  {done} of {}", started.elapsed().as_secs(), files.len());
+                    say(&format!("  {:>3} s  {done} of {}", started.elapsed().as_secs(), files.len()));
                     next_beat = started.elapsed() + BEAT;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        eprintln!("setup: unpacking: done ({:.1} s)", started.elapsed().as_secs_f64());
+        say(&format!("unpacking: done ({:.1} s)", started.elapsed().as_secs_f64()));
         Ok(())
     })
 }

@@ -16,6 +16,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::setup::step::say;
 use crate::workspace::Workspace;
 use download::Workplace;
 
@@ -53,7 +54,7 @@ pub(super) fn bring(workspace: &Workspace, sets: &[Vec<&str>]) -> Result<(), Str
     remove(&packages)?;
     fs::rename(&unpacked, &packages).map_err(|error| format!("{} cannot be made: {error}", packages.display()))?;
     remove(&work)?;
-    eprintln!("setup: {} MB in {}, which may be deleted at any time", size / 1_000_000, packages.display());
+    say(&format!("{} MB in {}, which may be deleted at any time", size / 1_000_000, packages.display()));
     Ok(())
 }
 
