@@ -14,5 +14,7 @@ mod memory;
 mod programs;
 #[path = "edges/requests.rs"]
 mod requests;
+#[path = "hosted/stack.rs"]
+mod stack;
 #[path = "hosted/threads.rs"]
 mod threads;

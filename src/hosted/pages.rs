@@ -95,8 +95,9 @@ impl HostPages {
         // region's alone, and outlive it, as above.
         let region = unsafe { Region::at(start, count, lent, Threads::new()) };
         // SAFETY: the mapping has that many words more, which are nobody else's.
-        let [kept, recent] = [(region_words, map_words), (region_words + map_words, RECENT)]
-            .map(|(first, count)| unsafe { zeros(&words, first, count) });
+        let kept = unsafe { zeros(&words, region_words, map_words) };
+        // SAFETY: as above.
+        let recent = unsafe { zeros(&words, region_words + map_words, RECENT) };
         // Tried out on page 1, which lies on no larger page's boundary.
         // SAFETY: nobody uses the page yet.
         let gives_back = unsafe { mapping::refresh(start, 1 << PAGE_SHIFT) }.is_ok();

@@ -94,7 +94,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// Records what somebody did wrong.
     pub(super) fn misuse(&self, offset: u32, misuse: Misuse) -> Misuse {
-        self.totals.0.misuses.fetch_add(1, Ordering::Relaxed);
+        self.tables().totals.0.misuses.fetch_add(1, Ordering::Relaxed);
         self.source.record_misuse(ArenaPtr::new(offset), misuse);
         misuse
     }

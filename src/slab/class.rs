@@ -105,7 +105,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             state.objects.fetch_add(slab.objects().into(), Ordering::Relaxed);
             state.free.fetch_add(slab.objects().into(), Ordering::Relaxed);
         }
-        self.totals.0.add_slab(slab.pages().count());
+        self.tables().totals.0.add_slab(slab.pages().count());
     }
 
     /// Counts a slab that is gone, after all of its objects were taken.
@@ -115,6 +115,6 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             state.free.fetch_sub(slab.objects().into(), Ordering::Relaxed);
             state.objects.fetch_sub(slab.objects().into(), Ordering::Relaxed);
         }
-        self.totals.0.sub_slab(slab.pages().count());
+        self.tables().totals.0.sub_slab(slab.pages().count());
     }
 }

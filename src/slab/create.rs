@@ -4,11 +4,9 @@ use core::fmt;
 
 use super::classes::{CLASS_COUNT, SizeClass};
 use super::racks::RackTable;
-use super::stats::Totals;
 use super::{Mode, Slab, SlabError};
 use crate::source::{MetadataSource, PageSource};
 use crate::store::new_blank;
-use crate::sync::{AtomicU32, Line};
 
 /// The reserve has at least so many pages: 64 KiB.
 const LEAST_RESERVE: u32 = if cfg!(kernel_arena_loom) { 0 } else { 16 };
@@ -57,10 +55,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             racks: RackTable::new(),
             mode,
             reserve_pages: (pages / RESERVE_FRACTION).clamp(LEAST_RESERVE, MOST_RESERVE),
-            names_listed: AtomicU32::new(0),
-            empty_pages: Line(AtomicU32::new(0)),
             tables,
-            totals: Line(Totals::new()),
             source,
             metadata,
         };
@@ -96,7 +91,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             }
         }
         self.drain();
-        leftovers.run_bytes = self.totals.0.run_bytes();
+        leftovers.run_bytes = self.tables().totals.0.run_bytes();
         let slabs = self.tables().headers.iter().filter_map(|header| Some((header, header.description()?)));
         for (header, slab) in slabs {
             let out = u64::from(slab.objects() - header.count());

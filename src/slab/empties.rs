@@ -47,21 +47,21 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// Changes a mark, and the sum of all: first up, then down, so that it is never less than what is marked.
     pub(super) fn set_mark(&self, header: &Header, pages: u32) {
-        self.empty_pages.0.fetch_add(pages, Ordering::Relaxed);
+        self.tables().empty_pages.0.fetch_add(pages, Ordering::Relaxed);
         let before = header.mark.swap(pages, Ordering::AcqRel);
-        self.empty_pages.0.fetch_sub(before, Ordering::Relaxed);
+        self.tables().empty_pages.0.fetch_sub(before, Ordering::Relaxed);
     }
 
     /// Whether more is kept than the reserve, and the class has at least as much as this slab in others.
     pub(super) fn is_spare(&self, slab: Description) -> bool {
         let objects = u64::from(slab.objects());
         let left = self.class(slab.class()).map_or(0, |class| class.free().saturating_sub(objects));
-        left >= objects && self.empty_pages.0.load(Ordering::Relaxed) > self.reserve_pages
+        left >= objects && self.tables().empty_pages.0.load(Ordering::Relaxed) > self.reserve_pages
     }
 
     /// Gives the pages of every empty slab back; says how many slabs went.
     pub(super) fn retire_empty(&self) -> u32 {
-        if self.empty_pages.0.load(Ordering::Relaxed) == 0 {
+        if self.tables().empty_pages.0.load(Ordering::Relaxed) == 0 {
             return 0;
         }
         let marked = self.tables().headers.iter().filter(|header| header.mark.load(Ordering::Relaxed) != 0);

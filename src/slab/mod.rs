@@ -36,7 +36,6 @@ use core::ptr::NonNull;
 use crate::addr::ArenaPtr;
 use crate::platform::{CpuIdentity, CpuLevel};
 use crate::source::{MetadataSource, PageSource};
-use crate::sync::{AtomicU32, Line};
 
 mod checked;
 mod class;
@@ -70,7 +69,6 @@ use classes::{hot_class, is_hot};
 use debug::Debugger;
 use magazine::Rack;
 use racks::RackTable;
-use stats::Totals;
 use tables::Tables;
 
 /// Interrupt levels that have magazines of their own: 0 (threads) to 3.
@@ -138,13 +136,8 @@ pub struct Slab<S, M> {
     mode: Mode,
     /// Pages that empty slabs of all classes may have before some give theirs back.
     reserve_pages: u32,
-    /// Set when a slab was retired while it was on a list.
-    names_listed: AtomicU32,
-    /// Pages of slabs that are marked as empty, or were a moment ago: never fewer.
-    empty_pages: Line<AtomicU32>,
     /// In a metadata page of their own.
     tables: NonNull<Tables>,
-    totals: Line<Totals>,
     source: S,
     metadata: M,
 }

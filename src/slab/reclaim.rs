@@ -19,7 +19,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     }
 
     fn drain_from(&self, own: Option<&Rack>) -> u32 {
-        let before = self.totals.0.retired.load(Ordering::Relaxed);
+        let before = self.tables().totals.0.retired.load(Ordering::Relaxed);
         self.end_quarantine();
         for class in SizeClass::all() {
             self.drain_class(class);
@@ -33,12 +33,12 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         self.empty_idle_racks(None);
         self.retire_empty();
         // Set before a name is on a list, or a moment after: then the next drain passes it on, or whoever takes it off.
-        if self.names_listed.swap(0, Ordering::Relaxed) != 0 {
+        if self.tables().names_listed.swap(0, Ordering::Relaxed) != 0 {
             for class in SizeClass::all().filter_map(|class| self.class(class)) {
                 self.sort_out(class);
             }
         }
-        let meanwhile = self.totals.0.retired.load(Ordering::Relaxed).wrapping_sub(before);
+        let meanwhile = self.tables().totals.0.retired.load(Ordering::Relaxed).wrapping_sub(before);
         u32::try_from(meanwhile).unwrap_or(u32::MAX)
     }
 

@@ -23,14 +23,14 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         header.undescribe();
         self.set_mark(header, 0);
         self.count_slab_gone(seen);
-        self.totals.0.retired.fetch_add(1, Ordering::Relaxed);
+        self.tables().totals.0.retired.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the slab's own pages, taken together; all of its objects are ours, so nobody uses them.
         unsafe { self.source.free_pages(seen.pages()) };
         // Release: who passes the header on does so after the lines above.
         if header.state.fetch_or(RETIRED, Ordering::AcqRel) & LISTED == 0 {
             self.pass_on(header);
         } else {
-            self.names_listed.store(1, Ordering::Relaxed);
+            self.tables().names_listed.store(1, Ordering::Relaxed);
         }
         true
     }

@@ -5,6 +5,7 @@ use super::classes::{CLASS_COUNT, SizeClass};
 use super::header::Header;
 use crate::addr::{PAGE_SHIFT, PageCount};
 use crate::source::{MetadataSource, PageSource};
+use crate::store::Blank;
 use crate::sync::{Figure, Ordering};
 
 /// What is counted for all classes together: pages, which come and go a slab or a run at a time. Everything else is
@@ -19,12 +20,16 @@ pub(super) struct Totals {
     pub(super) misuses: Figure,
 }
 
-impl Totals {
-    pub(super) fn new() -> Self {
+// SAFETY: words that are zero.
+unsafe impl Blank for Totals {
+    #[cfg(kernel_arena_loom)]
+    fn blank() -> Self {
         let zero = || Figure::new(0);
         Self { slab_pages: zero(), run_pages: zero(), peak_pages: zero(), retired: zero(), misuses: zero() }
     }
+}
 
+impl Totals {
     pub(super) fn add_slab(&self, pages: PageCount) {
         add(&self.slab_pages, pages);
         self.raise_peak();
@@ -61,15 +66,15 @@ fn add(figure: &Figure, pages: PageCount) {
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Counts a run of pages that the heap on top took from the same source.
     pub(crate) fn count_run(&self, pages: PageCount) {
-        add(&self.totals.0.run_pages, pages);
-        self.totals.0.raise_peak();
+        add(&self.tables().totals.0.run_pages, pages);
+        self.tables().totals.0.raise_peak();
     }
 
     /// Counts pages of runs that are given back; says whether so many were out, else nothing is counted.
     #[must_use]
     pub(crate) fn count_run_gone(&self, pages: PageCount) -> bool {
         let less = |count: u64| count.checked_sub(pages.get().into());
-        self.totals.0.run_pages.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+        self.tables().totals.0.run_pages.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 }
 
@@ -136,7 +141,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             live_bytes += figures.live * figures.size as u64;
             peak_bytes += figures.peak * figures.size as u64;
         }
-        let totals = &self.totals.0;
+        let totals = &self.tables().totals.0;
         SlabStats {
             live_bytes,
             peak_bytes,

@@ -8,12 +8,19 @@ use super::live::LiveMap;
 use super::magazine::{Magazine, Rack};
 use super::map::PageMap;
 use super::roots;
+use super::stats::Totals;
 use crate::source::MetadataSource;
 use crate::store::{Blank, Store};
+use crate::sync::{AtomicU32, Line};
 
 /// The tables of an allocator.
 #[derive(Debug)]
 pub(super) struct Tables {
+    /// Set when a slab was retired while it was on a list.
+    pub(super) names_listed: AtomicU32,
+    /// Pages of slabs that are marked as empty, or were a moment ago: never fewer.
+    pub(super) empty_pages: Line<AtomicU32>,
+    pub(super) totals: Line<Totals>,
     pub(super) map: PageMap,
     pub(super) live: LiveMap,
     /// Used in debug mode only.
@@ -24,11 +31,14 @@ pub(super) struct Tables {
     pub(super) racks: Store<Rack, { roots(4) }>,
 }
 
-// SAFETY: so are its parts.
+// SAFETY: so are its parts, and words are.
 unsafe impl Blank for Tables {
     #[cfg(kernel_arena_loom)]
     fn blank() -> Self {
         Self {
+            names_listed: AtomicU32::new(0),
+            empty_pages: Line(AtomicU32::new(0)),
+            totals: Line(Totals::blank()),
             map: PageMap::blank(),
             live: LiveMap::blank(),
             debugger: Debugger::blank(),

@@ -36,6 +36,13 @@ pub(crate) const SUITES: &[Suite] = &[
         target: "",
     },
     Suite {
+        title: "programs, optimised: how much stack calls take",
+        prefix: "release::",
+        arguments: &["--release", "--package", "kernel-arena", "--features", "std", "--test", "hosted"],
+        environment: &[],
+        target: "",
+    },
+    Suite {
         title: "loom models",
         prefix: "loom::",
         arguments: &["--release", "--package", "kernel-arena-loom"],
