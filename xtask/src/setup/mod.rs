@@ -7,7 +7,6 @@
 //! ever removed or replaced, and nothing is downloaded but by the system's package manager and rustup.
 
 mod apt;
-mod lock;
 mod manager;
 mod needs;
 mod step;
@@ -20,8 +19,8 @@ use crate::arch::Arch;
 use crate::child;
 use crate::route::{self, Route, Survey};
 use crate::status::{Status, Stop};
+use crate::turn::Turn;
 use crate::workspace::Workspace;
-use lock::Lock;
 use manager::Manager;
 use needs::Item;
 use step::say;
@@ -51,7 +50,8 @@ pub(crate) fn ensure(workspace: &Workspace, wants: &[Want]) -> Result<Option<Rou
         found = Found::look(workspace, wants);
     }
     if !found.missing.is_empty() {
-        let _lock = Lock::take(&workspace.target("packages.lock")).map_err(Stop::not_ready)?;
+        // Apart from the turn of those who test: who only lints need not wait for them.
+        let _turn = Turn::take(&workspace.target("setup"), "cargo xtask setup");
         // Whoever had the lock may have brought it.
         found = Found::look(workspace, wants);
         if !found.missing.is_empty() {

@@ -33,7 +33,7 @@ pub(super) fn is_there(workspace: &Workspace) -> bool {
 ///
 /// Why that could not be done, for the user.
 pub(super) fn bring(workspace: &Workspace, sets: &[Vec<&str>]) -> Result<(), String> {
-    let (packages, work) = (workspace.packages(), workspace.target("packages.work"));
+    let (packages, work) = (workspace.packages(), workspace.target("setup").join("work"));
     let unpacked = work.join("unpacked");
     remove(&unpacked)?;
     let files = Workplace::make(work.clone())?.fetch(sets)?;
