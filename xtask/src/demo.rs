@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::arch::Arch;
 use crate::cli::DemoMode;
 use crate::kernels::tour::statements;
-use crate::kernels::{DEMO, PLAIN};
+use crate::kernels::{DEMO, PLAIN, at_once};
 use crate::log::{self, Viewer};
 use crate::pulse::Pulse;
 use crate::qemu::{Heard, Machine, Outcome};
@@ -17,7 +17,7 @@ use crate::summary::{Summary, Tour};
 use crate::term::{self, Colours};
 use crate::workspace::Workspace;
 
-/// Boots the demo on these machines, one after the other, or prints how that is done.
+/// Boots the demo on these machines, one after the other, each as soon as it is built; or prints how that is done.
 ///
 /// # Errors
 ///
@@ -33,12 +33,16 @@ pub(crate) fn run(workspace: &Workspace, arches: &[Arch], mode: DemoMode) -> Res
         return Ok(Status::Success);
     }
     let mut summary = Summary::default();
-    for &arch in arches {
-        summary.add(match build(workspace, &route, arch) {
+    term::title(&format!(
+        "building the demo for {}",
+        arches.iter().map(|arch| arch.name()).collect::<Vec<_>>().join(" and ")
+    ));
+    at_once::build(DEMO, workspace, &route, arches, &mut |arch, kernel| {
+        summary.add(match kernel {
             Ok(kernel) => boot(workspace, arch, &kernel),
             Err(why) => Tour::ended(arch, Status::NotReady, why),
         });
-    }
+    });
     if mode == DemoMode::BootAndLog {
         show_logs(workspace, &mut summary);
     }

@@ -153,7 +153,12 @@ impl Route {
     ///
     /// RUSTFLAGS are removed, since they would replace those in `.cargo/config.toml`, without which nothing links.
     pub(crate) fn cargo(&self, workspace: &Workspace, subcommand: &str, arch: Arch) -> Command {
-        self.cargo_into(&workspace.kernels(), workspace, subcommand, arch)
+        self.cargo_into(&workspace.kernels(), workspace, subcommand, &[arch])
+    }
+
+    /// The same, to build kernels as they are for all these machines.
+    pub(crate) fn build_all(&self, workspace: &Workspace, arches: &[Arch]) -> Command {
+        self.cargo_into(&workspace.kernels(), workspace, "build", arches)
     }
 
     /// The same, to build a kernel of this flavour.
@@ -162,7 +167,7 @@ impl Route {
     ///
     /// The flavour needs the library's source, and the toolchain is without it.
     pub(crate) fn build(&self, workspace: &Workspace, arch: Arch, flavour: Flavour) -> Result<Command, String> {
-        let mut command = self.cargo_into(&flavour.target(workspace, arch), workspace, "build", arch);
+        let mut command = self.cargo_into(&flavour.target(workspace, arch), workspace, "build", &[arch]);
         if flavour.is_own_build(arch) {
             command.env(arch.flags_variable(), LSE);
             if let Self::Targets { .. } = self {
@@ -178,7 +183,7 @@ impl Route {
         Ok(command)
     }
 
-    fn cargo_into(&self, target: &Path, workspace: &Workspace, subcommand: &str, arch: Arch) -> Command {
+    fn cargo_into(&self, target: &Path, workspace: &Workspace, subcommand: &str, arches: &[Arch]) -> Command {
         let mut command = match self.packaged(subcommand) {
             None => Command::new("cargo"),
             // Run directly: `cargo clippy` would prefer rustup's, which cannot read what this rustc compiled.
@@ -187,15 +192,15 @@ impl Route {
         };
         child::forget_package(&mut command);
         command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").current_dir(workspace.root());
-        command.args([subcommand, "--locked", "--release", "--target", arch.target(), "--target-dir"]);
-        command.arg(target);
+        command.args([subcommand, "--locked", "--release"]);
+        command.args(arches.iter().flat_map(|arch| ["--target", arch.target()])).arg("--target-dir").arg(target);
         // Where messages stand in the source is written into the file only with full debug information.
         for package in LOGGING {
             command.args(["--config", &format!("profile.release.package.{package}.debug=2")]);
         }
         command.env("DEFMT_LOG", log::LEVEL);
         if let Self::Targets { linker: Some(linker) } | Self::BuildStd { linker, .. } = self {
-            command.env(arch.linker_variable(), linker);
+            command.envs(arches.iter().map(|arch| (arch.linker_variable(), linker)));
         }
         if let Some(programs) = self.packaged(subcommand) {
             command

@@ -91,11 +91,23 @@ impl Kernel {
         cargo.args(["--package", self.name]).stdin(Stdio::null());
         match cargo.status() {
             Ok(status) if status.success() => {}
-            Ok(_) => {
-                return Err(format!("the kernel `{}` does not build for {}", self.name, arch.target()));
-            }
+            Ok(_) => return Err(self.failure(arch)),
             Err(error) => return Err(format!("cargo did not run: {error}")),
         }
+        self.built(workspace, arch)
+    }
+
+    /// That it does not build.
+    pub(super) fn failure(self, arch: Arch) -> String {
+        format!("the kernel `{}` does not build for {}", self.name, arch.target())
+    }
+
+    /// What a build that succeeded has left.
+    ///
+    /// # Errors
+    ///
+    /// There is nothing.
+    pub(super) fn built(self, workspace: &Workspace, arch: Arch) -> Result<PathBuf, String> {
         let kernel = self.file(workspace, arch);
         if kernel.is_file() { Ok(kernel) } else { Err(format!("the build left no {}", kernel.display())) }
     }

@@ -20,6 +20,19 @@ fn both_machines_have_the_last_lines() {
 }
 
 #[test]
+fn the_first_machine_runs_while_the_second_s_kernel_is_built() {
+    let stubs = Stubs::new(&format!(": > \"$STUBS/ran\"; {TOUR}"));
+    stubs.emulator("aarch64", TOUR);
+    // The build goes on when the first machine has run, and fails if that does not happen.
+    let wait = "n=0; until [ -e \"$STUBS/ran\" ]; do n=$((n + 1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done";
+    stubs.write("between", wait);
+    let shown = stubs.run("demo");
+    assert_eq!(shown.status, Some(0), "{shown:?}");
+    let tours = ["x86_64: the demo", "aarch64: the demo"].map(|tour| shown.err.find(tour).expect("both are shown"));
+    assert!(tours.is_sorted(), "{shown:?}");
+}
+
+#[test]
 fn the_log_is_shown_before_the_last_lines() {
     let stubs = Stubs::new(TOUR);
     let long = "INFO  ".to_owned() + &"word ".repeat(40);

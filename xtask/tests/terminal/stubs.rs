@@ -14,14 +14,16 @@ case "$*" in
 esac
 "#;
 
-/// A cargo that leaves an empty kernel where a real one would be; what its tests and its viewer say is in files.
+/// A cargo that leaves empty kernels where real ones would be, the later ones after what a file says; what its tests and its
+/// viewer say is in files.
 const CARGO: &str = r#"
-verb=$1 target= directory= package=
+verb=$1 target= directory= package= json=
 while [ $# -gt 0 ]; do
     case $1 in
-    --target) target=$2 ;;
+    --target) target="$target$2 " ;;
     --target-dir) directory=$2 ;;
     --package) package=$2 ;;
+    --message-format=json*) json=1 ;;
     esac
     shift
 done
@@ -29,7 +31,14 @@ echo "$verb $package $target" >> "$STUBS/cargo.log"
 [ ! -e "$STUBS/does-not-build" ] || { echo "error: it does not build" >&2; exit 101; }
 case $verb in
 run) cat "$STUBS/decoded" ;;
-build) [ -z "$target" ] || { mkdir -p "$directory/$target/release"; : > "$directory/$target/release/$package"; } ;;
+build)
+    for one in $target; do
+        mkdir -p "$directory/$one/release"
+        kernel=$directory/$one/release/$package
+        : > "$kernel"
+        [ -z "$json" ] || echo "{\"reason\":\"compiler-artifact\",\"executable\":\"$kernel\"}"
+        [ ! -e "$STUBS/between" ] || . "$STUBS/between"
+    done ;;
 esac
 "#;
 
