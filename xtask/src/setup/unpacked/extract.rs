@@ -3,7 +3,7 @@
 use std::io;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -70,6 +70,7 @@ fn one(file: &Path, into: &Path) -> Result<(), String> {
             .arg(file)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()?;
         let archive = reader.stdout.take().map_or_else(Stdio::null, Stdio::from);
         let mut tar = Command::new("tar");
@@ -78,13 +79,10 @@ fn one(file: &Path, into: &Path) -> Result<(), String> {
         let written = tar.arg("-C").arg(into).stdin(archive).output();
         // It holds the pipe, too: if tar has given up, dpkg-deb must not wait for a reader.
         drop(tar);
-        let read = reader.wait()?;
-        let written = written?;
-        Ok(match (written.status.success(), read.success()) {
-            (true, true) => Ok(()),
-            (true, false) => Err(format!("dpkg-deb ended with {read}")),
-            (false, _) => Err(String::from_utf8_lossy(&written.stderr).trim().to_owned()),
-        })
+        let read = reader.wait_with_output()?;
+        let failed: Vec<_> = [written?, read].into_iter().filter(|output| !output.status.success()).collect();
+        let said = |output: &Output| format!("{} ({})", String::from_utf8_lossy(&output.stderr).trim(), output.status);
+        Ok(if failed.is_empty() { Ok(()) } else { Err(failed.iter().map(said).collect::<Vec<_>>().join("; ")) })
     };
     run().map_err(|error| error.to_string())?
 }
