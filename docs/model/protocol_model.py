@@ -14,10 +14,11 @@ present translation at any moment and forget it only when flushed. Sequentially 
                                           on a vacated word without flushing first), notag (the vacated word carries
                                           no tag, so a compare-exchange can be fooled), settle_claimed (reclaim turns
                                           vacated into vacant though the number is claimed), settle_order (it asks
-                                          whether the number is claimed before it reads the word)
+                                          whether the number is claimed before it reads the word), gap (an allocation of
+                                          a reserved page gives the number up)
 
 Whoever changes the protocol changes it here first. Exit status 0: all states hold; 1: a violation, with the shortest trace.
-Steps: A alloc (may wait, may not, exactly here), V reserve, F free (by anybody, also wrongly), D deferred free, X fault,
+Steps: A alloc (may wait, may not, exactly here), E alloc of what is reserved (may wait, may not), V reserve, F free (by anybody, also wrongly), D deferred free, X fault,
 R reclaim. Slots: V vacant, C<tag> vacated, R reserved, S scratch, Q scratch over reserved, M<f> mapped, D<f> deferred.
 """
 import sys
@@ -26,7 +27,7 @@ from collections import deque
 N, OPS = int(sys.argv[1]), int(sys.argv[2])
 BREAK = sys.argv[3] if len(sys.argv) > 3 else ''
 if BREAK not in ('', 'x86', 'noflush_alloc', 'noflush_free', 'noflush_heal', 'early_unclaim', 'nobbm', 'notag',
-                 'settle_claimed', 'settle_order'):
+                 'settle_claimed', 'settle_order', 'gap'):
     print(f'no such breakage: {BREAK}', file=sys.stderr)
     sys.exit(2)
 TAGS = 1 if BREAK == 'notag' else 4
@@ -72,6 +73,8 @@ def successors(state):
                     f = min(pool)
                     for m in ('wait', 'nowait', 'exact'):
                         go('A1', f, 0, m, pool=pool - {f}, ops=o)
+                    for m in ('ewait', 'enowait'):
+                        go('E1', f, 0, m, pool=pool - {f}, ops=o)
                 for op in ('V1', 'F0', 'D0', 'X1', 'R1'):
                     go(op, ops=o)
         # alloc: claim, look, install; where scratch is met, clear the mark, S3, shootdown, install again
@@ -85,7 +88,7 @@ def successors(state):
                 go('idle', slot='M' + d)                                    # S2
             else:
                 assert slot == 'S', ('alloc met', slot)
-                go('A4' if mode != 'nowait' else 'AB', d, 0, mode)
+                go({'nowait': 'AB', 'enowait': 'EB'}.get(mode, 'A4'), d, 0, mode)
         elif pc == 'A4':
             go('A5', d, 0, mode, T=0)
         elif pc == 'A5':                                                    # S3
@@ -96,6 +99,18 @@ def successors(state):
             go('AB2', d, T=1)
         elif pc == 'AB2':
             go('idle', cl=0, pool=pool | {d})
+        # alloc of what is reserved: the reservation gives way, but the number stays claimed; then as above. In vain, the
+        # reservation comes back
+        elif pc == 'E1':
+            if slot in 'RQ':
+                go('A3', d, 0, mode, slot='V' if slot == 'R' else 'S', cl=0 if BREAK == 'gap' else cl)
+            else:
+                go('idle', pool=pool | {d})
+        elif pc == 'EB':
+            if slot == 'S':
+                go('idle', slot='Q', pool=pool | {d})
+            else:
+                go('idle', slot='R', pool=pool | {d})
         # reserve
         elif pc == 'V1':
             go('V2', cl=1) if not cl else go('idle')
@@ -203,7 +218,7 @@ def violation(state):
     if slot[0] in 'MD' and slot[1:] in pool:
         return f'slot {slot}, its frame is free'
     if slot[0] in 'MDRQ' and not cl:
-        return f'slot {slot}, but its number is not claimed'
+        return f'I5: slot {slot}, but its number is not claimed'
 
 
 def at_rest(state):

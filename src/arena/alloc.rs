@@ -30,11 +30,11 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         for _ in 0..TRIES {
             chain.fill(request.count.get(), request.node).ok_or(AllocError::OutOfFrames)?;
             let claimed = self.claim_for(&request, &claimer)?;
-            if let Ok(pages) = self.install(claimed, &mut chain, request.owner, request.context) {
+            if let Ok(pages) = self.install(claimed, &mut chain, &request) {
                 return Ok(pages);
             }
             // A run is looked for elsewhere; pages that were named are where the faults are.
-            if let Claimer::These(pages) = claimer {
+            if let Claimer::These(pages) | Claimer::Reserved(pages) = claimer {
                 return Err(self.why_scratched(pages, request.context));
             }
         }
@@ -44,7 +44,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Why pages that were named could not be installed: a fault put scratch there, and the caller may not wait, or it keeps
     /// doing so.
     fn why_scratched(&self, pages: PageRange, context: Context) -> AllocError {
-        let scratched = |page: &PageIndex| self.state(page.number()) == SlotState::Scratch;
+        let scratched = |page: &PageIndex| {
+            matches!(self.state(page.number()), SlotState::Scratch | SlotState::ScratchOverReserved(_))
+        };
         match pages.pages().find(scratched) {
             Some(page) if context == Context::Any => AllocError::Tainted { page },
             _ => AllocError::Busy(self.reclaimable()),
@@ -69,18 +71,21 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             Placement::Anywhere { align } if !align.get().is_power_of_two() => Err(AllocError::BadAlignment),
             Placement::Anywhere { .. } if request.count > self.layout.extent().count() => Err(AllocError::Outside),
             Placement::Anywhere { align } => Ok(Claimer::Run { align: align.get() }),
-            Placement::Exactly(at) => {
-                let pages = self.pages_at(at, request.count).map_err(|error| match error {
-                    RangeError::Misaligned => AllocError::Misaligned,
-                    RangeError::Outside => AllocError::Outside,
-                })?;
-                Ok(Claimer::These(pages))
-            }
+            Placement::Exactly(at) => self.named(at, request.count).map(Claimer::These),
+            Placement::Reserved(at) => self.named(at, request.count).map(Claimer::Reserved),
         }
+    }
+
+    fn named(&self, at: ArenaPtr, count: PageCount) -> Result<PageRange, AllocError> {
+        self.pages_at(at, count).map_err(|error| match error {
+            RangeError::Misaligned => AllocError::Misaligned,
+            RangeError::Outside => AllocError::Outside,
+        })
     }
 
     fn claim_for(&self, request: &AllocRequest, claimer: &Claimer) -> Result<Claimed<'_>, AllocError> {
         let pages = match *claimer {
+            Claimer::Reserved(pages) => return self.claim_reserved(pages, request.owner),
             Claimer::These(pages) => self.claim_these(pages),
             Claimer::Run { align } => self.claim_anywhere(request.count.get(), align, request.context),
         };
@@ -163,6 +168,7 @@ const fn avoided(context: Context) -> Avoid {
 #[derive(Clone, Copy)]
 enum Claimer {
     These(PageRange),
+    Reserved(PageRange),
     Run { align: u32 },
 }
 

@@ -31,8 +31,8 @@ struct Owed {
 enum Number {
     /// It is un-claimed.
     Owed,
-    /// Nothing: the slot lies outside the extent, where nobody claims.
-    Nobodys,
+    /// Nothing: it is nobody's to claim, or somebody keeps it.
+    Kept,
 }
 
 /// A debt of at most [`BATCH_PAGES`] pages.
@@ -58,7 +58,7 @@ pub(super) struct Room<'b, 'a, P: Platform, A: Arch>(&'b mut Batch<'a, P, A>);
 
 impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
     pub(super) const fn new(arena: &'a Arena<P, A>) -> Self {
-        let owed = Owed { page: 0, frame: None, number: Number::Nobodys };
+        let owed = Owed { page: 0, frame: None, number: Number::Kept };
         let stale = PageRun { first: 0, count: 0 };
         Self { arena, owed: [owed; BATCH_PAGES], len: 0, stale: [stale; BATCH_PAGES], stale_len: 0, tag: None }
     }
@@ -136,10 +136,10 @@ impl<P: Platform, A: Arch> Room<'_, '_, P, A> {
         self.add(Owed { page, frame: was.frame(), number: Number::Owed }, was);
     }
 
-    /// Adds a page that nobody claims, numbered on from the window's end if it is the upper guard's, whose slot was in state
-    /// `was`.
-    pub(super) fn owe_flush(self, page: u32, was: SlotState) {
-        self.add(Owed { page, frame: None, number: Number::Nobodys }, was);
+    /// Adds a page whose number is not the batch's to un-claim, because nobody claims it (then it may be the upper guard's,
+    /// numbered on from the window's end) or because somebody keeps it. Its slot was in state `was`.
+    pub(super) fn owe_unclaimed(self, page: u32, was: SlotState) {
+        self.add(Owed { page, frame: was.frame(), number: Number::Kept }, was);
     }
 
     fn add(self, owed: Owed, was: SlotState) {

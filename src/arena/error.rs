@@ -81,6 +81,18 @@ pub enum AllocError {
         /// The first such page.
         page: PageIndex,
     },
+    /// This page, of those named, was to be reserved, and is not (any more): reserve it first, or name others.
+    NotReserved {
+        /// The first such page.
+        page: PageIndex,
+    },
+    /// This page, of those named, is reserved for another owner.
+    NotOwner {
+        /// The first such page.
+        page: PageIndex,
+        /// Whose it is.
+        owner: Owner,
+    },
     /// This page, of those named, holds the scratch page, and the context may not wait: `reclaim`, or ask from one that may.
     Tainted {
         /// The first such page.
@@ -102,6 +114,8 @@ impl fmt::Display for AllocError {
             Self::BadAlignment => f.write_str("the alignment is not a power of two"),
             Self::Outside => f.write_str("the extent does not contain that many pages there"),
             Self::Taken { page } => write!(f, "page {} is taken", page.number()),
+            Self::NotReserved { page } => write!(f, "page {} is not reserved", page.number()),
+            Self::NotOwner { page, owner } => write!(f, "page {} is reserved for {owner:?}", page.number()),
             Self::Tainted { page } => write!(f, "page {} holds the scratch page: reclaim first", page.number()),
             Self::NoSpace(pages) => write!(f, "no run of that many pages is free; {pages}"),
             Self::Busy(pages) => write!(f, "pages in passing state are in the way, try again; {pages}"),
@@ -126,7 +140,7 @@ pub enum FreeError {
         /// The first such page.
         page: PageIndex,
     },
-    /// This page has another owner. Nothing was freed.
+    /// This page has another owner, or, on a private arena, is an allocator's, which no safe call frees. Nothing was freed.
     NotOwner {
         /// The first such page.
         page: PageIndex,

@@ -3,7 +3,7 @@
 use super::claimed::Claimed;
 use super::frames::FrameChain;
 use super::transition::{healed, installed, queued};
-use super::{Arena, Context};
+use super::{AllocRequest, Arena, Context, Placement};
 use crate::addr::PageRange;
 use crate::arch::Arch;
 use crate::platform::{FlushScope, Frame, Platform};
@@ -13,31 +13,44 @@ use crate::sync::AtomicU64;
 /// How often an allocation heals one of its pages again that faults keep scratching meanwhile.
 const HEALS: u32 = 4;
 
-/// A fault put the scratch page where a page was to go. Every claim was given up, and what had been installed is queued to be
-/// freed; frames that were not used are still in the chain.
+/// A fault put the scratch page where a page was to go. Frames that were not used are still in the chain.
 #[derive(Debug)]
 pub(super) struct Collided;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
-    /// Installs frames of `chain` into claimed pages (S2): all of them, or none that anybody will see.
+    /// Installs frames of `chain` into claimed pages (S2): all of them, or none that anybody will see. In vain, the pages are
+    /// given up, or reserved again where that is what they were.
     pub(super) fn install(
         &self,
         mut claimed: Claimed<'_>,
         chain: &mut FrameChain<'_, P>,
-        owner: Owner,
-        context: Context,
+        request: &AllocRequest,
     ) -> Result<PageRange, Collided> {
         let pages = claimed.pages();
-        self.clear_scratch(&claimed, context)?;
-        for page in pages.numbers() {
-            if self.install_from(chain, page, owner, context).is_err() {
-                self.give_up(pages, claimed, owner);
-                return Err(Collided);
-            }
+        if self.install_all(&mut claimed, chain, request).is_ok() {
+            A::publish_and_sync();
+            return Ok(pages);
+        }
+        match request.placement {
+            Placement::Reserved(_) => self.set_aside_again(pages, claimed, request),
+            Placement::Anywhere { .. } | Placement::Exactly(_) => self.give_up(pages, claimed, request.owner),
+        }
+        Err(Collided)
+    }
+
+    /// Hands each page out as it is installed.
+    fn install_all(
+        &self,
+        claimed: &mut Claimed<'_>,
+        chain: &mut FrameChain<'_, P>,
+        request: &AllocRequest,
+    ) -> Result<(), Collided> {
+        self.clear_scratch(claimed.pages(), request.context)?;
+        for page in claimed.pages().numbers() {
+            self.install_from(chain, page, request.owner, request.context)?;
             claimed.hand_out_first();
         }
-        A::publish_and_sync();
-        Ok(pages)
+        Ok(())
     }
 
     /// S2 for one page with a frame of `chain`, which goes back there if it cannot be installed.
@@ -76,18 +89,16 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Looks at every slot; where scratch is found, takes it away and flushes once for all, or, where the caller may not
-    /// wait, marks it and fails.
-    fn clear_scratch(&self, claimed: &Claimed<'_>, context: Context) -> Result<(), Collided> {
-        let pages = claimed.pages();
+    /// wait, fails.
+    fn clear_scratch(&self, pages: PageRange, context: Context) -> Result<(), Collided> {
         if !pages.numbers().any(|page| self.state(page) == SlotState::Scratch) {
             return Ok(());
         }
-        if context == Context::MayWait {
-            self.clear_scratch_in(pages);
-            return Ok(());
+        if context == Context::Any {
+            return Err(Collided);
         }
-        self.mark_scratch(pages);
-        Err(Collided)
+        self.clear_scratch_in(pages);
+        Ok(())
     }
 
     /// S3 for each of these claimed pages that holds scratch: clear the mark, take scratch away, then one shootdown. After it
@@ -112,17 +123,20 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         }
     }
 
-    /// Undoes an installation of `pages` that failed where `rest` begins: the pages before are queued to be freed (S5), for
-    /// their translation may have been used; the others are marked where they hold scratch, and given up.
+    /// Undoes an installation of `pages` that failed where `rest` begins: the pages before are queued to be freed, for their
+    /// translation may have been used; the others are marked where they hold scratch, and given up.
     fn give_up(&self, pages: PageRange, rest: Claimed<'_>, owner: Owner) {
-        let first = pages.first().number();
-        for page in first..rest.pages().first().number() {
-            // A wrong free of pages that were never handed out may have come first: then there is nothing to queue, or a page
-            // that was allocated again to the same owner meanwhile, and this is that owner's wrong free (I6).
-            if self.slot(page).is_some_and(|slot| self.transition(slot, |seen| queued(seen, owner)).is_ok()) {
-                self.maps.deferred.set_bit(self.maps.bit_of(page));
-            }
+        for page in pages.first().number()..rest.pages().first().number() {
+            self.queue(page, owner);
         }
         self.mark_scratch(rest.pages());
+    }
+
+    /// S5 for a page that was installed but not handed out. A wrong free of it may have come first: then there is nothing to
+    /// queue, or a page that was allocated again to the same owner meanwhile, and this is that owner's wrong free (I6).
+    pub(super) fn queue(&self, page: u32, owner: Owner) {
+        if self.slot(page).is_some_and(|slot| self.transition(slot, |seen| queued(seen, owner)).is_ok()) {
+            self.maps.deferred.set_bit(self.maps.bit_of(page));
+        }
     }
 }

@@ -34,6 +34,7 @@ mod lent;
 mod reclaim;
 mod recover;
 mod request;
+mod reservation;
 mod reserve;
 mod rows;
 mod settle;
@@ -55,7 +56,8 @@ use stats::Counters;
 
 /// The pages of one 4 GiB window of the kernel's address space.
 ///
-/// All operations take `&self` and may run on any number of CPUs at once. An arena that is dropped without
+/// All operations take `&self` and may run on any number of CPUs at once. None panics, whatever numbers it is given; a kernel
+/// whose platform breaks its contract may see anything. An arena that is dropped without
 /// [`destroy`](Self::destroy) leaves its window linked and its frames taken.
 ///
 /// # Examples

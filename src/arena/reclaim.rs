@@ -28,10 +28,16 @@ pub struct Reclaimed {
 const REGION_BATCH: usize = 16;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
-    /// Finishes deferred frees, takes the scratch page away wherever it stands in (so that the next wild access there is seen
-    /// again), and zeroes it. One shootdown for each 64 pages. Pages in somebody's hands are left for the next time.
+    /// Finishes deferred frees, takes the scratch page away where it stands in (so that the next wild access there is seen
+    /// again), and zeroes it. On a reserved page scratch stays until the page is freed or
+    /// [allocated](crate::AllocRequest::in_reservation): there a violation is seen once a reservation. Pages in the middle of
+    /// another operation are left for the next time.
     ///
-    /// Context: *may wait for a shootdown*; several CPUs may call it at once.
+    /// Deferred frees, pages of the extent, the guard and regions are done one after the other, each with a shootdown for at
+    /// most 64 pages or 16 regions.
+    ///
+    /// Context: *may wait for a shootdown*; several CPUs may call it at once. It calls the frame source, and takes some 3 KiB
+    /// of stack.
     pub fn reclaim(&self) -> Reclaimed {
         let done = Reclaimed {
             freed_pages: self.finish_deferred(),
@@ -114,7 +120,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let Some(was) = self.take_scratch(slot, bit) else {
             return false;
         };
-        room.owe_flush(page, was);
+        room.owe_unclaimed(page, was);
         true
     }
 

@@ -16,6 +16,9 @@ pub enum Placement {
     },
     /// At exactly this page and those after it; the pointer names the first one's first byte.
     Exactly(ArenaPtr),
+    /// The same, where the pages are reserved for the same owner: their reservation gives way, without a moment in which
+    /// anybody else could have them.
+    Reserved(ArenaPtr),
 }
 
 /// What the caller's context allows.
@@ -55,9 +58,21 @@ impl AllocRequest {
         Self { count, owner, placement, node: None, context: Context::MayWait }
     }
 
-    /// At the page that starts at this pointer, and those after it, or not at all.
+    /// At the page that starts at this pointer, and those after it, or not at all. It takes the place of an alignment that was
+    /// asked for, and the other way round.
     pub const fn exactly_at(self, page: ArenaPtr) -> Self {
         Self { placement: Placement::Exactly(page), ..self }
+    }
+
+    /// At the page that starts at this pointer, and those after it, all of which are reserved for the same owner
+    /// ([`Arena::reserve_pages`](crate::Arena::reserve_pages)): they are allocated in place of their reservation, and nobody
+    /// else can have them in between. In vain, they are reserved as before; but in [`Context::Any`], where nothing can be
+    /// flushed, a fault on one of them in the very middle leaves those before it queued to be freed: whoever cannot afford that
+    /// asks for one page at a time there.
+    ///
+    /// Like the other two placements it takes the place of what was said before.
+    pub const fn in_reservation(self, page: ArenaPtr) -> Self {
+        Self { placement: Placement::Reserved(page), ..self }
     }
 
     /// Anywhere, with a first page number that is a multiple of `align` pages, a power of two.

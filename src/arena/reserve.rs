@@ -14,6 +14,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Sets pages aside: nothing is allocated there until they are freed. A kernel access to them is a violation as to any
     /// page that is not there; scratch that is there stays until then.
     ///
+    /// A reservation ends by a free, of any part of it, or becomes an allocation, of any part of it, by
+    /// [`AllocRequest::in_reservation`](crate::AllocRequest::in_reservation).
+    ///
     /// Context: *any*.
     ///
     /// # Errors

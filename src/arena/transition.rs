@@ -67,6 +67,15 @@ pub(super) fn finished(seen: SlotState, tag: impl FnOnce() -> Tag) -> Option<Slo
     matches!(seen, SlotState::Deferred(..)).then(|| SlotState::Vacated(tag()))
 }
 
+/// S6: what is reserved for `owner`, given up. The number is the caller's again; scratch that is there stays.
+pub(super) fn unreserved(seen: SlotState, owner: Owner) -> Option<SlotState> {
+    match seen {
+        SlotState::Reserved(theirs) if theirs == owner => Some(SlotState::Vacant),
+        SlotState::ScratchOverReserved(theirs) if theirs == owner => Some(SlotState::Scratch),
+        _ => None,
+    }
+}
+
 /// S5: a page of `owner`'s, queued. The queue's bit is set after it.
 pub(super) fn queued(seen: SlotState, owner: Owner) -> Option<SlotState> {
     match seen {
@@ -78,11 +87,7 @@ pub(super) fn queued(seen: SlotState, owner: Owner) -> Option<SlotState> {
 /// S5 or S6: whatever belongs to `owner`, freed without a shootdown. Where it was only reserved, the number is the caller's
 /// again, and where scratch stays, the page is marked before it is un-claimed.
 pub(super) fn deferred(seen: SlotState, owner: Owner) -> Option<SlotState> {
-    match seen {
-        SlotState::Reserved(theirs) if theirs == owner => Some(SlotState::Vacant),
-        SlotState::ScratchOverReserved(theirs) if theirs == owner => Some(SlotState::Scratch),
-        _ => queued(seen, owner),
-    }
+    unreserved(seen, owner).or_else(|| queued(seen, owner))
 }
 
 /// Reserve: a claimed page, set aside. Scratch that is there stays.

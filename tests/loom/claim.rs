@@ -3,13 +3,15 @@
 //! Guards I5 through the orderings of claim (Acquire) and un-claim (Release): a new holder that does not see the slot as its
 //! last holder left it loses the page. Reservations claim and un-claim without frames or shootdowns, so nothing else orders.
 //!
-//! No bound on preemptions.
+//! No bound on preemptions, but three where frames are taken and TLBs flushed on both sides.
 
-use kernel_arena::{Context, Owner, PageCount, ReserveError, SlotState};
+use kernel_arena::{AllocError, Context, Owner, PageCount, PageRange, ReserveError, SlotState};
 
 use crate::machine::{Reached, Small, on_cpu};
 use crate::race::race;
-use crate::world::{ModelArena, UNBOUNDED, all_read, explore, one_page, own, page, retire, start, wild_load};
+use crate::world::{
+    ModelArena, UNBOUNDED, all_read, explore, one_page, own, page, preemptions, retire, start, wild_load,
+};
 
 const TWO: PageCount = PageCount::new(2).expect("small");
 
@@ -99,5 +101,54 @@ fn a_reserved_page_that_holds_scratch_is_given_up_with_its_mark() {
                 retire(arena);
             },
         );
+    }
+}
+
+#[test]
+fn of_two_allocations_in_a_reservation_exactly_one_wins() {
+    for context in [Context::MayWait, Context::Any] {
+        let name = format!("two allocations in a reservation, {context:?}");
+        explore(&name, preemptions(3), 2, move |memory, first| {
+            let arena = start::<Small>(memory, 1, 1);
+            arena.reserve_pages(page(1).to_ptr(), PageCount::ONE, Owner::Kernel).expect("vacant");
+            if context == Context::MayWait {
+                for cpu in [0, 1] {
+                    assert_eq!(on_cpu(cpu, || wild_load(&arena, page(1))), Some(Reached::Scratch));
+                }
+            }
+            let alloc = move |arena: &ModelArena| {
+                let request = one_page(context).in_reservation(page(1).to_ptr());
+                arena.alloc_pages(request).map(|pages| own(arena, pages, 4))
+            };
+            let (ours, theirs) = race(first, &arena, alloc, alloc);
+            assert!(ours.is_ok() != theirs.is_ok(), "{ours:?}, {theirs:?}");
+            all_read(&arena, page(1), 4);
+            retire(arena);
+        });
+    }
+}
+
+#[test]
+fn an_allocation_in_a_reservation_against_a_fault_has_the_page_or_the_reservation() {
+    for context in [Context::MayWait, Context::Any] {
+        let name = format!("allocation in a reservation against a wild access, {context:?}");
+        explore(&name, preemptions(3), 2, move |memory, first| {
+            let arena = start::<Small>(memory, 1, 1);
+            arena.reserve_pages(page(1).to_ptr(), PageCount::ONE, Owner::Kernel).expect("vacant");
+            let alloc = move |arena: &ModelArena| {
+                let request = one_page(context).in_reservation(page(1).to_ptr());
+                arena.alloc_pages(request).map(drop)
+            };
+            let touch = |arena: &ModelArena| wild_load(arena, page(1));
+            let (allocated, _) = race(first, &arena, alloc, touch);
+            match allocated {
+                Ok(()) => own(&arena, PageRange::single(page(1)), 4),
+                Err(error) => {
+                    assert!(matches!(error, AllocError::Tainted { .. }), "{error}");
+                    assert_eq!(arena.page_state(page(1)), Some(SlotState::ScratchOverReserved(Owner::Kernel)));
+                }
+            }
+            retire(arena);
+        });
     }
 }

@@ -42,7 +42,7 @@ const fn case(model: &'static str, arguments: &'static str, expected: Expected) 
 }
 
 /// All runs; the sizes of the breakages are the smallest at which they are caught.
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
     case("protocol", "2 5", Holds),
     case("protocol", "2 5 x86", Holds),
     case("protocol", "2 2 noflush_alloc", Violates("I2")),
@@ -51,6 +51,7 @@ const CASES: [Case; 14] = [
     case("protocol", "2 3 early_unclaim", Violates("I2")),
     case("protocol", "2 3 nobbm", Violates("I1")),
     case("protocol", "2 5 notag", Violates("I1")),
+    case("protocol", "2 2 gap", Violates("I5")),
     case("protocol", "2 4 settle_claimed", Violates("I1")),
     case("protocol", "2 4 settle_order", Violates("I1")),
     case("views", "5", Holds),
