@@ -5,7 +5,7 @@ use super::batch::Batch;
 use super::claimed::Claimed;
 use super::transition::{deferred, taken_away};
 use super::{Arena, FreeError};
-use crate::addr::{ArenaPtr, PageCount, PageIndex, PageRange};
+use crate::addr::{ArenaPtr, PageCount, PageRange};
 use crate::arch::Arch;
 use crate::layout::Sharing;
 use crate::pages::{masks, ones};
@@ -17,15 +17,19 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Frees pages, allocated or reserved, that all belong to `owner`: when it returns no CPU reaches them any more, their
     /// frames are back, and their numbers may be allocated again.
     ///
-    /// Context: *may wait for a shootdown*. It calls the frame source.
+    /// They need not have been allocated together: any part of an allocation or a reservation, and several that follow one
+    /// another, may be freed in one call.
+    ///
+    /// Context: *may wait for a shootdown*. It calls the frame source. It takes some 3 KiB of stack, for what is owed for 64
+    /// pages.
     ///
     /// # Errors
-    /// [`FreeError`], also recorded as a violation. On a [private](crate::ArenaLayout::private) arena an allocator's pages
-    /// are never the caller's. All but `Raced` leave everything as it was
-    /// ([`ViolationKind::InvalidFree`](crate::ViolationKind::InvalidFree)).
+    /// [`FreeError`], also recorded as a violation ([`ViolationKind::InvalidFree`](crate::ViolationKind::InvalidFree)). All
+    /// but `Raced` leave the pages as they were. On a [private](crate::ArenaLayout::private) arena `NotOwner` is the answer
+    /// for an allocator's pages, too, though `owner` is the allocator: only
+    /// [`free_allocator_pages`](Self::free_allocator_pages) takes them away.
     pub fn free_pages(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
-        self.refuse_what_is_referred_to(at, owner)?;
-        let pages = self.check_free(at, count, owner)?;
+        let pages = self.check_free(at, count, owner, Caller::Anybody)?;
         let mut freed = 0;
         {
             let mut batch = Batch::new(self);
@@ -39,13 +43,14 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Queues pages to be freed by the next [`reclaim`](Self::reclaim): until then they stay readable and writable, but are
     /// nobody's, and their numbers are not allocated again. Pages that were only reserved are free at once.
     ///
-    /// Context: *any*. It needs no memory and cannot fail half-way.
+    /// Context: *any*. It needs no memory, and nothing makes it stop half-way but another free of the same pages, which takes
+    /// those that it takes (`Raced`).
     ///
     /// # Errors
     /// As for [`free_pages`](Self::free_pages).
     pub fn free_pages_deferred(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
-        self.refuse_what_is_referred_to(at, owner)?;
-        self.defer_pages(at, count, owner)
+        let pages = self.check_free(at, count, owner, Caller::Anybody)?;
+        self.defer_pages(pages, owner)
     }
 
     /// Queues pages of an allocator's, as [`free_pages_deferred`](Self::free_pages_deferred) does: for whoever writes one
@@ -59,22 +64,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// # Safety
     /// The pages are the caller's, and nobody refers to what is in them any more.
     pub unsafe fn free_allocator_pages(&self, pages: PageRange) -> Result<(), FreeError> {
-        self.defer_pages(pages.to_ptr(), pages.count(), Owner::Allocator)
+        let pages = self.check_free(pages.to_ptr(), pages.count(), Owner::Allocator, Caller::Allocator)?;
+        self.defer_pages(pages, Owner::Allocator)
     }
 
-    /// On a private arena references lead into an allocator's pages: no safe call takes them away.
-    fn refuse_what_is_referred_to(&self, at: ArenaPtr, owner: Owner) -> Result<(), FreeError> {
-        if self.layout.sharing() == Sharing::Shared || owner != Owner::Allocator {
-            return Ok(());
-        }
-        self.record_invalid_free(at);
-        Err(FreeError::NotOwner { page: PageIndex::containing(at), owner })
-    }
-
-    fn defer_pages(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
-        let pages = self.check_free(at, count, owner)?;
+    fn defer_pages(&self, pages: PageRange, owner: Owner) -> Result<(), FreeError> {
         let mut freed = 0;
-        for (word, mask) in masks(self.maps.bit_of(pages.first().number()), count.get()) {
+        for (word, mask) in masks(self.maps.bit_of(pages.first().number()), pages.count().get()) {
             let mut queued = 0;
             for bit in ones(mask) {
                 match self.defer(self.maps.page_of(word * 64 + bit), owner) {
@@ -99,12 +95,27 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Looks at every slot before any is changed (I6, I7).
-    fn check_free(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<PageRange, FreeError> {
-        let checked = self.look(at, count, owner);
+    fn check_free(&self, at: ArenaPtr, count: PageCount, owner: Owner, caller: Caller) -> Result<PageRange, FreeError> {
+        let checked =
+            self.look(at, count, owner).and_then(|pages| self.refuse_what_is_referred_to(pages, owner, caller));
         if checked.is_err() {
             self.record_invalid_free(at);
         }
         checked
+    }
+
+    /// On a private arena references lead into an allocator's pages: no safe call takes them away.
+    fn refuse_what_is_referred_to(
+        &self,
+        pages: PageRange,
+        owner: Owner,
+        caller: Caller,
+    ) -> Result<PageRange, FreeError> {
+        let referred_to = self.layout.sharing() == Sharing::Private && owner == Owner::Allocator;
+        if referred_to && caller == Caller::Anybody {
+            return Err(FreeError::NotOwner { page: pages.first(), owner });
+        }
+        Ok(pages)
     }
 
     fn record_invalid_free(&self, at: ArenaPtr) {
@@ -170,6 +181,15 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     pub(super) const fn won_back(&self, page: u32) -> Claimed<'_> {
         Claimed::new(&self.maps, PageRange::of(page, 1))
     }
+}
+
+/// Who frees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    /// Safe code.
+    Anybody,
+    /// An allocator, which vouches that nobody refers to its pages.
+    Allocator,
 }
 
 /// What became of a page in a deferred free.
