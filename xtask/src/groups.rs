@@ -10,7 +10,7 @@ use crate::status::Stop;
 use crate::suites::{SUITES, Suite};
 use crate::verdict::Report;
 use crate::workspace::Workspace;
-use crate::{hashbrown, host, models};
+use crate::{adopt, hashbrown, host, models};
 
 /// A group of tests.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +19,12 @@ pub(crate) enum Group {
     Suite(&'static Suite),
     /// The protocol models.
     Models,
+    /// The package in another kernel, as far as the host can tell.
+    Adopt,
     /// The published tests of another crate.
     Hashbrown,
+    /// The package in another kernel, compiled for a machine.
+    AdoptOn(Arch),
     /// A kernel on a machine.
     Kernel(Part, Arch),
 }
@@ -43,11 +47,17 @@ impl Group {
         if tests.part.has(Part::Models) {
             groups.push(Self::Models);
         }
+        if tests.part.has(Part::Host) || tests.part == Part::Adopt {
+            groups.push(Self::Adopt);
+        }
         if tests.part.has(Part::Host) && tests.length == Length::Long {
             groups.push(Self::Hashbrown);
         }
         let kernels = [Part::Claims, Part::Demo, Part::Steps, Part::Races, Part::Heap];
         for arch in Arch::ALL.into_iter().filter(|arch| tests.arches.contains(arch)) {
+            if tests.part.has(Part::Adopt) {
+                groups.push(Self::AdoptOn(arch));
+            }
             groups.extend(
                 kernels.into_iter().filter(|kernel| tests.part.has(*kernel)).map(|kernel| Self::Kernel(kernel, arch)),
             );
@@ -64,8 +74,9 @@ impl Group {
     /// What it needs on this machine.
     pub(crate) fn wants(&self) -> Vec<Want> {
         match self {
-            Self::Suite(_) | Self::Hashbrown => Vec::new(),
+            Self::Suite(_) | Self::Adopt | Self::Hashbrown => Vec::new(),
             Self::Models => vec![Want::Python],
+            Self::AdoptOn(_) => vec![Want::Kernels],
             Self::Kernel(_, arch) => vec![Want::Qemu(*arch), Want::Kernels],
         }
     }
@@ -83,6 +94,8 @@ impl Group {
         match self {
             Self::Suite(suite) => Some(suite.prefix.to_owned()).filter(|prefix| !prefix.is_empty()),
             Self::Models => Some(models::PREFIX.to_owned()),
+            Self::Adopt => Some(adopt::PREFIX.to_owned()),
+            Self::AdoptOn(arch) => Some(format!("{}::{}", arch.name(), adopt::PREFIX)),
             Self::Hashbrown => Some(hashbrown::PREFIX.to_owned()),
             Self::Kernel(part, arch) => {
                 let (name, _) = Part::NAMES.iter().find(|(_, named)| named == part)?;
@@ -100,6 +113,8 @@ impl Group {
         match self {
             Self::Suite(suite) => host::list(site.workspace, suite),
             Self::Models => Ok(models::list()),
+            Self::Adopt => Ok(adopt::list()),
+            Self::AdoptOn(arch) => Ok(adopt::list_on(*arch)),
             Self::Hashbrown => hashbrown::list(site.workspace),
             Self::Kernel(part, arch) => {
                 let selection = Selection::All;
@@ -124,6 +139,8 @@ impl Group {
         match self {
             Self::Suite(suite) => host::run(site.workspace, suite, selection, report),
             Self::Models => models::run(site.workspace, selection, report),
+            Self::Adopt => adopt::run(site.workspace, selection, report),
+            Self::AdoptOn(arch) => adopt::run_on(site.workspace, site.route()?, *arch, selection, report),
             Self::Hashbrown => hashbrown::run(site.workspace, selection, report),
             Self::Kernel(part, arch) => {
                 let bench = site.bench(*arch, selection)?;
@@ -142,8 +159,11 @@ impl Group {
 
 impl<'a> Site<'a> {
     fn bench(&self, arch: Arch, selection: &'a Selection) -> Result<Bench<'a>, Stop> {
-        let route = self.route.ok_or_else(|| Stop::not_ready("no Rust here can build kernels"))?;
-        Ok(Bench { workspace: self.workspace, route, arch, length: self.length, selection })
+        Ok(Bench { workspace: self.workspace, route: self.route()?, arch, length: self.length, selection })
+    }
+
+    fn route(&self) -> Result<&'a Route, Stop> {
+        self.route.ok_or_else(|| Stop::not_ready("no Rust here can build kernels"))
     }
 }
 
@@ -167,8 +187,9 @@ mod tests {
         assert_eq!(groups("test models"), ["model::"]);
         assert_eq!(groups("test races"), ["x86_64::races", "aarch64::races"]);
         assert_eq!(groups("test races --arch arm64"), ["aarch64::races"]);
+        assert_eq!(groups("test adopt --arch x86_64"), ["adopt::", "x86_64::adopt::"]);
         assert_eq!(groups("test kernels").len(), 10);
-        assert_eq!(groups("test host").len() + 10, groups("test").len());
+        assert_eq!(groups("test host").len() + 12, groups("test").len());
         assert!(groups("test host --long").contains(&"hashbrown::".to_owned()));
     }
 
@@ -176,6 +197,7 @@ mod tests {
     fn a_full_name_needs_its_own_group_alone() {
         assert_eq!(groups("test aarch64::claims::a_claim"), ["aarch64::claims"]);
         assert_eq!(groups("test loom::a model::b"), ["loom models", "model::"]);
+        assert_eq!(groups("test adopt::lock"), ["adopt::"]);
         assert_eq!(groups("test a_claim").len(), groups("test").len());
     }
 

@@ -7,6 +7,7 @@
 //!
 //! What every part finds ends as [`verdict::Verdict`]s; [`verdict::Report`] prints and counts them.
 
+mod adopt;
 mod arch;
 mod child;
 mod cli;

@@ -13,6 +13,8 @@ pub(crate) enum Part {
     Models,
     /// Those that run in QEMU.
     Kernels,
+    /// The package in another kernel: what the host can tell of it, and what is compiled for the machines.
+    Adopt,
     /// One kernel's.
     Claims,
     /// One kernel's.
@@ -27,12 +29,13 @@ pub(crate) enum Part {
 
 impl Part {
     /// What they are called on the command line.
-    pub(crate) const NAMES: [(&'static str, Self); 10] = [
+    pub(crate) const NAMES: [(&'static str, Self); 11] = [
         ("all", Self::All),
         ("host", Self::Host),
         ("models", Self::Models),
         ("kernels", Self::Kernels),
         ("qemu", Self::Kernels),
+        ("adopt", Self::Adopt),
         ("claims", Self::Claims),
         ("steps", Self::Steps),
         ("races", Self::Races),
@@ -51,7 +54,7 @@ impl Part {
         match self {
             Self::All => true,
             Self::Host => is_of_host(other),
-            Self::Kernels => !is_of_host(other) && other != Self::All,
+            Self::Kernels => !is_of_host(other) && !matches!(other, Self::All | Self::Adopt),
             _ => self == other,
         }
     }
@@ -135,7 +138,7 @@ mod tests {
     fn parts_contain_their_parts() {
         assert!(Part::All.has(Part::Models) && Part::All.has(Part::Steps));
         assert!(Part::Host.has(Part::Models) && !Part::Host.has(Part::Claims));
-        assert!(Part::Kernels.has(Part::Demo) && !Part::Kernels.has(Part::Host));
+        assert!(Part::Kernels.has(Part::Demo) && !Part::Kernels.has(Part::Host) && !Part::Kernels.has(Part::Adopt));
         assert!(Part::Claims.has(Part::Claims) && !Part::Claims.has(Part::Heap));
     }
 }

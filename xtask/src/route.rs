@@ -183,7 +183,31 @@ impl Route {
         Ok(command)
     }
 
+    /// The same, for a package that is none of this workspace's and lies in `directory`.
+    pub(crate) fn foreign_cargo(
+        &self,
+        directory: &Path,
+        workspace: &Workspace,
+        subcommand: &str,
+        arch: Arch,
+    ) -> Command {
+        let mut command = self.bare_cargo(&workspace.kernels(), subcommand, &[arch]);
+        command.current_dir(directory);
+        command
+    }
+
     fn cargo_into(&self, target: &Path, workspace: &Workspace, subcommand: &str, arches: &[Arch]) -> Command {
+        let mut command = self.bare_cargo(target, subcommand, arches);
+        command.current_dir(workspace.root());
+        // Where messages stand in the source is written into the file only with full debug information.
+        for package in LOGGING {
+            command.args(["--config", &format!("profile.release.package.{package}.debug=2")]);
+        }
+        command.env("DEFMT_LOG", log::LEVEL);
+        command
+    }
+
+    fn bare_cargo(&self, target: &Path, subcommand: &str, arches: &[Arch]) -> Command {
         let mut command = match self.packaged(subcommand) {
             None => Command::new("cargo"),
             // Run directly: `cargo clippy` would prefer rustup's, which cannot read what this rustc compiled.
@@ -191,14 +215,9 @@ impl Route {
             Some(programs) => Command::new(programs.join("cargo")),
         };
         child::forget_package(&mut command);
-        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").current_dir(workspace.root());
+        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         command.args([subcommand, "--locked", "--release"]);
         command.args(arches.iter().flat_map(|arch| ["--target", arch.target()])).arg("--target-dir").arg(target);
-        // Where messages stand in the source is written into the file only with full debug information.
-        for package in LOGGING {
-            command.args(["--config", &format!("profile.release.package.{package}.debug=2")]);
-        }
-        command.env("DEFMT_LOG", log::LEVEL);
         if let Self::Targets { linker: Some(linker) } | Self::BuildStd { linker, .. } = self {
             command.envs(arches.iter().map(|arch| (arch.linker_variable(), linker)));
         }

@@ -21,6 +21,8 @@ test   runs tests: prints `ok NAME`, `FAILED NAME` or `not run NAME` for each,
          PART           host     all that needs no QEMU: unit, integration and
                                  doc tests, loom and protocol models
                         models   the protocol models
+                        adopt    the package in a kernel of edition 2018: of
+                                 this `host` has what needs no cross compiler
                         kernels  all that runs in QEMU (or `qemu`), or one:
                         claims, steps, races, heap, demo
                         all      everything (the default)

@@ -89,6 +89,16 @@ fn garbage_is_no_pass_here_either() {
 }
 
 #[test]
+fn without_a_package_nothing_is_adopted() {
+    let shown = Stubs::new("").run("test adopt --arch x86_64");
+    assert_eq!((shown.status, shown.last()), (Some(1), "0 passed, 2 failed"), "{shown:?}");
+    let before = |name: &str| shown.out.split_once(name).map(|(before, _)| before);
+    let why = "FAILED x86_64::adopt: the package\n";
+    assert!(before("not run x86_64::adopt::linked").is_some_and(|before| before.contains(why)), "{shown:?}");
+    assert!(before("not run adopt::oldest dependencies").is_some(), "{shown:?}");
+}
+
+#[test]
 fn a_demo_that_is_too_wide_fails() {
     let wide = TOUR.replace("a statement", &"x".repeat(80));
     let shown = Stubs::new(&wide).run("test demo --arch x86_64 columns");
