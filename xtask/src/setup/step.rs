@@ -27,7 +27,7 @@ pub(super) fn step(name: &str, command: Command) -> Result<(), Failure> {
         Event::Out(line) | Event::Err(line) => lines.push(line.to_owned()),
         Event::Beat(elapsed) => {
             let last = lines.last().map_or("", String::as_str);
-            say(&format!("  {:>3} s  {}", elapsed.as_secs(), shortened(last)));
+            say(&format!("  {} s  {}", elapsed.as_secs(), shortened(last)));
         }
     });
     let how = match end {
@@ -74,12 +74,11 @@ mod tests {
     #[test]
     fn what_is_said_fits_the_terminal() {
         let long = "missing: ".to_owned() + &"something, ".repeat(20);
-        let lines = said(&format!("short\n{long}\n    a command\n  105 s  {}", shortened(&"x".repeat(200))));
+        let lines = said(&format!("short\n{long}\n    a command\n  5 s  {}", shortened(&"x".repeat(200))));
         assert!(lines.iter().all(|line| term::columns(line) <= term::COLUMNS), "{lines:?}");
         assert!(lines[0] == "setup: short" && lines[2].starts_with("       something"), "{lines:?}");
         assert!(
-            lines.contains(&"    a command".to_owned())
-                && lines.iter().any(|line| line.starts_with("setup:   105 s  x"))
+            lines.contains(&"    a command".to_owned()) && lines.iter().any(|line| line.starts_with("setup:   5 s  x"))
         );
     }
 

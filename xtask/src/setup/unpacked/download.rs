@@ -55,12 +55,25 @@ impl Workplace {
         if let Err(failure) = step("apt fetches package lists of its own", update) {
             say(&failure.message);
         }
+        if !self.has_lists() {
+            return Err(
+                "apt has fetched no package lists: is the network there? Run the command again when it is".to_owned()
+            );
+        }
         let (packages, names) = self.choose(sets)?;
         let mut download = self.install(&["--download-only"]);
         download.args(packages);
         step(&format!("apt downloads {} packages, to be unpacked", names.len()), download)
             .map_err(|failure| failure.message)?;
         Ok(names.iter().filter(|name| is_wanted(name)).map(|name| self.folder.join("archives").join(name)).collect())
+    }
+
+    /// Whether apt has fetched the list of any source's packages; it succeeds without.
+    fn has_lists(&self) -> bool {
+        let entries = fs::read_dir(self.folder.join("lists"));
+        entries.is_ok_and(|entries| {
+            entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
+        })
     }
 
     /// The first of these sets that apt can resolve, and the names of the files that it would fetch.

@@ -51,7 +51,7 @@ pub(super) fn all(files: &[PathBuf], into: &Path) -> Result<(), String> {
                 Ok(None) => done += 1,
                 Ok(Some(failure)) => return Err(failure),
                 Err(RecvTimeoutError::Timeout) => {
-                    say(&format!("  {:>3} s  {done} of {}", started.elapsed().as_secs(), files.len()));
+                    say(&format!("  {} s  {done} of {}", started.elapsed().as_secs(), files.len()));
                     next_beat = started.elapsed() + BEAT;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
