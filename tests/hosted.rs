@@ -4,6 +4,8 @@
 mod child;
 #[path = "hosted/ended.rs"]
 mod ended;
+#[path = "hosted/fork.rs"]
+mod fork;
 #[path = "hosted/limits.rs"]
 mod limits;
 #[path = "hosted/loader.rs"]

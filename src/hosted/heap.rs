@@ -25,7 +25,8 @@ type HostSlab = Slab<HostPages, HostMetadata>;
 /// ended leaves in its magazines goes to the next that starts, or to whoever finds no memory elsewhere.
 ///
 /// Not for signal handlers. A child made by `fork` has a copy, and goes on with it: there is no lock that another
-/// thread could have held; what the other threads had in their hands at that moment is lost to the child.
+/// thread could have held. What the other threads had in their magazines is the child's; what they had in their hands at
+/// that moment is lost to it.
 ///
 /// ```
 /// use kernel_arena::hosted::HostHeap;

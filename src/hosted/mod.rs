@@ -13,10 +13,10 @@
 //! unloaded while threads that used it run: their end calls into it.
 
 mod heap;
+mod hooks;
 mod mapping;
 mod metadata;
 mod pages;
-mod thread_end;
 mod threads;
 mod window;
 

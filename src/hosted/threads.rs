@@ -12,7 +12,7 @@ use core::cell::Cell;
 use core::ffi::c_void;
 use std::thread_local;
 
-use super::thread_end::call_at_end;
+use super::hooks::{Hooks, call_at_end};
 
 use crate::pages::{Bitmap, ones};
 use crate::platform::{CpuCount, CpuId, CpuIdentity, CpuLevel};
@@ -80,7 +80,7 @@ impl CpuIdentity for Threads {
         if NUMBER.get() == UNBOUND {
             // To be called at the end may allocate: that comes here again, and finds that there is none to be had.
             NUMBER.set(NONE);
-            let number = if call_at_end(give_back) { take() } else { None };
+            let number = if call_at_end(HOOKS) { take() } else { None };
             NUMBER.set(number.unwrap_or(UNBOUND));
         }
     }
@@ -136,6 +136,18 @@ fn acquire_all(cpu: u16) -> bool {
 /// Gives a number back: whoever takes it next sees all that was done under it.
 fn release(number: u16) {
     TAKEN.release(u32::from(number) / 64, 1 << (number % 64));
+}
+
+const HOOKS: Hooks = Hooks { at_end: give_back, in_child: forget_others };
+
+/// In a forked child: gives back the numbers of all threads but the one that is there. What these had in their hands is
+/// lost, but no more: at every moment a magazine is in one place, and so are the objects in it.
+extern "C" fn forget_others() {
+    let mine = NUMBER.get();
+    for word in 0..TAKEN.word_count() {
+        let kept = if u32::from(mine) / 64 == word { 1 << (mine % 64) } else { 0 };
+        TAKEN.release(word, !kept);
+    }
 }
 
 /// Gives the number of the running thread back: it ends.

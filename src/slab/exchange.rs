@@ -63,6 +63,9 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
                 return None;
             };
             rack.bind_first(class, loaded, previous);
+        } else if rack.previous(class).is_dummy() {
+            // Left so by a thread that a forked child does not have.
+            rack.bind(class, rack.loaded(class), self.take_empty(state, class)?);
         }
         Some((state, rack))
     }
@@ -128,11 +131,13 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             return previous;
         }
         if let Some(empty) = self.take_empty(state, class) {
-            if self.store_full(state, class, previous) {
-                rack.bind(class, empty, loaded);
-                return empty;
+            // First out of the rack, then into the depot: it is never in both.
+            rack.bind(class, empty, loaded);
+            if !self.store_full(state, class, previous) {
+                self.flush(class, previous);
+                self.store_empty(state, previous);
             }
-            self.store_empty(state, empty);
+            return empty;
         }
         self.flush(class, previous);
         rack.bind(class, previous, loaded);

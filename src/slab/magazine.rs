@@ -147,15 +147,15 @@ impl Rack {
         }
     }
 
-    /// How many classes have magazines here.
+    /// How many classes have magazines here, or one more.
     pub(super) fn bound(&self) -> u32 {
         self.bound.load(Ordering::Relaxed)
     }
 
     /// Gives a class that has the dummy magazines of its own.
     pub(super) fn bind_first(&self, class: SizeClass, loaded: &Magazine, previous: &Magazine) {
-        self.bind(class, loaded, previous);
         self.bound.store(self.bound() + 1, Ordering::Relaxed);
+        self.bind(class, loaded, previous);
     }
 
     /// Takes a class's magazines away: it has the dummy again.
@@ -168,9 +168,13 @@ impl Rack {
 
     /// Gives a class its magazines. They are never unmade while the rack is used (`Store`). Release: statistics on
     /// another CPU may follow the pointers.
+    ///
+    /// A process may be forked between any two stores, and the child goes on with what is there: so no magazine is in
+    /// two places even then, only in none.
     pub(super) fn bind(&self, class: SizeClass, loaded: &Magazine, previous: &Magazine) {
-        self.previous[class.index()].store(ptr::from_ref(previous).cast_mut(), Ordering::Release);
+        self.previous[class.index()].store(ptr::from_ref(self.dummy()).cast_mut(), Ordering::Release);
         self.loaded[class.index()].store(ptr::from_ref(loaded).cast_mut(), Ordering::Release);
+        self.previous[class.index()].store(ptr::from_ref(previous).cast_mut(), Ordering::Release);
     }
 
     /// The loaded magazine, by the number that `hot_class` gave.

@@ -79,7 +79,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Empties a class's magazines in a rack, and keeps them for whoever needs some.
     fn unbind(&self, rack: &Rack, class: SizeClass) {
         let Some(state) = self.class(class).filter(|_| !rack.loaded(class).is_dummy()) else { return };
-        for magazine in rack.unbind(class) {
+        for magazine in rack.unbind(class).into_iter().filter(|magazine| !magazine.is_dummy()) {
             self.flush(class, magazine);
             self.store_empty(state, magazine);
         }

@@ -15,12 +15,12 @@ fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 8).unwrap()
 }
 
-fn heap() -> HostHeap {
+pub(crate) fn heap() -> HostHeap {
     HostHeap::with_pages(PageCount::new(u32::try_from(BYTES / 4096).unwrap()).unwrap())
 }
 
 /// Takes as many objects as two magazines have, of some sizes, and gives them back.
-fn fill_magazines(heap: &HostHeap) {
+pub(crate) fn fill_magazines(heap: &HostHeap) {
     for size in [1000, 2000, 4000, 8000, 16_000, 24_000, 32_000] {
         // SAFETY: not zero bytes.
         let blocks: Vec<_> = (0..65_536 / size).map(|_| unsafe { heap.alloc(layout(size)) }).collect();
@@ -32,7 +32,7 @@ fn fill_magazines(heap: &HostHeap) {
 }
 
 /// Whether three quarters of the heap can be had in one piece.
-fn has_most(heap: &HostHeap) -> bool {
+pub(crate) fn has_most(heap: &HostHeap) -> bool {
     let layout = layout(BYTES * 3 / 4);
     // SAFETY: not zero bytes.
     let block = unsafe { heap.alloc(layout) };
