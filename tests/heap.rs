@@ -6,6 +6,7 @@
 mod api2;
 mod arena;
 mod blocks;
+mod debug;
 mod init;
 mod lives;
 mod realloc;

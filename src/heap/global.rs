@@ -27,9 +27,8 @@ unsafe impl<S: PageSource, M: MetadataSource> GlobalAlloc for Heap<S, M> {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if runs::is_run(layout) {
-            let run = self.slab.get().and_then(|slab| runs::alloc_zeroed(slab, layout).ok());
-            return run.unwrap_or(ptr::null_mut());
+        if let Some(slab) = self.slab.get().filter(|slab| runs::is_run(slab, layout)) {
+            return runs::alloc_zeroed(slab, layout).unwrap_or(ptr::null_mut());
         }
         // SAFETY: as the caller promises.
         let block = unsafe { self.alloc(layout) };
@@ -60,7 +59,7 @@ impl<S: PageSource, M: MetadataSource> Heap<S, M> {
     #[inline(never)]
     fn dealloc_slow(block: *mut u8, layout: Layout, heap: &Self) {
         let Some(slab) = heap.slab.get() else { return };
-        if runs::is_run(layout) {
+        if runs::is_run(slab, layout) {
             // SAFETY: the caller of `dealloc` promises that it came from `alloc` with this layout.
             unsafe { runs::free(slab, block, layout) };
         } else {

@@ -42,7 +42,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use crate::slab::Slab;
+use crate::slab::{Slab, SlabError};
 use crate::source::{MetadataSource, PageSource};
 
 #[cfg(feature = "allocator-api2")]
@@ -104,7 +104,10 @@ impl<S: PageSource, M: MetadataSource> Heap<S, M> {
     /// [`HeapError`]; nothing was taken.
     pub fn try_alloc(&self, layout: Layout) -> Result<NonNull<u8>, HeapError> {
         let slab = self.slab.get().ok_or(HeapError::NotInitialised)?;
-        let address = if runs::is_run(layout) {
+        if layout.size() == 0 {
+            return Err(HeapError::Slab(SlabError::ZeroSize));
+        }
+        let address = if runs::is_run(slab, layout) {
             runs::alloc(slab, layout)?
         } else {
             slab.to_kernel(slab.alloc(layout).map_err(HeapError::Slab)?)

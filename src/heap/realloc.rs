@@ -16,7 +16,7 @@ impl<S: PageSource, M: MetadataSource> Heap<S, M> {
     pub(super) unsafe fn resize(&self, block: *mut u8, layout: Layout, new_size: usize) -> bool {
         let Some(slab) = self.slab.get() else { return false };
         let Ok(wanted) = Layout::from_size_align(new_size, layout.align()) else { return false };
-        match (runs::is_run(layout), runs::is_run(wanted)) {
+        match (runs::is_run(slab, layout), runs::is_run(slab, wanted)) {
             // SAFETY: as the caller promises.
             (true, true) => unsafe { runs::resize(slab, block, layout, new_size) },
             // In debug mode the canary lies where the block ends.

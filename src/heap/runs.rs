@@ -5,19 +5,13 @@ use core::alloc::Layout;
 use super::HeapError;
 use crate::addr::{PAGE_BYTES, PAGE_SHIFT, PageCount, PageRange};
 use crate::arena::AllocError;
-use crate::misuse::Misuse;
-use crate::slab::{LARGEST, Slab};
+use crate::slab::{Mode, Slab, largest_object};
 use crate::source::{MetadataSource, PageSource};
 
-/// Whether a layout is served by pages.
+/// Whether a layout is served by pages. In debug mode those sizes are, too, whose class has no room for a canary.
 #[inline]
-pub(super) fn is_run(layout: Layout) -> bool {
-    layout.size() > LARGEST || layout.align() > PAGE_BYTES
-}
-
-/// How many pages a size takes.
-pub(super) fn pages_of(size: usize) -> Option<PageCount> {
-    PageCount::new(u32::try_from(size.div_ceil(PAGE_BYTES)).ok()?)
+pub(super) fn is_run<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout: Layout) -> bool {
+    layout.size() > largest_object(slab.mode()) || layout.align() > PAGE_BYTES
 }
 
 pub(super) fn alloc<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout: Layout) -> Result<*mut u8, HeapError> {
@@ -37,8 +31,9 @@ fn alloc_by<S: PageSource, M: MetadataSource>(
     layout: Layout,
     take: impl Fn(&S, PageCount, PageCount) -> Result<PageRange, AllocError>,
 ) -> Result<*mut u8, HeapError> {
-    let count = pages_of(layout.size()).ok_or(HeapError::TooLarge)?;
-    let align = pages_of(layout.align()).ok_or(HeapError::TooLarge)?;
+    let count = slab.run_pages(layout.size()).ok_or(HeapError::TooLarge)?;
+    let align = u32::try_from(layout.align().div_ceil(PAGE_BYTES)).ok().and_then(PageCount::new);
+    let align = align.ok_or(HeapError::TooLarge)?;
     let take = || take(slab.source(), count, align);
     // What depots and empty slabs keep may be what is missing.
     let pages = take().or_else(|error| match error {
@@ -48,22 +43,22 @@ fn alloc_by<S: PageSource, M: MetadataSource>(
         hopeless => Err(hopeless),
     });
     let pages = pages.map_err(HeapError::Pages)?;
-    slab.count_run(count);
+    if let Err(error) = slab.hold_run(pages, layout.size()) {
+        // SAFETY: taken above, shown to nobody.
+        unsafe { slab.source().free_pages(pages) };
+        return Err(HeapError::Slab(error));
+    }
     Ok(slab.to_kernel(pages.to_ptr()))
 }
 
 /// Gives a run back.
 ///
 /// # Safety
-/// It came from [`alloc`] on the same allocator with this layout, and nobody uses it.
+/// It came from [`alloc`] on the same allocator with this layout, and nobody uses it. (In debug mode a mistake is found,
+/// and does nothing.)
 pub(super) unsafe fn free<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, block: *mut u8, layout: Layout) {
-    let Some(pages) = range_of(slab, block, layout.size()) else { return };
-    if !slab.count_run_gone(pages.count()) {
-        // So many are not out: this run was freed before, or is none.
-        return slab.refuse(pages.to_ptr(), Misuse::NotLive);
-    }
-    // SAFETY: the caller's pages, taken together, in nobody's use.
-    unsafe { slab.source().free_pages(pages) };
+    // SAFETY: as the caller promises.
+    unsafe { slab.free_run(slab.offset_of(block), layout.size()) };
 }
 
 /// Makes a run that starts at `block` larger or smaller where it is; says whether it is so now.
@@ -76,30 +71,18 @@ pub(super) unsafe fn resize<S: PageSource, M: MetadataSource>(
     layout: Layout,
     size: usize,
 ) -> bool {
-    let (Some(pages), Some(wanted)) = (range_of(slab, block, layout.size()), pages_of(size)) else { return false };
-    let (have, wanted) = (pages.count().get(), wanted.get());
-    if wanted > have {
-        let more = PageCount::saturating(wanted - have);
-        let grown = slab.source().extend(pages, more);
-        if grown {
-            slab.count_run(more);
-        }
-        return grown;
+    // In debug mode the canary lies where the run ends.
+    if slab.mode() == Mode::Debug {
+        return false;
     }
-    if wanted < have {
-        let tail = PageRange::of(pages.first().number() + wanted, have - wanted);
-        if !slab.count_run_gone(tail.count()) {
-            return false;
-        }
-        // SAFETY: pages of the caller's run that nobody uses any more; a source takes them back one by one, too.
-        unsafe { slab.source().free_pages(tail) };
-    }
-    true
+    let (Some(pages), Some(wanted)) = (range_of(slab, block, layout.size()), slab.run_pages(size)) else {
+        return false;
+    };
+    slab.resize_run(pages, wanted)
 }
 
 /// The pages of a run.
 fn range_of<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, block: *mut u8, size: usize) -> Option<PageRange> {
-    let offset = block.addr().wrapping_sub(slab.source().base().addr());
-    let first = crate::PageIndex::new(u32::try_from(offset >> PAGE_SHIFT).ok()?)?;
-    PageRange::new(first, pages_of(size)?)
+    let first = crate::PageIndex::new(slab.offset_of(block) >> PAGE_SHIFT)?;
+    PageRange::new(first, slab.run_pages(size)?)
 }

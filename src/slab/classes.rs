@@ -22,6 +22,16 @@ use crate::addr::{PAGE_BYTES, PAGE_SHIFT};
 pub const CLASS_COUNT: usize = if cfg!(kernel_arena_loom) { 2 } else { 44 };
 /// The size of the largest class in bytes.
 pub const LARGEST: usize = if cfg!(kernel_arena_loom) { 1 << 11 } else { 1 << 15 };
+/// The size of the largest object that a mode serves whole, with what it adds.
+#[cfg(not(kernel_arena_loom))]
+#[inline]
+pub(crate) const fn largest_object(mode: super::Mode) -> usize {
+    match mode {
+        super::Mode::Fast => LARGEST,
+        super::Mode::Debug => LARGEST - super::canary::CANARY_BYTES,
+    }
+}
+
 /// The size of the smallest.
 const SMALLEST: u32 = if cfg!(kernel_arena_loom) { 1 << 10 } else { 8 };
 /// Objects of a slab, at most: eight words of 64.

@@ -25,12 +25,16 @@ pub struct SlabRefused<S, M> {
     pub metadata: M,
 }
 
-/// What was still with users when an allocator was taken down. The memory of objects is gone.
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What comes back from an allocator that was taken down. The memory of objects is gone.
+#[derive(Debug)]
 #[must_use = "objects that are still out are lost"]
-pub struct Leftovers {
-    /// How many.
+#[non_exhaustive]
+pub struct SlabLeftovers<S, M> {
+    /// The page source, which has all pages of slabs back.
+    pub source: S,
+    /// The metadata source, which has all its pages back.
+    pub metadata: M,
+    /// How many objects were still with users.
     pub objects: u64,
     /// Their size, rounded up to their classes.
     pub bytes: u64,
@@ -82,8 +86,10 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// Takes the allocator down: all pages of slabs go back to their source, those of objects that are still out
     /// included, and all bookkeeping. An allocator that is dropped instead leaves everything taken.
-    pub fn destroy(mut self) -> Leftovers {
-        let mut leftovers = Leftovers::default();
+    ///
+    /// Owning the allocator proves that no operation is going on in it. Context: *any* in which both sources may be
+    /// called.
+    pub fn destroy(mut self) -> SlabLeftovers<S, M> {
         for rack in self.racks.iter() {
             for class in SizeClass::all() {
                 self.flush(class, rack.loaded(class));
@@ -91,17 +97,18 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             }
         }
         self.drain();
-        leftovers.run_bytes = self.tables().totals.0.run_bytes();
+        let (mut objects, mut bytes) = (0, 0);
         let slabs = self.tables().headers.iter().filter_map(|header| Some((header, header.description()?)));
         for (header, slab) in slabs {
             let out = u64::from(slab.objects() - header.count());
-            leftovers.objects += out;
-            leftovers.bytes += out * slab.class().size() as u64;
+            objects += out;
+            bytes += out * slab.class().size() as u64;
             // SAFETY: the slab's own pages. Whoever still has objects of it was told that their memory goes.
             unsafe { self.source.free_pages(slab.pages()) };
         }
+        let run_bytes = self.tables().totals.0.run_bytes();
         self.dismantle();
-        leftovers
+        SlabLeftovers { source: self.source, metadata: self.metadata, objects, bytes, run_bytes }
     }
 
     /// The allocator is not used again.

@@ -1,17 +1,24 @@
 //! The debug mode: mistakes of trusted code are found when an object is freed, or a while later.
 //!
 //! - A *double free* finds the object's bit clear in a map like that of checked frees (`live`).
-//! - An *overrun* finds the canary changed that fills the object from what was asked for to the end of its class, at
-//!   least one word, unless the object is of the largest size.
+//! - An *overrun* finds the canary changed (`canary`) that fills the object from what was asked for to the end of its
+//!   class: at least one word, but for sizes of which no class has a word more. A *free with another size* finds the
+//!   canary of the right one.
 //! - A *write after the free* finds the poison changed when the object leaves quarantine, [`QUARANTINE`] frees later.
+//!
+//! The same holds for the runs of pages of a heap on top (`runs`).
 //!
 //! Racks stay unbound, so every operation comes this way and the hot path of the fast mode knows nothing of it.
 
 use core::alloc::Layout;
 
+use super::canary::CANARY_BYTES;
 use super::classes::SizeClass;
 use super::live::LiveMap;
+use super::runs::RunMap;
+use super::write::repeated;
 use super::{Slab, SlabError};
+use crate::addr::{PAGE_SHIFT, PageRange};
 use crate::misuse::Misuse;
 use crate::source::{MetadataSource, PageSource};
 use crate::store::Blank;
@@ -19,48 +26,71 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// How many freed objects wait before they may be handed out again.
 const QUARANTINE: usize = if cfg!(kernel_arena_loom) { 2 } else { 64 };
-/// The least number of bytes after an object that are watched.
-const CANARY_BYTES: usize = 8;
-
 const FRESH: u8 = 0xa5;
-const CANARY: u8 = 0xc3;
-const POISON: u8 = 0xde;
+pub(super) const POISON: u8 = 0xde;
 
-/// Freed objects that are not handed out yet: a ring of words, each an offset in 31:0 and a class + 1 in 39:32, or 0.
+/// What was freed and is not handed out yet: a ring of words, 0 or what [`Waiting`] says.
 #[derive(Debug)]
 pub(super) struct Debugger {
     ring: [AtomicU64; QUARANTINE],
     next: AtomicU64,
     /// The objects that trusted code has. Not those of checked frees, which a program could name.
     pub(super) held: LiveMap,
+    pub(super) runs: RunMap,
+}
+
+/// What waits in quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// An object at an offset.
+    Object(u32, SizeClass),
+    Run(PageRange),
 }
 
 // SAFETY: words that are zero, and a blank map.
 unsafe impl Blank for Debugger {
     #[cfg(kernel_arena_loom)]
     fn blank() -> Self {
-        Self { ring: core::array::from_fn(|_| AtomicU64::new(0)), next: AtomicU64::new(0), held: LiveMap::blank() }
+        Self {
+            ring: core::array::from_fn(|_| AtomicU64::new(0)),
+            next: AtomicU64::new(0),
+            held: LiveMap::blank(),
+            runs: RunMap::blank(),
+        }
     }
 }
 
 impl Debugger {
-    /// Puts an object into quarantine; returns the one whose place it takes. Whoever swaps a word has what was in it:
-    /// Release and Acquire hand the object on.
-    fn exchange(&self, entry: u64) -> Option<(u32, SizeClass)> {
+    /// Puts something into quarantine; returns that whose place it takes. Whoever swaps a word has what was in it:
+    /// Release and Acquire hand it on.
+    fn exchange(&self, waiting: Waiting) -> Option<Waiting> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         #[expect(clippy::cast_possible_truncation, reason = "only the remainder counts")]
         let place = &self.ring[turn as usize % QUARANTINE];
-        parse(place.swap(entry, Ordering::AcqRel))
+        Waiting::parse(place.swap(waiting.word(), Ordering::AcqRel))
     }
 }
 
-fn entry(offset: u32, class: SizeClass) -> u64 {
-    u64::from(offset) | (u64::from(class.number()) + 1) << 32
-}
+/// What a word says in 39:32 of a run. Classes have smaller numbers.
+const RUN: u64 = 0xff;
 
-fn parse(entry: u64) -> Option<(u32, SizeClass)> {
-    let number = ((entry >> 32 & 0xff) as u8).checked_sub(1)?;
-    Some(((entry & 0xffff_ffff) as u32, SizeClass::from_number(number)))
+impl Waiting {
+    /// An offset in 31:0, a class + 1 or [`RUN`] in 39:32, and a run's pages in 63:40.
+    fn word(self) -> u64 {
+        match self {
+            Self::Object(offset, class) => u64::from(offset) | (u64::from(class.number()) + 1) << 32,
+            Self::Run(pages) => u64::from(pages.to_ptr().offset()) | RUN << 32 | u64::from(pages.count().get()) << 40,
+        }
+    }
+
+    fn parse(word: u64) -> Option<Self> {
+        let offset = (word & 0xffff_ffff) as u32;
+        match word >> 32 & 0xff {
+            0 => None,
+            RUN => Some(Self::Run(PageRange::of(offset >> PAGE_SHIFT, (word >> 40 & 0x00ff_ffff) as u32))),
+            class => Some(Self::Object(offset, SizeClass::from_number((class & 0xff) as u8 - 1))),
+        }
+    }
 }
 
 /// The class for a layout with its canary; the class alone if none is large enough.
@@ -79,56 +109,75 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             self.put_one(offset);
             return Err(SlabError::OutOfMetadata);
         }
-        self.fill(offset, layout.size(), FRESH);
-        self.fill(offset.saturating_add(to_u32(layout.size())), class.size() - layout.size(), CANARY);
+        self.fill(offset, layout.size(), repeated(FRESH));
+        self.set_canary(offset, layout.size(), class.size());
         Ok(offset)
     }
 
     pub(super) fn free_debug(&self, debugger: &Debugger, offset: u32, layout: Layout) {
         if !debugger.held.clear(offset) {
-            self.misuse(offset, self.why_not_live(offset));
+            let is_run = debugger.runs.starts_at(offset);
+            self.misuse(offset, if is_run { Misuse::WrongSize } else { self.why_not_live(offset) });
             return;
         }
         let found = self.find(offset).map(|(_, slab, _)| slab.class());
-        let Some(class) = found.filter(|class| Some(*class) == class_for(layout)) else {
-            // Still his who has it.
-            let _ = debugger.held.set(offset, &self.metadata);
-            self.misuse(offset, Misuse::WrongSize);
-            return;
+        let checked = match found.filter(|class| Some(*class) == class_for(layout)) {
+            Some(class) => self.check_canary(offset, layout.size(), class.size()).map(|()| class),
+            None => Err(Misuse::WrongSize),
         };
-        // What was damaged stays out for ever, for whoever looks into it.
-        let canary = offset.saturating_add(to_u32(layout.size()));
-        if !self.is_filled(canary, class.size() - layout.size(), CANARY) {
-            self.misuse(offset, Misuse::Overrun);
-            return;
-        }
-        self.fill(offset, class.size(), POISON);
-        if let Some((offset, class)) = debugger.exchange(entry(offset, class)) {
-            self.release(offset, class);
-        }
-    }
-
-    /// Empties the quarantine.
-    pub(super) fn end_quarantine(&self) {
-        let Some(debugger) = self.debugger() else { return };
-        for place in &debugger.ring {
-            if let Some((offset, class)) = parse(place.swap(0, Ordering::AcqRel)) {
-                self.release(offset, class);
+        match checked {
+            Ok(class) => {
+                self.fill(offset, class.size(), repeated(POISON));
+                self.keep_waiting(debugger, Waiting::Object(offset, class));
+            }
+            Err(misuse) => {
+                if misuse == Misuse::WrongSize {
+                    // Still his who has it. What was damaged stays out for ever, for whoever looks into it.
+                    let _ = debugger.held.set(offset, &self.metadata);
+                }
+                self.misuse(offset, misuse);
             }
         }
     }
 
-    /// An object leaves quarantine.
-    fn release(&self, offset: u32, class: SizeClass) {
-        if self.is_filled(offset, class.size(), POISON) {
-            self.put_one(offset);
-        } else {
-            self.misuse(offset, Misuse::WrittenAfterFree);
+    /// Puts something into quarantine; what has waited longest may leave.
+    pub(super) fn keep_waiting(&self, debugger: &Debugger, waiting: Waiting) {
+        if let Some(waiting) = debugger.exchange(waiting) {
+            self.release(waiting);
         }
+    }
+
+    /// Empties the quarantine; says how many runs went back.
+    pub(super) fn end_quarantine(&self) -> u32 {
+        let places = self.debugger().into_iter().flat_map(|debugger| &debugger.ring);
+        let waiting = places.filter_map(|place| Waiting::parse(place.swap(0, Ordering::AcqRel)));
+        waiting.map(|waiting| u32::from(self.release(waiting))).sum()
+    }
+
+    /// Something leaves quarantine; says whether pages went back.
+    fn release(&self, waiting: Waiting) -> bool {
+        match waiting {
+            Waiting::Run(pages) => return self.release_run(pages),
+            Waiting::Object(offset, class) if self.is_filled(offset, class.size(), repeated(POISON)) => {
+                self.put_one(offset);
+            }
+            Waiting::Object(offset, _) => _ = self.misuse(offset, Misuse::WrittenAfterFree),
+        }
+        false
     }
 }
 
-/// Sizes of objects are at most 2^15.
-fn to_u32(size: usize) -> u32 {
-    u32::try_from(size).unwrap_or(u32::MAX)
+#[cfg(all(test, not(kernel_arena_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_ring_name_what_waits() {
+        let objects = SizeClass::all().map(|class| Waiting::Object(u32::MAX - 7, class));
+        let runs = [(1, 1), ((1 << 20) - 1, 1), (1, (1 << 20) - 1)].map(|(first, count)| PageRange::of(first, count));
+        for waiting in objects.chain(runs.map(Waiting::Run)) {
+            assert_eq!(Waiting::parse(waiting.word()), Some(waiting));
+        }
+        assert_eq!(Waiting::parse(0), None);
+    }
 }

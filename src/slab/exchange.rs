@@ -8,6 +8,7 @@ use super::header::WORD_OBJECTS;
 use super::magazine::{Magazine, Rack};
 use super::{Slab, SlabError};
 use crate::addr::ArenaPtr;
+use crate::misuse::Misuse;
 use crate::platform::{CpuIdentity, CpuLevel};
 use crate::source::{MetadataSource, PageSource};
 
@@ -34,7 +35,10 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         if let Some(debugger) = self.debugger() {
             return self.free_debug(debugger, object, layout);
         }
-        let Some(class) = SizeClass::of(layout) else { return };
+        let Some(class) = SizeClass::of(layout) else {
+            self.misuse(object, Misuse::WrongSize);
+            return;
+        };
         match self.rack_for(class) {
             Some((state, rack)) => {
                 let magazine = self.make_room(state, class, rack);

@@ -60,6 +60,11 @@ impl LiveMap {
         Some(word.fetch_or(bit, Ordering::Release) & bit != 0)
     }
 
+    /// Whether the object at this offset may be freed, as far as can be seen.
+    pub(super) fn is_set(&self, offset: u32) -> bool {
+        offset % 8 == 0 && self.bit(offset).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
+    }
+
     /// Takes the right to free the object at this offset; says whether there was one. Acquire: pairs with `set`.
     pub(super) fn clear(&self, offset: u32) -> bool {
         let aligned = offset % 8 == 0;

@@ -37,6 +37,7 @@ use crate::addr::ArenaPtr;
 use crate::platform::{CpuIdentity, CpuLevel};
 use crate::source::{MetadataSource, PageSource};
 
+mod canary;
 mod checked;
 mod class;
 mod classes;
@@ -55,13 +56,16 @@ mod map;
 mod racks;
 mod reclaim;
 mod retire;
+mod runs;
 mod stats;
 mod tables;
 mod take;
 mod write;
 
+#[cfg(not(kernel_arena_loom))]
+pub(crate) use classes::largest_object;
 pub use classes::{CLASS_COUNT, LARGEST, SizeClass};
-pub use create::{Leftovers, SlabRefused};
+pub use create::{SlabLeftovers, SlabRefused};
 pub use error::SlabError;
 pub use stats::{ClassStats, SlabStats};
 

@@ -50,7 +50,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             return None;
         }
         let again = |slabs: u32| if slabs > 0 { retry() } else { None };
-        again(self.retire_empty()).or_else(|| again(self.drain_from(own)))
+        again(self.end_quarantine() + self.retire_empty()).or_else(|| again(self.drain_from(own)))
     }
 
     /// The same for whoever has not asked yet where he runs.

@@ -62,17 +62,16 @@ fn add(figure: &Figure, pages: PageCount) {
     figure.fetch_add(pages.get().into(), Ordering::Relaxed);
 }
 
-#[cfg(not(kernel_arena_loom))]
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Counts a run of pages that the heap on top took from the same source.
-    pub(crate) fn count_run(&self, pages: PageCount) {
+    pub(super) fn count_run(&self, pages: PageCount) {
         add(&self.tables().totals.0.run_pages, pages);
         self.tables().totals.0.raise_peak();
     }
 
     /// Counts pages of runs that are given back; says whether so many were out, else nothing is counted.
     #[must_use]
-    pub(crate) fn count_run_gone(&self, pages: PageCount) -> bool {
+    pub(super) fn count_run_gone(&self, pages: PageCount) -> bool {
         let less = |count: u64| count.checked_sub(pages.get().into());
         self.tables().totals.0.run_pages.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }

@@ -56,6 +56,7 @@ impl Tables {
         1 + self.map.metadata_pages()
             + self.live.metadata_pages()
             + self.debugger.held.metadata_pages()
+            + self.debugger.runs.metadata_pages()
             + self.classes.metadata_pages()
             + self.headers.metadata_pages()
             + self.magazines.metadata_pages()
@@ -70,6 +71,7 @@ impl Tables {
         self.classes.dismantle(metadata);
         self.live.dismantle(metadata);
         self.debugger.held.dismantle(metadata);
+        self.debugger.runs.dismantle(metadata);
         self.map.dismantle(metadata);
     }
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use kernel_arena::platform::{CpuCount, CpuId, CpuIdentity, CpuLevel};
-use kernel_arena::slab::{Leftovers, Mode, Slab};
+use kernel_arena::slab::{Mode, Slab};
 use kernel_arena::source::{MetadataPage, MetadataSource, PageSource};
 use kernel_arena::sync::{AtomicU64, Ordering};
 use kernel_arena::{AllocError, ArenaPtr, Misuse, PageCount, PageIndex, PageRange, Reclaimable, Sharing};
@@ -120,8 +120,9 @@ pub(crate) fn drain(slab: &ModelSlab) {
 /// The end of every execution: no object was lost or found, and every page comes back, each once.
 pub(crate) fn finish(slab: Arc<ModelSlab>) {
     let slab = Arc::into_inner(slab).expect("all CPUs have joined");
-    let lent = slab.source().clone();
-    assert_eq!(slab.destroy(), Leftovers::default());
+    let left = slab.destroy();
+    assert_eq!((left.objects, left.bytes, left.run_bytes), (0, 0, 0));
+    let (lent, _) = (left.source, drop(left.metadata));
     let window = Arc::into_inner(lent.0).expect("the allocator is gone");
     assert_eq!(window.pages_lent(), 0);
     let metadata = window.metadata.into_inner().expect("not poisoned");

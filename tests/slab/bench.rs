@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use kernel_arena::ArenaPtr;
 use kernel_arena::Misuse;
-use kernel_arena::slab::{ClassStats, LEVELS, Leftovers, Mode, SizeClass, Slab, SlabError};
+use kernel_arena::slab::{ClassStats, LEVELS, Mode, SizeClass, Slab, SlabError};
 use kernel_arena::source::PageSource;
 
 use super::lab::{Lab, Metadata, Pages};
@@ -218,7 +218,8 @@ impl Bench {
         // In debug mode objects are larger, and those that are damaged stay out.
         if bench.mode == Mode::Fast {
             let bytes = objects.iter().map(|object| SizeClass::of(object.layout).unwrap().size() as u64).sum();
-            assert_eq!(leftovers, Leftovers { objects: objects.len() as u64, bytes, run_bytes: 0 });
+            let left = (leftovers.objects, leftovers.bytes, leftovers.run_bytes);
+            assert_eq!(left, (objects.len() as u64, bytes, 0));
         }
         leftovers.objects
     }

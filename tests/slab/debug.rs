@@ -104,7 +104,8 @@ fn a_wild_free_is_found_by_its_kind() {
 
 #[test]
 fn a_free_with_another_size_is_found() {
-    for (size, named) in [(64, 8), (64, 200), (8, 4096), (4096, 100)] {
+    // Some of them of the same class.
+    for (size, named) in [(64, 8), (64, 200), (8, 4096), (4096, 100), (40, 33), (33, 40), (30_000, 29_000)] {
         let bench = bench(64);
         let object = bench.alloc(bytes(size)).unwrap();
         free(&bench, object.at, bytes(named));
