@@ -16,16 +16,41 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Given back by [`free`](Self::free) it would stay marked as the program's, which could free it once more, under
     /// whoever has it then.
     ///
+    /// From the moment at which it returns, and a moment before, whoever guesses the address may free it; so its content
+    /// is not prepared here, but by [`alloc_checked_zeroed`](Self::alloc_checked_zeroed).
+    ///
     /// Context: *any*. One locked operation more than [`alloc`](Self::alloc).
     ///
     /// # Errors
     /// [`SlabError`]; nothing was taken then.
     pub fn alloc_checked(&self, layout: Layout) -> Result<ArenaPtr, SlabError> {
+        let (class, object) = self.take_unpublished(layout)?;
+        self.publish(class, object)
+    }
+
+    /// The same, filled with zeros to the end of its class: before anybody can free it, and so before another can have
+    /// it.
+    ///
+    /// # Errors
+    /// As for [`alloc_checked`](Self::alloc_checked).
+    pub fn alloc_checked_zeroed(&self, layout: Layout) -> Result<ArenaPtr, SlabError> {
+        let (class, object) = self.take_unpublished(layout)?;
+        self.fill(object.offset(), class.size(), 0);
+        self.publish(class, object)
+    }
+
+    /// An object that nobody else can name yet.
+    fn take_unpublished(&self, layout: Layout) -> Result<(SizeClass, ArenaPtr), SlabError> {
         let class = SizeClass::of(layout).ok_or(SlabError::of(layout))?;
         let object = match self.debugger() {
             Some(_) => ArenaPtr::new(self.take_one(class)?),
             None => self.alloc(class.layout())?,
         };
+        Ok((class, object))
+    }
+
+    /// From here on whoever names the object may free it.
+    fn publish(&self, class: SizeClass, object: ArenaPtr) -> Result<ArenaPtr, SlabError> {
         match self.tables().live.set(object.offset(), &self.metadata) {
             Some(already) => {
                 if already {
@@ -84,12 +109,6 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             Some(slab) if slab.object_at(offset).is_none() => Misuse::NotAtStart,
             Some(_) => Misuse::NotLive,
         }
-    }
-
-    /// Refuses what the heap on top was given.
-    #[cfg(not(kernel_arena_loom))]
-    pub(crate) fn refuse(&self, at: ArenaPtr, misuse: Misuse) {
-        self.misuse(at.offset(), misuse);
     }
 
     /// Records what somebody did wrong.

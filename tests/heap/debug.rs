@@ -28,7 +28,9 @@ fn misuses(bench: &Bench) -> Vec<(ArenaPtr, Misuse)> {
 fn poke(block: *mut u8, byte: usize) {
     let at = block.wrapping_add(byte);
     // SAFETY: pages of the lab, which has one thread.
-    unsafe { at.write(!at.read()) };
+    let was = unsafe { at.read() };
+    // SAFETY: as above.
+    unsafe { at.write(!was) };
 }
 
 /// Sizes of objects and of runs, and those between that the fast mode serves by objects.

@@ -1,15 +1,15 @@
 //! Checked frees: whatever is passed, only the start of a live object that was handed out to be freed so is taken back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
-use kernel_arena::slab::{Mode, SizeClass, Slab, SlabError};
+use kernel_arena::slab::{LARGEST, Mode, SizeClass, Slab, SlabError};
 use kernel_arena::source::PageSource;
 use kernel_arena::{ArenaPtr, Misuse, PageCount, PageIndex};
 use proptest::prelude::*;
 
-use super::bench::{Bench, Object, bytes, whole};
+use super::bench::{Bench, Object, bytes, class, whole};
 use super::cpus::{nameless, on};
 use super::lab::{Fail, Lab, Metadata, Pages};
 
@@ -259,4 +259,66 @@ fn a_programs_object_that_the_kernel_freed_by_mistake_is_handed_out_again() {
     assert_eq!(bench.slab.free_checked(again), Err(Misuse::NotLive));
     assert_eq!(bench.misuses(), [(first, Misuse::NotLive)]);
     bench.finish();
+}
+
+#[test]
+fn a_zeroed_object_is_zero_to_the_end_of_its_class() {
+    for mode in [Mode::Fast, Mode::Debug] {
+        let bench = Bench::with(64, mode);
+        for size in [1, 12, 100, 4000, 30_001] {
+            let dirty = bench.alloc_checked(whole(class(size))).unwrap();
+            bench.free(dirty);
+            let at = bench.slab.alloc_checked_zeroed(bytes(size)).unwrap();
+            assert!((0..class(size).size()).all(|byte| bench.peek(at, byte) == 0), "{size} bytes in {mode:?}");
+            assert_eq!(bench.slab.free_checked(at), Ok(()));
+        }
+        assert_eq!(bench.misuses(), []);
+        bench.finish();
+    }
+}
+
+/// Whoever frees an object by its address, while it is being handed out, and gets it himself, is not written over.
+#[test]
+fn an_object_is_zeroed_before_anybody_can_free_it() {
+    let lab = Lab::new(8);
+    // There is room for one.
+    let layout = bytes(LARGEST);
+    let slab = Slab::new(Pages::<false>(Arc::clone(&lab)), Metadata(Arc::clone(&lab)), Mode::Fast).unwrap();
+    let at = nameless(|| slab.alloc_checked_zeroed(layout).unwrap());
+    nameless(|| slab.free_checked(at).unwrap());
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..3000 {
+                while nameless(|| slab.alloc_checked_zeroed(layout)).is_err() {
+                    thread::yield_now();
+                }
+            }
+            done.store(true, Ordering::Release);
+        });
+        nameless(|| {
+            let (mut taken, mut damaged) = (0, 0);
+            while !done.load(Ordering::Acquire) {
+                if slab.free_checked(at).is_err() {
+                    continue;
+                }
+                let Ok(object) = slab.alloc(layout) else { continue };
+                let first = slab.to_kernel(object).cast::<u8>();
+                // SAFETY: the object is ours.
+                unsafe { first.write_bytes(0xab, LARGEST) };
+                // The other may be in the middle of whatever it does to the object.
+                (0..10).for_each(|_| thread::yield_now());
+                // SAFETY: as above.
+                let whole = unsafe { std::slice::from_raw_parts(first, LARGEST) };
+                damaged += u32::from(whole.iter().any(|byte| *byte != 0xab));
+                // SAFETY: taken above.
+                unsafe { slab.free(object, layout) };
+                taken += 1;
+            }
+            assert!(taken > 0, "they never met");
+            assert_eq!(damaged, 0, "written to after they were handed on");
+        });
+    });
+    lab.book().misuses.clear();
+    assert_eq!((slab.destroy().bytes % LARGEST as u64, lab.pages_out()), (0, 0));
 }
