@@ -1,8 +1,9 @@
 //! `cargo xtask lint`: clippy with warnings denied, for the host and for both bare-metal targets.
 //!
-//! The targets are linted apart since the host never compiles the kernels, nor the few lines of assembly that only the
-//! other architecture has. `clippy::incompatible_msrv` is on by default and measures the library by the `rust-version`
-//! in its manifest.
+//! For the host the whole workspace is linted, as rust-analyzer checks it by default: the kernels are next to nothing there.
+//! The targets are linted apart since the host never compiles those, nor the few lines of assembly that only the other
+//! architecture has. `clippy::incompatible_msrv` is on by default and measures the library by the `rust-version` in its
+//! manifest.
 
 use std::process::{Command, Stdio};
 
@@ -10,10 +11,9 @@ use crate::arch::Arch;
 use crate::child;
 use crate::setup::{self, Want};
 use crate::status::{Status, Stop};
+use crate::term;
 use crate::workspace::Workspace;
 
-/// What is linted for the host.
-const HOST: [&str; 5] = ["kernel-arena", "kernel-arena-benches", "kernel-arena-loom", "xtask", "defmt-view"];
 /// What is linted for bare metal.
 const BARE_METAL: [&str; 7] = ["kernel-arena", "support", "demo", "claims", "steps", "races", "heap"];
 
@@ -21,25 +21,32 @@ const BARE_METAL: [&str; 7] = ["kernel-arena", "support", "demo", "claims", "ste
 ///
 /// # Errors
 ///
-/// Something needed is missing.
+/// Something needed is missing, or clippy complained.
 pub(crate) fn run(workspace: &Workspace) -> Result<Status, Stop> {
     let route = setup::ensure_route(workspace, &[Want::Kernels, Want::Clippy])?;
-    let mut host = Command::new("cargo");
-    child::forget_package(&mut host);
-    host.current_dir(workspace.root()).args(["clippy", "--locked", "--all-targets"]);
-    host.args(HOST.iter().flat_map(|package| ["--package", package])).arg("--target-dir");
-    host.arg(workspace.target(""));
-    let mut clean = succeeds("the host", host)?;
+    let mut complaints = Vec::new();
+    complaints.extend((!succeeds("the host", host(workspace))?).then_some("the host"));
     for arch in Arch::ALL {
         let mut bare = route.cargo(workspace, "clippy", arch);
         bare.args(BARE_METAL.iter().flat_map(|package| ["--package", package]));
-        clean &= succeeds(arch.target(), bare)?;
+        complaints.extend((!succeeds(arch.target(), bare)?).then_some(arch.target()));
     }
-    Ok(if clean { Status::Success } else { Status::Failed })
+    if complaints.is_empty() {
+        return Ok(Status::Success);
+    }
+    Err(Stop::failed(format!("clippy complained about the code for {}", complaints.join(", "))))
+}
+
+fn host(workspace: &Workspace) -> Command {
+    let mut host = Command::new("cargo");
+    child::forget_package(&mut host);
+    host.current_dir(workspace.root()).args(["clippy", "--locked", "--workspace", "--all-targets", "--target-dir"]);
+    host.arg(workspace.target(""));
+    host
 }
 
 fn succeeds(what: &str, mut clippy: Command) -> Result<bool, Stop> {
-    eprintln!("== clippy for {what}");
+    term::title(&format!("clippy for {what}"));
     let status = clippy.args(["--", "--deny", "warnings"]).stdin(Stdio::null()).status();
     status
         .map(|status| status.success())

@@ -6,6 +6,7 @@
 #![cfg(unix)]
 
 mod demo;
+mod lint;
 mod stubs;
 mod tests;
 mod together;

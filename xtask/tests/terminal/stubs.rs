@@ -23,6 +23,7 @@ while [ $# -gt 0 ]; do
     --target) target="$target$2 " ;;
     --target-dir) directory=$2 ;;
     --package) package=$2 ;;
+    --workspace) package=$1 ;;
     --message-format=json*) json=1 ;;
     esac
     shift
