@@ -4,12 +4,15 @@ use std::time::Duration;
 
 /// What is printed when it makes no sense.
 pub(crate) const HELP: &str = "\
-usage: kernel-arena-benches [--quick] [--fastest] [--case NAME]... [--only NAME]... [--ops N] [--memory]
+usage: kernel-arena-benches [--quick] [--fastest] [--case NAME]...
+                            [--only NAME]... [--ops N] [--memory]
   --quick      shorter rounds, fewer of them
-  --fastest    print the fastest round in place of the median: for a machine that is busy with other things
+  --fastest    print the fastest round in place of the median: for a machine
+               that is busy with other things
   --case NAME  only cases whose name contains this (`memory`: resident bytes)
   --only NAME  only this allocator
-  --ops N      run each case once, so many operations, and nothing else: for a profiler
+  --ops N      run each case once, so many operations, and nothing else: for a
+               profiler
   --memory     print the resident bytes a live byte of the one allocator named";
 
 /// What to do.

@@ -64,6 +64,14 @@ mod tests {
     }
 
     #[test]
+    fn so_does_that_of_the_benches() {
+        let source = include_str!("../../../benches/src/options.rs");
+        let help = source.split_once("HELP: &str = \"\\\n").and_then(|(_, rest)| rest.split_once("\";"));
+        let (help, _) = help.expect("there is a help text");
+        assert!(help.starts_with("usage: ") && help.lines().all(|line| columns(line) <= COLUMNS), "{help}");
+    }
+
+    #[test]
     fn every_part_is_explained() {
         for (name, _) in Part::NAMES {
             assert!(HELP.contains(name), "{name}");
