@@ -29,7 +29,7 @@ pub struct InitRefused<S, M> {
     pub metadata: M,
 }
 
-/// Why there is no memory. Nothing was taken.
+/// Why there is no memory. Nothing was taken, but for bookkeeping pages that stay for the next try.
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

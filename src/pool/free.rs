@@ -6,6 +6,7 @@ use super::{GRANULE_BYTES, Pool};
 use crate::addr::{ArenaPtr, PageIndex};
 use crate::misuse::Misuse;
 use crate::source::{MetadataSource, PageSource};
+use crate::sync::{Ordering, fence};
 
 impl<S: PageSource, M: MetadataSource> Pool<S, M> {
     /// Takes the block away from its holder.
@@ -27,6 +28,10 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
         let mut chunk = self.ledger.chunk_of(run.first / PAGE_GRANULES);
         let end = run.end().div_ceil(PAGE_GRANULES);
         self.ledger.unclaim(run);
+        // Of several who give up the last granules of a chunk at once, in different words, at least one sees that it is
+        // free: he who comes last in the order of the fences sees what all have done. Without them each may see his own
+        // words only.
+        fence(Ordering::SeqCst);
         while let Some(pages) = chunk {
             if self.is_free(pages, run) {
                 self.keep_or_return(pages);

@@ -8,9 +8,10 @@
 //! | 1 to 64 | 8 | 7 |
 //! | 65 to 128 | 16 | 15 of 80 (18.8 %) |
 //! | 129 to 256 | 32 | 31 of 160 (19.4 %) |
-//! | 257 to 32 768 | a quarter of the power of two below | 19.9 % |
+//! | 257 to 32 768 | a quarter of the power of two below | less than 20 % |
 //!
-//! So from 25 bytes on at most 21.9 % of an object is not what was asked for (25 in 32); below that the step of 8 bytes
+//! So from 25 bytes on, with an alignment of up to 8, at most 21.9 % of an object is not what was asked for (25 in 32);
+//! more alignment may take one of the next three classes. Below that the step of 8 bytes
 //! is the limit. A slab is cut without remainder; one that is smaller than it might be, because memory was short or the
 //! class is new, may leave a tail of less than an object.
 

@@ -44,7 +44,7 @@ pub struct SlabLeftovers<S, M> {
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// An allocator on these pages that writes its bookkeeping into pages of `metadata`: nine to begin with, then
-    /// about one percent of the memory that it hands out (three where objects have 8 bytes), two magazines (1.1 KiB)
+    /// 0.4 % of the memory that it hands out (1.8 % where objects have 16 bytes, 3.3 % where 8), two magazines (1.1 KiB)
     /// for each CPU, level and class that is used, and what map and tables take.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use super::classes::LARGEST;
 use crate::addr::PAGE_BYTES;
 use crate::arena::AllocError;
 
-/// Why there is no object. Nothing was taken.
+/// Why there is no object. Nothing was taken, but for bookkeeping pages that stay for the next try.
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -56,6 +56,7 @@ mod map;
 mod racks;
 mod reclaim;
 mod retire;
+#[cfg_attr(kernel_arena_loom, expect(dead_code, reason = "no model has a heap"))]
 mod runs;
 mod stats;
 mod tables;
@@ -89,12 +90,14 @@ const fn roots(usual: usize) -> usize {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// Not at all, but for checked frees: trusted code is trusted.
+    /// Trusted code is trusted, but for checked frees. What is met by chance is recorded all the same: frees of what lies
+    /// in no slab, or of an object that is there, more runs of pages given back than were taken.
     Fast,
-    /// Every object, but of the largest size, is followed by a canary, poisoned when it is freed, and kept in
-    /// quarantine for a while. Double frees, writes beyond the end and writes after the free are recorded as misuse
-    /// ([`PageSource::record_misuse`]), and what was damaged is never handed out again. Every operation takes the
-    /// atomic path, several times slower.
+    /// Every object that is not for a checked free, and every run of pages of a heap on top, is followed by a canary
+    /// (objects of more than 32 760 bytes are not), poisoned when it is freed, and kept in quarantine for a while (runs of
+    /// up to 64 pages are). Double frees, frees with another size, writes beyond the end and writes after the free are
+    /// recorded as misuse ([`PageSource::record_misuse`]), and what was damaged is never handed out again. Every operation
+    /// takes the atomic path, several times slower.
     Debug,
 }
 
