@@ -87,8 +87,11 @@ impl Reader {
             return Vec::new();
         }
         let Some((name, result)) = test_line(line) else {
+            // Whoever waits wants to know for what.
+            let is_slow = line.starts_with("test ") && line.ends_with(" has been running for over 60 seconds");
+            let found = is_slow.then(|| Found::Cargo(format!("   {line}")));
             section.noise.push(line.to_owned());
-            return Vec::new();
+            return found.into_iter().collect();
         };
         match &result {
             Outcome::Passed => section.passed += 1,

@@ -178,3 +178,13 @@ fn lists_carry_the_same_names() {
     let lines: Vec<String> = text.lines().map(String::from).collect();
     assert_eq!(list("", &lines), ["lt_demo::tests::bad", "lt_demo::tests::pan", "doc::src/lib.rs - f (line 11)"]);
 }
+
+#[test]
+fn a_test_that_takes_long_is_named_while_it_runs() {
+    let mut reader = Reader::new("");
+    reader.line("running 2 tests");
+    let found = reader.line("test slab::churn has been running for over 60 seconds");
+    assert_eq!(found, [Found::Cargo("   test slab::churn has been running for over 60 seconds".to_owned())]);
+    assert_eq!(reader.line("a test said: has been running for over 60 seconds"), []);
+    assert!(matches!(reader.line("test slab::churn ... ok").as_slice(), [Found::Verdict(_)]));
+}
