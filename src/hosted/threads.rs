@@ -36,9 +36,20 @@ static TAKEN: Bitmap = Bitmap::new(&WORDS);
 /// All numbers that were ever taken are below. Relaxed: to look at too few of them lends too little, for that moment.
 static MOST: AtomicU32 = AtomicU32::new(0);
 
+/// A level, as a type that has no fifth: the hot path need not make sure.
+#[derive(Clone, Copy)]
+enum Level {
+    Zero,
+    One,
+    Two,
+    Three,
+}
+
 thread_local! {
-    /// This thread's number. It needs no destructor, so reading it is a load.
-    static NUMBER: Cell<u16> = const { Cell::new(UNBOUND) };
+    /// The CPU of this thread's place. It needs no destructor, so reading it is a load.
+    static CPU: Cell<u16> = const { Cell::new(UNBOUND) };
+    /// The level of its place, if it has one.
+    static LEVEL: Cell<Level> = const { Cell::new(Level::Zero) };
 }
 
 /// The threads of this process, as CPUs: at most 2048 have a number at a time.
@@ -69,19 +80,20 @@ impl Threads {
 impl CpuIdentity for Threads {
     #[inline]
     fn current(&self) -> Option<CpuLevel> {
-        let number = NUMBER.get();
-        (number < NUMBERS).then(|| place(number))
+        let cpu = CPU.get();
+        (cpu < PLACES).then(|| CpuLevel { cpu: CpuId::new(cpu), level: LEVEL.get() as u8 })
     }
 
     /// Gives this thread a number until it ends, if it has none and there is one: not while all are taken, and not once
     /// it was given back. No lock is taken.
     #[cold]
     fn bind(&self) {
-        if NUMBER.get() == UNBOUND {
+        if CPU.get() == UNBOUND {
             // To be called at the end may allocate: that comes here again, and finds that there is none to be had.
-            NUMBER.set(NONE);
+            CPU.set(NONE);
             let number = if call_at_end(HOOKS) { take() } else { None };
-            NUMBER.set(number.unwrap_or(UNBOUND));
+            LEVEL.set(number.map_or(Level::Zero, level_of));
+            CPU.set(number.map_or(UNBOUND, |number| number % PLACES));
         }
     }
 
@@ -99,10 +111,21 @@ impl CpuIdentity for Threads {
     }
 }
 
-/// The place that a number stands for.
-#[inline]
-const fn place(number: u16) -> CpuLevel {
-    CpuLevel { cpu: CpuId::new(number % PLACES), level: (number / PLACES) as u8 }
+/// The level of the place that a number stands for; its CPU is the remainder.
+const fn level_of(number: u16) -> Level {
+    const { assert!(LEVELS == 4) };
+    match number / PLACES {
+        0 => Level::Zero,
+        1 => Level::One,
+        2 => Level::Two,
+        _ => Level::Three,
+    }
+}
+
+/// The number of this thread, if it has one.
+fn number() -> Option<u16> {
+    let cpu = CPU.get();
+    (cpu < PLACES).then(|| cpu + LEVEL.get() as u16 * PLACES)
 }
 
 /// Takes the lowest number that is free.
@@ -143,17 +166,16 @@ const HOOKS: Hooks = Hooks { at_end: give_back, in_child: forget_others };
 /// In a forked child: gives back the numbers of all threads but the one that is there. What these had in their hands is
 /// lost, but no more: at every moment a magazine is in one place, and so are the objects in it.
 extern "C" fn forget_others() {
-    let mine = NUMBER.get();
+    let mine = number();
     for word in 0..TAKEN.word_count() {
-        let kept = if u32::from(mine) / 64 == word { 1 << (mine % 64) } else { 0 };
+        let kept = mine.filter(|mine| u32::from(*mine) / 64 == word).map_or(0, |mine| 1 << (mine % 64));
         TAKEN.release(word, !kept);
     }
 }
 
 /// Gives the number of the running thread back: it ends.
 extern "C" fn give_back(_value: *mut c_void) {
-    let number = NUMBER.replace(NONE);
-    if number < NUMBERS {
-        release(number);
-    }
+    let number = number();
+    CPU.set(NONE);
+    number.into_iter().for_each(release);
 }

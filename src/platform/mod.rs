@@ -241,6 +241,7 @@ pub trait Shootdown {
 ///   [`CPUS`](crate::slab::CPUS) CPUs.
 /// - `None` (CPU not known yet, levels used up) is always right and takes a slower path.
 /// - A number that [`lend_idle`](Self::lend_idle) lends is nobody's meanwhile.
+/// - None of its functions unwinds.
 /// - Callable in any context.
 pub trait CpuIdentity {
     /// The running CPU and level, if known.

@@ -46,14 +46,20 @@ pub enum Frees {
 ///
 /// # Safety
 /// The implementor vouches that
-/// - pages from [`alloc_pages`](Self::alloc_pages) and [`alloc_zeroed_pages`](Self::alloc_zeroed_pages) lie in [`extent`](Self::extent), are memory that may be read and
-///   written at [`base`](Self::base) plus their offset until they are freed, and are handed out once; they hold zeros
-///   if [`ZEROED`](Self::ZEROED);
+/// - what [`alloc_pages`](Self::alloc_pages) and [`alloc_zeroed_pages`](Self::alloc_zeroed_pages) hand out has exactly as many
+///   pages as were asked for, at least one; its first has the alignment; all lie in [`extent`](Self::extent), and are
+///   memory that may be read and written at [`base`](Self::base) plus their offset until they are freed; they hold zeros
+///   if [`ZEROED`](Self::ZEROED), or if they were asked for so;
+/// - a page is handed out once until it is freed, by [`extend`](Self::extend), too, which says *yes* only if it has handed
+///   out exactly the pages that follow;
+/// - whatever numbers the callers of these three pass, they are answered: by an error where there is no such run;
 /// - [`cpus`](Self::cpus) keeps the contract of [`CpuIdentity`];
 /// - `base` and `extent` never change, the base is page-aligned, and no address in the extent is null;
 /// - nothing but those who were given objects writes to them if [`sharing`](Self::sharing) says *private*;
 /// - all functions but [`reclaim`](Self::reclaim) may be called wherever the allocator on top is called, at any moment,
 ///   also in the middle of one another; they do not call that allocator at the same interrupt level;
+/// - none of its functions unwinds, nor those of its `CpuIdentity`: a global allocator must not, and what the caller has
+///   in its hands would be lost;
 /// - all that was done before a page was freed happens before all that is done after it was handed out again.
 pub unsafe trait PageSource {
     /// How the running CPU is named, for what is kept by CPU.
@@ -138,8 +144,8 @@ pub(crate) fn check_request(count: PageCount, align: PageCount) -> Result<(), Al
 /// # Safety
 /// A page from [`alloc`](Self::alloc) is writable memory, aligned to 4096 bytes, that belongs to the caller alone until
 /// [`free`](Self::free); no program can reach it, and it lies in no arena's window. Both may be called wherever the
-/// allocator on top is. All that was done before a page was freed happens before all that is done after it was handed
-/// out again. Pages stay where they are when the source is moved.
+/// allocator on top is, and neither unwinds. All that was done before a page was freed happens before all that is done
+/// after it was handed out again. Pages stay where they are when the source is moved.
 pub unsafe trait MetadataSource {
     /// Takes a page, of any content; `None` when there is none left.
     fn alloc(&self) -> Option<NonNull<MetadataPage>>;
