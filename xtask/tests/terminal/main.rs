@@ -10,3 +10,4 @@ mod lint;
 mod stubs;
 mod tests;
 mod together;
+mod unpack;

@@ -44,7 +44,7 @@ esac
 "#;
 
 /// What precedes every emulator: the words of the kernel's command line, and a log.
-const QEMU: &str = r#"
+pub(crate) const QEMU: &str = r#"
 words=
 while [ $# -gt 0 ]; do
     case $1 in
@@ -95,7 +95,8 @@ impl Stubs {
         fs::write(path, text).expect("the folder is ours");
     }
 
-    fn program(&self, name: &str, script: &str) {
+    /// Adds or replaces a program.
+    pub(crate) fn program(&self, name: &str, script: &str) {
         let name = format!("bin/{name}");
         self.write(&name, &format!("#!/bin/sh\n{script}\n"));
         fs::set_permissions(self.0.join(name), fs::Permissions::from_mode(0o755)).expect("the file is ours");
@@ -104,6 +105,11 @@ impl Stubs {
     /// What cargo was asked to do: a line of verb, package and target each.
     pub(crate) fn asked_of_cargo(&self) -> String {
         fs::read_to_string(self.0.join("cargo.log")).unwrap_or_default()
+    }
+
+    /// Where a file or folder is.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
     }
 
     /// The target directory.
