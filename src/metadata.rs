@@ -7,6 +7,7 @@
 use core::mem::MaybeUninit;
 
 use crate::addr::PageRange;
+use crate::pages::{FlatMap, Marks};
 use crate::platform::CpuCount;
 use crate::sync::{self, AtomicU64};
 use crate::violations::RING_WORDS;
@@ -35,14 +36,13 @@ pub(crate) struct MapGeometry {
 /// The lent words, each part for its own user, all zero.
 #[derive(Debug)]
 pub(crate) struct Parts {
+    /// Bits of the extent, and what says where to look.
     pub(crate) claimed: &'static [AtomicU64],
     pub(crate) deferred: &'static [AtomicU64],
     /// Bits of the extent, then those of the guard's leaf table.
     pub(crate) tainted: &'static [AtomicU64],
     pub(crate) regions: &'static [AtomicU64],
-    /// A bit for each word of `claimed`.
-    pub(crate) full: &'static [AtomicU64],
-    /// A bit for each word of `claimed`.
+    /// A bit for each 64 pages of the extent.
     pub(crate) unsettled: &'static [AtomicU64],
     /// A word for each CPU, and one for those that are not known.
     pub(crate) fault_rows: &'static [AtomicU64],
@@ -61,11 +61,22 @@ impl MapGeometry {
     }
 
     /// Words of each part, in the order of [`Parts`].
-    const fn parts(&self) -> [usize; 9] {
-        let map = self.bits as usize / 64;
-        let guard = TABLE_PAGES as usize / 64;
+    const fn parts(&self) -> [usize; 8] {
+        let claimed = FlatMap::words_for(self.bits as usize);
+        let (deferred, tainted) = (Marks::words_for(self.deferred_words()), Marks::words_for(self.tainted_words()));
+        let unsettled = self.deferred_words().div_ceil(64);
         let cpus = self.cpus as usize;
-        [map, map, map + guard, REGIONS as usize / 64, map.div_ceil(64), map.div_ceil(64), cpus + 1, cpus, RING_WORDS]
+        [claimed, deferred, tainted, REGIONS as usize / 64, unsettled, cpus + 1, cpus, RING_WORDS]
+    }
+
+    /// Words with a bit for each page that may be deferred.
+    pub(crate) const fn deferred_words(&self) -> usize {
+        self.bits as usize / 64
+    }
+
+    /// Words with a bit for each slot that may hold the scratch page: the extent's, then those of the guard's leaf table.
+    pub(crate) const fn tainted_words(&self) -> usize {
+        (self.bits + TABLE_PAGES) as usize / 64
     }
 
     /// Words of all parts, and what aligning the first may cost.
@@ -88,14 +99,14 @@ impl MapGeometry {
         // A model's atomic may have a size that no number of makes a line; then lines do not matter either.
         let skip = words.as_ptr().cast::<u8>().align_offset(LINE_WORDS * 8) / size_of::<AtomicU64>();
         let mut rest = words.split_at_mut(skip.min(LINE_WORDS - 1)).1;
-        let [claimed, deferred, tainted, regions, full, unsettled, fault_rows, running, violations] =
+        let [claimed, deferred, tainted, regions, unsettled, fault_rows, running, violations] =
             self.parts().map(|words| {
                 let (part, after) = core::mem::take(&mut rest).split_at_mut(words.next_multiple_of(LINE_WORDS));
                 rest = after;
                 &*sync::write_words(part.split_at_mut(words).0, 0)
             });
         let violations = violations.try_into().ok()?;
-        Some(Parts { claimed, deferred, tainted, regions, full, unsettled, fault_rows, running, violations })
+        Some(Parts { claimed, deferred, tainted, regions, unsettled, fault_rows, running, violations })
     }
 }
 
@@ -111,11 +122,11 @@ mod tests {
         for shift in 0..LINE_WORDS {
             let words: Vec<_> = (0..geometry.total_words() + shift).map(|_| MaybeUninit::uninit()).collect();
             let parts = geometry.carve(&mut words.leak()[shift..]).unwrap();
-            let starts = [parts.claimed, parts.deferred, parts.tainted, parts.regions, parts.full, parts.fault_rows];
+            let starts = [parts.claimed, parts.deferred, parts.tainted, parts.regions, parts.fault_rows];
             for part in starts.into_iter().chain([&parts.violations[..]]) {
                 assert_eq!(part.as_ptr().addr() % 128, 0);
             }
-            assert_eq!((parts.claimed.len(), parts.tainted.len(), parts.fault_rows.len()), (16, 24, 4));
+            assert_eq!((parts.claimed.len(), parts.tainted.len(), parts.fault_rows.len()), (19, 24, 4));
         }
         let short: Vec<_> = (1..geometry.total_words()).map(|_| MaybeUninit::uninit()).collect();
         assert!(geometry.carve(short.leak()).is_none());

@@ -1,19 +1,17 @@
-//! Allocation: frames first, then a number, then the slot.
+//! Allocation: a look for room, then frames, then a number, then the slot.
 
 use super::claimed::Claimed;
 use super::frames::FrameChain;
 use super::{AllocError, AllocRequest, Arena, Context, Placement, Reclaimable};
 use crate::addr::{ArenaPtr, PAGE_SIZE, PageCount, PageIndex, PageRange};
 use crate::arch::Arch;
-use crate::pages::{Avoid, ClaimError, ones};
-use crate::platform::{CpuIdentity, Platform};
+use crate::pages::Taken;
+use crate::platform::Platform;
 use crate::slot::SlotState;
 use crate::sync::Ordering;
 
 /// How many runs of pages an allocation tries that faults keep scratching meanwhile.
 const TRIES: u32 = 8;
-/// From how many pages on an allocation looks for room before it takes frames.
-const LARGE: u32 = 64;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Allocates pages, zeroed, visible in every view when it returns.
@@ -25,11 +23,11 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// [`AllocError`]; nothing was changed then, but for marks and pages that wait for [`reclaim`](Self::reclaim).
     pub fn alloc_pages(&self, request: AllocRequest) -> Result<PageRange, AllocError> {
         let claimer = self.check(&request)?;
-        self.foresee(&request, &claimer)?;
+        let mut foreseen = Some(self.foresee(&request, &claimer)?);
         let mut chain = FrameChain::new(&self.platform);
         for _ in 0..TRIES {
             chain.fill(request.count.get(), request.node).ok_or(AllocError::OutOfFrames)?;
-            let claimed = self.claim_for(&request, &claimer)?;
+            let claimed = self.claim_for(&request, &claimer, foreseen.take())?;
             if let Ok(pages) = self.install(claimed, &mut chain, &request) {
                 return Ok(pages);
             }
@@ -53,14 +51,17 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         }
     }
 
-    /// A look ahead for large requests, so that many frames are not taken and zeroed to no purpose. A hint, for the pages may
-    /// be gone a moment later.
-    fn foresee(&self, request: &AllocRequest, claimer: &Claimer) -> Result<(), AllocError> {
-        let (count, &Claimer::Run { align }) = (request.count.get(), claimer) else { return Ok(()) };
-        if count < LARGE || self.maps.has_run_without(count, align, avoided(request.context), |_, _| 0) {
-            return Ok(());
+    /// Sees to it that there is room before frames are taken and zeroed: the pages that were named, or a run. A hint, for
+    /// they may be gone a moment later.
+    fn foresee(&self, request: &AllocRequest, claimer: &Claimer) -> Result<PageRange, AllocError> {
+        match *claimer {
+            Claimer::These(pages) => match self.maps.first_claimed(pages) {
+                None => Ok(pages),
+                Some(page) => Err(self.why_claimed(page)),
+            },
+            Claimer::Reserved(pages) => self.check_reserved(pages, request.owner).map(|()| pages),
+            Claimer::Run { align } => self.find_run(request.count.get(), align, request.context, 0),
         }
-        Err(self.no_run(count, align, request.context))
     }
 
     fn check(&self, request: &AllocRequest) -> Result<Claimer, AllocError> {
@@ -83,43 +84,29 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         })
     }
 
-    fn claim_for(&self, request: &AllocRequest, claimer: &Claimer) -> Result<Claimed<'_>, AllocError> {
+    fn claim_for(
+        &self,
+        request: &AllocRequest,
+        claimer: &Claimer,
+        foreseen: Option<PageRange>,
+    ) -> Result<Claimed<'_>, AllocError> {
         let pages = match *claimer {
             Claimer::Reserved(pages) => return self.claim_reserved(pages, request.owner),
-            Claimer::These(pages) => self.claim_these(pages),
-            Claimer::Run { align } => self.claim_anywhere(request.count.get(), align, request.context),
+            Claimer::These(pages) => match self.maps.claim(pages) {
+                Ok(()) => Ok(pages),
+                Err(Taken(page)) => Err(self.why_claimed(page)),
+            },
+            Claimer::Run { align } => self.claim_run(request.count.get(), align, request.context, foreseen),
         };
         pages.map(|pages| Claimed::new(&self.maps, pages))
     }
 
-    fn claim_these(&self, pages: PageRange) -> Result<PageRange, AllocError> {
-        match self.maps.claim(pages) {
-            Ok(()) => Ok(pages),
-            Err(ClaimError::Taken(page)) if self.is_passing(page) => Err(AllocError::Busy(self.reclaimable())),
-            Err(ClaimError::Taken(page)) => Err(AllocError::Taken { page: PageIndex::masked(page) }),
-            Err(ClaimError::NoRun) => Err(AllocError::NoSpace(self.reclaimable())),
-        }
-    }
-
-    fn claim_anywhere(&self, count: u32, align: u32, context: Context) -> Result<PageRange, AllocError> {
-        let own_start = self.own_start();
-        let found = self.maps.claim_run(count, align, Avoid::Tainted, own_start).or_else(|error| match context {
-            Context::MayWait => self.maps.claim_run(count, align, Avoid::Nothing, own_start),
-            Context::Any => Err(error),
-        });
-        found.map_err(|_| self.no_run(count, align, context))
-    }
-
-    /// Why there is no run: because none would be there even if all operations had ended, or because of those that have not.
-    fn no_run(&self, count: u32, align: u32, context: Context) -> AllocError {
-        let passing = |word: u32, claimed: u64| {
-            let in_passing = |bit: &u32| self.is_passing(self.maps.page_of(word * 64 + bit));
-            ones(claimed).filter(in_passing).fold(0, |mask, bit| mask | 1 << bit)
-        };
-        if self.maps.has_run_without(count, align, avoided(context), passing) {
+    /// Why a page that was named could not be claimed.
+    fn why_claimed(&self, page: u32) -> AllocError {
+        if self.is_passing(page) {
             AllocError::Busy(self.reclaimable())
         } else {
-            AllocError::NoSpace(self.reclaimable())
+            AllocError::Taken { page: PageIndex::masked(page) }
         }
     }
 
@@ -129,15 +116,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let bit = self.maps.bit_of(page);
         match self.state(page) {
             SlotState::Vacant | SlotState::Vacated(_) | SlotState::Scratch => self.maps.in_extent(bit),
-            SlotState::Deferred(..) => !self.maps.deferred.test(bit, Ordering::Acquire),
+            SlotState::Deferred(..) => !self.maps.deferred.bits().test(bit, Ordering::Acquire),
             _ => false,
         }
-    }
-
-    /// Where this CPU goes on searching after it has lost a race, as a fraction of the extent in 2^-16: a CPU's number with
-    /// its bits reversed, so that few CPUs lie far apart.
-    fn own_start(&self) -> u16 {
-        self.platform.cpus().current().map_or(0, |current| current.cpu.number().reverse_bits())
     }
 
     pub(super) fn reclaimable(&self) -> Reclaimable {
@@ -153,14 +134,6 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         PageRange::new(PageIndex::containing(at), count)
             .filter(|pages| self.in_extent(*pages))
             .ok_or(RangeError::Outside)
-    }
-}
-
-/// Which pages an allocation in this context must leave alone.
-const fn avoided(context: Context) -> Avoid {
-    match context {
-        Context::Any => Avoid::Tainted,
-        Context::MayWait => Avoid::Nothing,
     }
 }
 

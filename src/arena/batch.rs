@@ -11,6 +11,7 @@ use super::Arena;
 use super::claimed::Claimed;
 use crate::addr::{AddressRange, PAGE_SHIFT, PageRange, VirtAddr};
 use crate::arch::Arch;
+use crate::pages::GivingBack;
 use crate::platform::{FlushScope, Frame, FrameSource, Platform, Shootdown};
 use crate::slot::{SlotState, Tag};
 use crate::sync::Ordering;
@@ -44,6 +45,8 @@ pub(super) struct Batch<'a, P: Platform, A: Arch> {
     stale: [PageRun; BATCH_PAGES],
     stale_len: usize,
     tag: Option<Tag>,
+    /// From before the first slot is taken until the last number is un-claimed. Dropped after the batch is settled.
+    _giving_back: Option<GivingBack<'a>>,
 }
 
 /// Pages of the window or the upper guard, by number counted from the window's start.
@@ -57,10 +60,18 @@ struct PageRun {
 pub(super) struct Room<'b, 'a, P: Platform, A: Arch>(&'b mut Batch<'a, P, A>);
 
 impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
-    pub(super) const fn new(arena: &'a Arena<P, A>) -> Self {
+    pub(super) fn new(arena: &'a Arena<P, A>) -> Self {
         let owed = Owed { page: 0, frame: None, number: Number::Kept };
         let stale = PageRun { first: 0, count: 0 };
-        Self { arena, owed: [owed; BATCH_PAGES], len: 0, stale: [stale; BATCH_PAGES], stale_len: 0, tag: None }
+        Self {
+            arena,
+            owed: [owed; BATCH_PAGES],
+            len: 0,
+            stale: [stale; BATCH_PAGES],
+            stale_len: 0,
+            tag: None,
+            _giving_back: arena.maps.giving_back(),
+        }
     }
 
     /// Room for one page more: a full batch is settled first.
@@ -114,7 +125,7 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
         for run in owed.chunk_by(follows).filter(|run| run[0].number == Number::Owed) {
             let count = run[run.len() - 1].page - run[0].page + 1;
             let pages = PageRange::of(run[0].page, count);
-            drop(Claimed::new(&self.arena.maps, pages));
+            self.arena.maps.unclaim(pages);
             if A::BREAK_BEFORE_MAKE && run.iter().any(|owed| owed.frame.is_some()) {
                 self.arena.maps.note_unsettled(pages);
             }

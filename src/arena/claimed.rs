@@ -48,6 +48,7 @@ impl<'a> Claimed<'a> {
 impl Drop for Claimed<'_> {
     fn drop(&mut self) {
         if !self.pages.is_empty() {
+            let _giving_back = self.maps.giving_back();
             self.maps.unclaim(self.pages);
         }
     }

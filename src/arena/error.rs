@@ -7,6 +7,9 @@ use crate::arch::UnsupportedCpu;
 use crate::slot::Owner;
 
 /// Pages that [`Arena::reclaim`](crate::Arena::reclaim) would bring back, as counted when the error was made.
+///
+/// So that a refusal is cheap, no more than 64 groups of 64 pages that have any are counted: where there are more, these are
+/// lower bounds, of at least 64.
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reclaimable {
@@ -100,7 +103,8 @@ pub enum AllocError {
     },
     /// No run of that many pages is free, however one looks: free some, or `reclaim`.
     NoSpace(Reclaimable),
-    /// Only pages in the middle of somebody's operation are in the way: try again, or `reclaim`.
+    /// Pages in the middle of somebody's operation are in the way, or were given back while the arena looked: try again, or
+    /// `reclaim`. In an arena of more than 512 pages nobody checks whether they would be enough.
     Busy(Reclaimable),
     /// The frame source has too few frames: free some.
     OutOfFrames,

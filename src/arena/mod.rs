@@ -27,6 +27,7 @@ mod claimed;
 mod create;
 mod destroy;
 mod error;
+mod find;
 mod frames;
 mod free;
 mod install;

@@ -55,7 +55,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let mut batch = Batch::new(self);
         let mut freed = 0;
         let queue = &self.maps.deferred;
-        for word in (0..queue.word_count()).filter(|word| queue.word(*word, Ordering::Relaxed) != 0) {
+        let is_queued = |word: &u32| queue.bits().word(*word, Ordering::Relaxed) != 0;
+        for word in (0..queue.bits().word_count()).filter(is_queued) {
             for bit in ones(queue.take(word, !0)) {
                 freed += u32::from(self.finish_one(self.maps.page_of(word * 64 + bit), &mut batch));
             }
@@ -82,7 +83,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     fn heal_extent(&self) -> u32 {
         let mut batch = Batch::new(self);
         let mut healed = 0;
-        for bit in self.maps.tainted.ones().take_while(|bit| *bit < self.maps.guard_bits_start()) {
+        for bit in self.maps.tainted.bits().ones().take_while(|bit| *bit < self.maps.guard_bits_start()) {
             let page = self.maps.page_of(bit);
             let slot = self.slot(page);
             if !self.maps.in_extent(bit) {
@@ -106,7 +107,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     fn heal_guard(&self) -> u32 {
         let mut batch = Batch::new(self);
         let mut healed = 0;
-        for bit in self.maps.tainted.ones().skip_while(|bit| *bit < self.maps.guard_bits_start()) {
+        for bit in self.maps.tainted.bits().ones().skip_while(|bit| *bit < self.maps.guard_bits_start()) {
             let number = bit - self.maps.guard_bits_start();
             let slot = self.tables.guard_slot(&self.platform, number);
             healed += u32::from(self.heal_unclaimed(slot, bit, WINDOW_PAGES + number, &mut batch));

@@ -15,9 +15,8 @@ use crate::platform::Platform;
 use crate::slot::{Owner, SlotState};
 
 impl<P: Platform, A: Arch> Arena<P, A> {
-    /// Takes the numbers of pages that are reserved for `owner`: all, or none.
-    pub(super) fn claim_reserved(&self, pages: PageRange, owner: Owner) -> Result<Claimed<'_>, AllocError> {
-        // All are looked at before any is changed.
+    /// Whether all of these pages are reserved for `owner`.
+    pub(super) fn check_reserved(&self, pages: PageRange, owner: Owner) -> Result<(), AllocError> {
         for page in pages.pages() {
             match self.state(page.number()) {
                 SlotState::Reserved(theirs) | SlotState::ScratchOverReserved(theirs) if theirs == owner => {}
@@ -27,6 +26,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
                 _ => return Err(AllocError::NotReserved { page }),
             }
         }
+        Ok(())
+    }
+
+    /// Takes the numbers of pages that are reserved for `owner`: all, or none.
+    pub(super) fn claim_reserved(&self, pages: PageRange, owner: Owner) -> Result<Claimed<'_>, AllocError> {
+        // All are looked at before any is changed.
+        self.check_reserved(pages, owner)?;
         let first = pages.first().number();
         for (count, page) in (0..).zip(pages.numbers()) {
             let taken =

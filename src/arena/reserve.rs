@@ -6,7 +6,7 @@ use super::transition::set_aside;
 use super::{Arena, ReserveError};
 use crate::addr::{ArenaPtr, PageCount, PageIndex};
 use crate::arch::Arch;
-use crate::pages::ClaimError;
+use crate::pages::Taken;
 use crate::platform::Platform;
 use crate::slot::Owner;
 
@@ -29,10 +29,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         if count == PageCount::ZERO {
             return Err(ReserveError::ZeroPages);
         }
-        self.maps.claim(pages).map_err(|error| match error {
-            ClaimError::Taken(page) => self.why_taken(page),
-            ClaimError::NoRun => ReserveError::Outside,
-        })?;
+        self.maps.claim(pages).map_err(|Taken(page)| self.why_taken(page))?;
         self.set_aside(Claimed::new(&self.maps, pages), owner);
         Ok(())
     }

@@ -53,8 +53,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let counters = &self.shared.0.counters;
         Stats {
             claimed_pages: self.maps.claimed_count(),
-            deferred_pages: self.maps.deferred.count(),
-            tainted_pages: self.maps.tainted.count(),
+            deferred_pages: self.maps.deferred.bits().count(),
+            tainted_pages: self.maps.tainted.bits().count(),
             tainted_regions: self.maps.regions.count(),
             table_frames: self.tables.frame_count(),
             violations,

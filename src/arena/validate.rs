@@ -120,12 +120,12 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     fn validate_page(&self, page: u32) -> Result<(), ValidateError> {
         let bit = self.maps.bit_of(page);
         let state = self.state(page);
-        let marked = self.maps.tainted.test(bit, Ordering::Acquire);
+        let marked = self.maps.tainted.bits().test(bit, Ordering::Acquire);
         if !self.maps.in_extent(bit) {
             return check_scratch_only(state, marked, page);
         }
         let claimed = self.maps.is_claimed(page);
-        let queued = self.maps.deferred.test(bit, Ordering::Acquire);
+        let queued = self.maps.deferred.bits().test(bit, Ordering::Acquire);
         if queued != matches!(state, SlotState::Deferred(..)) {
             return Err(ValidateError::QueueDisagrees { page });
         }
@@ -145,7 +145,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let Some(slot) = self.tables.guard_slot(&self.platform, number) else {
             return Ok(());
         };
-        let marked = self.maps.tainted.test(self.maps.guard_bit(number), Ordering::Acquire);
+        let marked = self.maps.tainted.bits().test(self.maps.guard_bit(number), Ordering::Acquire);
         check_scratch_only(self.codec.decode(A::load(slot)), marked, WINDOW_PAGES + number)
     }
 }

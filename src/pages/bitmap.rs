@@ -71,13 +71,6 @@ impl Bitmap {
         }
     }
 
-    /// Sets `count` bits from `first` on.
-    pub(crate) fn set_range(&self, first: u32, count: u32) {
-        for (word, mask) in masks(first, count) {
-            self.set(word, mask);
-        }
-    }
-
     /// How many bits are set, counted word by word while others go on.
     pub(crate) fn count(&self) -> u32 {
         self.words.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum()

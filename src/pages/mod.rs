@@ -1,6 +1,6 @@
 //! Page numbers: who may install into a slot, what waits to be freed, and where scratch may be.
 //!
-//! Three bitmaps, one bit a page, in memory that the kernel lent: *claimed* (the exclusive right to install into the slot),
+//! Three maps, one bit a page, in memory that the kernel lent: *claimed* (the exclusive right to install into the slot),
 //! *deferred* (the queue of pages to be freed), *tainted* (the slot may hold the scratch page; a hint). A fourth, of 2 MiB
 //! regions outside the leaf tables, says where the scratch table is linked. Nothing else is ever allocated to track pages, so
 //! bookkeeping cannot run out. What is not here: the slots themselves; a bit never says what a page *is*.
@@ -14,21 +14,26 @@ use crate::sync::Ordering;
 
 mod bitmap;
 mod claim;
-mod search;
+mod free_map;
+mod marks;
+mod passing;
 
 pub(crate) use bitmap::{Bitmap, masks, ones};
-pub(crate) use claim::{Avoid, ClaimError};
-pub(crate) use search::RunSearch;
+pub(crate) use claim::{Avoid, Taken};
+pub(crate) use free_map::{BLOCK_WORDS, Blocks, Bound, FlatMap, FreeMap, Left, PairTest, Wanted, Words};
+pub(crate) use marks::Marks;
+pub(crate) use passing::{GivingBack, Moment};
+
+use passing::Passing;
 
 /// The maps of an arena.
 #[derive(Debug)]
 pub(crate) struct PageMaps {
     geometry: MapGeometry,
-    claimed: Bitmap,
-    /// One bit a word of `claimed`: no bit of it is clear. A hint.
-    full: Bitmap,
-    pub(crate) deferred: Bitmap,
-    pub(crate) tainted: Bitmap,
+    claimed: FreeMap<FlatMap>,
+    passing: Passing,
+    pub(crate) deferred: Marks,
+    pub(crate) tainted: Marks,
     pub(crate) regions: Bitmap,
     /// One bit a word of `claimed`: some page of it may be vacated and not in use since. A hint.
     pub(crate) unsettled: Bitmap,
@@ -37,20 +42,22 @@ pub(crate) struct PageMaps {
 impl PageMaps {
     /// The maps of an extent, over words that hold 0.
     pub(crate) fn new(geometry: MapGeometry, parts: &Parts) -> Self {
-        let maps = Self {
+        let claimed = FreeMap::new(parts.claimed, geometry.bits as usize);
+        // Numbers that round the extent out to whole tables are nobody's to claim. Nobody else has any yet.
+        let end = geometry.first + geometry.count;
+        for (first, count) in [(0, geometry.first), (end, geometry.bits - end)] {
+            let claimed = claimed.claim(first, count);
+            debug_assert!(claimed.is_ok());
+        }
+        Self {
             geometry,
-            claimed: Bitmap::new(parts.claimed),
-            full: Bitmap::new(parts.full),
-            deferred: Bitmap::new(parts.deferred),
-            tainted: Bitmap::new(parts.tainted),
+            claimed,
+            passing: Passing::new(),
+            deferred: Marks::new(parts.deferred, geometry.deferred_words()),
+            tainted: Marks::new(parts.tainted, geometry.tainted_words()),
             regions: Bitmap::new(parts.regions),
             unsettled: Bitmap::new(parts.unsettled),
-        };
-        // Numbers that round the extent out to whole tables are nobody's to claim.
-        maps.claimed.set_range(0, geometry.first);
-        let end = geometry.first + geometry.count;
-        maps.claimed.set_range(end, geometry.bits - end);
-        maps
+        }
     }
 
     /// The bit of a page of the extent's leaf tables.
@@ -89,12 +96,11 @@ impl PageMaps {
     }
 
     /// How many pages `reclaim` would bring back: those that are queued, and those that are marked and in nobody's hands.
+    /// Of each, those in 64 words at most.
     pub(crate) fn reclaimable(&self) -> (u32, u32) {
-        let tainted = (0..self.claimed.word_count()).map(|word| {
-            let marked = self.tainted.word(word, Ordering::Relaxed);
-            (marked & !self.claimed.word(word, Ordering::Relaxed)).count_ones()
-        });
-        (self.deferred.count(), tainted.sum())
+        let deferred = self.deferred.counted(|_, queued| queued.count_ones());
+        let free = |word, marked: u64| (marked & !self.claimed.taken(word, Ordering::Relaxed)).count_ones();
+        (deferred, self.tainted.counted(free))
     }
 
     /// Notes that these pages, un-claimed a moment ago, were vacated. Looked at before it is set, for mostly it is; so a note
@@ -105,10 +111,5 @@ impl PageMaps {
                 self.unsettled.set_bit(word);
             }
         }
-    }
-
-    /// The extent, as a range of bits.
-    const fn extent_bits(&self) -> PageRange {
-        PageRange::of(self.geometry.first, self.geometry.count)
     }
 }

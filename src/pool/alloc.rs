@@ -2,7 +2,6 @@
 
 use core::alloc::Layout;
 
-use super::claim::Hints;
 use super::record::PAGE_GRANULES;
 use super::run::Run;
 use super::{GRANULE_BYTES, GROWTH_PAGES, Pool, PoolError};
@@ -13,11 +12,11 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
     /// A run for the layout, that is the caller's and not published.
     pub(super) fn place(&self, layout: Layout) -> Result<Run, PoolError> {
         let (count, align) = self.check(layout)?;
-        if let Some(run) = self.claim_lowest(count, align, Hints::Trusted) {
+        if let Some(run) = self.claim_lowest(count, align) {
             return Ok(run);
         }
-        // No error before every word was looked at.
-        self.grow(count).or_else(|error| self.claim_lowest(count, align, Hints::Ignored).ok_or(error))
+        // What was given back meanwhile is enough.
+        self.grow(count).or_else(|error| self.claim_lowest(count, align).ok_or(error))
     }
 
     /// Size and alignment in granules.
@@ -36,11 +35,11 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
 
     /// Claims the lowest run that is free. Who loses one to another goes on from there, and looks at what lies below
     /// last.
-    fn claim_lowest(&self, count: u32, align: u32, hints: Hints) -> Option<Run> {
+    fn claim_lowest(&self, count: u32, align: u32) -> Option<Run> {
         let mut from = 0;
         loop {
-            let from_start = || if from > 0 { self.ledger.search(0, count, align, hints) } else { None };
-            let run = self.ledger.search(from, count, align, hints).or_else(from_start)?;
+            let from_start = || if from > 0 { self.ledger.search(0, count, align) } else { None };
+            let run = self.ledger.search(from, count, align).or_else(from_start)?;
             if self.ledger.claim(run) {
                 return Some(run);
             }

@@ -1,84 +1,115 @@
 //! Runs of granules: where one is free, and who has it.
 
 use super::ledger::Ledger;
-use super::record::{GROUP_PAGES, PAGE_GRANULES, PAGE_WORDS, PageRecord, acquire};
+use super::record::{GROUP_PAGES, NODE_PAGES, PAGE_GRANULES, PAGE_WORDS};
 use super::run::Run;
-use crate::pages::RunSearch;
-use crate::sync::Ordering;
-
-/// What a search goes by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hints {
-    /// Pages that are noted as full are passed over.
-    Trusted,
-    /// Every word is looked at.
-    Ignored,
-}
+use crate::pages::{BLOCK_WORDS, Blocks, Bound, FreeMap, PairTest, Wanted};
+use crate::sync::{AtomicU64, Ordering};
 
 impl Ledger {
     /// The lowest run of `count` granules, from granule `from` on, whose first number is a multiple of `align`.
-    pub(super) fn search(&self, from: u32, count: u32, align: u32, hints: Hints) -> Option<Run> {
-        let (low, high) = self.bounds();
-        let from = from.max(low * PAGE_GRANULES);
-        let search = RunSearch { from, end: high * PAGE_GRANULES, count, align, origin: 0 };
-        let first = match hints {
-            Hints::Trusted => search.lowest(|word| self.taken_bits(word), |word| self.skip_full(word, high)),
-            Hints::Ignored => search.lowest(|word| self.taken_bits(word), |word| word),
-        };
-        first.map(|first| Run { first, count })
+    pub(super) fn search(&self, from: u32, count: u32, align: u32) -> Option<Run> {
+        let from = from.max(self.bounds().0 * PAGE_GRANULES);
+        FreeMap(self).lowest(from, Wanted { count, align, origin: 0 }, |_| None).map(|first| Run { first, count })
     }
 
-    /// The next word, from `word` on, of a page that is not noted as full.
-    fn skip_full(&self, word: u32, high: u32) -> u32 {
-        let mut page = word / PAGE_WORDS;
-        while page < high {
-            if let Some((group, slot)) = self.group(page) {
-                let open = !group.full.load(Ordering::Relaxed) >> slot;
-                if open != 0 {
-                    return word.max((page + open.trailing_zeros()) * PAGE_WORDS);
-                }
-            }
-            page = (page / GROUP_PAGES + 1) * GROUP_PAGES;
-        }
-        high * PAGE_WORDS
-    }
-
-    /// Takes all granules of a run, or none. Lowest word first: of those who meet, the one ahead goes on.
+    /// Takes all granules of a run, or none.
     pub(super) fn claim(&self, run: Run) -> bool {
-        for (word, mask) in run.words() {
-            if !self.taken(word).is_some_and(|taken| acquire(taken, mask)) {
-                self.unclaim(run.before_word(word));
-                return false;
-            }
-        }
-        run.pages().for_each(|page| self.note_full(page));
-        true
+        FreeMap(self).claim(run.first, run.count).is_ok()
     }
 
     /// Gives up granules that the caller has. Release: their next holder sees all that was done with them.
     pub(super) fn unclaim(&self, run: Run) {
-        for (taken, mask) in run.words().filter_map(|(word, mask)| Some((self.taken(word)?, mask))) {
-            taken.fetch_and(!mask, Ordering::Release);
+        FreeMap(self).unclaim(run.first, run.count);
+    }
+}
+
+const _: () = assert!(BLOCK_WORDS == PAGE_WORDS);
+
+/// A page's granules are a block.
+impl Blocks for &Ledger {
+    fn end(&self) -> u32 {
+        self.bounds().1
+    }
+
+    fn words(&self, page: u32) -> Option<&[AtomicU64]> {
+        self.record(page).map(|record| &record.taken[..])
+    }
+
+    fn next_present(&self, page: u32) -> u32 {
+        let mut page = page;
+        while page < self.end() && self.group(page).is_none() {
+            let size = if self.has_node(page) { GROUP_PAGES } else { NODE_PAGES };
+            page = (page / size + 1) * size;
         }
-        for (group, slot) in run.pages().filter_map(|page| self.group(page)) {
-            if group.full.load(Ordering::Relaxed) & (1 << slot) != 0 {
-                group.full.fetch_and(!(1 << slot), Ordering::Relaxed);
+        page
+    }
+
+    fn bound(&self, page: u32) -> Option<Bound<'_>> {
+        let (group, slot) = self.group(page)?;
+        Some(Bound { pair: group.bounds.get(slot as usize / 2)?, half: slot % 2 })
+    }
+
+    fn next_unpassed(&self, mut page: u32, test: PairTest) -> u32 {
+        let end = self.end();
+        while page < end {
+            let Some((group, slot)) = self.group(page) else { return page };
+            let pairs = group.bounds.get(slot as usize / 2..).unwrap_or_default();
+            match pairs.iter().position(|pair| !test.passes(pair)) {
+                // The last of an odd number never passes.
+                Some(passed) => return page + 2 * u32::try_from(passed).unwrap_or(0),
+                None => page += GROUP_PAGES - slot,
             }
+        }
+        page
+    }
+
+    fn next_open(&self, page: u32) -> u32 {
+        let (low, high) = self.bounds();
+        let mut page = page.max(low);
+        while page < high {
+            let (start, next) = (page, (page / NODE_PAGES + 1) * NODE_PAGES);
+            if !self.is_noted_node(page) {
+                if let Some(open) = self.next_open_before(&mut page, next.min(high)) {
+                    return open;
+                }
+                if start <= low.max(next - NODE_PAGES) && next <= high {
+                    self.note_full_node(start);
+                }
+            }
+            page = next;
+        }
+        high
+    }
+
+    fn note_full(&self, page: u32) {
+        if let Some((group, slot)) = self.group(page) {
+            group.full.fetch_or(1 << slot, Ordering::Relaxed);
         }
     }
 
-    /// Notes that a page is full; takes the note back if somebody gave a granule back meanwhile. A note that is wrong
-    /// all the same costs a search that goes without, never a block.
-    fn note_full(&self, page: u32) {
+    fn note_open(&self, page: u32) {
         let Some((group, slot)) = self.group(page) else { return };
-        let is_full = || group.pages.get(slot as usize).is_some_and(PageRecord::is_full);
-        if !is_full() {
-            return;
-        }
-        group.full.fetch_or(1 << slot, Ordering::Relaxed);
-        if !is_full() {
+        if group.full.load(Ordering::Relaxed) & (1 << slot) != 0 {
             group.full.fetch_and(!(1 << slot), Ordering::Relaxed);
         }
+        self.note_open_node(page);
+    }
+}
+
+impl Ledger {
+    /// The next page, up to `end`, that is not noted as full.
+    fn next_open_before(&self, page: &mut u32, end: u32) -> Option<u32> {
+        while *page < end {
+            if let Some((group, slot)) = self.group(*page) {
+                let open = !group.full.load(Ordering::Relaxed) >> slot;
+                if open != 0 {
+                    return Some(*page + open.trailing_zeros());
+                }
+            }
+            *page = (*page / GROUP_PAGES + 1) * GROUP_PAGES;
+        }
+        None
     }
 }
 
@@ -117,17 +148,69 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_hint_hides_a_run_from_the_first_search_only() {
+    fn a_wrong_note_does_not_hide_the_last_run() {
         let (ledger, all) = ledger(&&StaticMetadata::new());
-        let found = |hints| ledger.search(0, 100, 1, hints).map(|run| run.first);
-        assert_eq!((found(Hints::Trusted), found(Hints::Ignored)), (Some(all.first), Some(all.first)));
+        let found = || ledger.search(0, 100, 1).map(|run| run.first);
+        assert_eq!(found(), Some(all.first));
         ledger.group(1).unwrap().0.full.store(!0, Ordering::Relaxed);
-        assert_eq!((found(Hints::Trusted), found(Hints::Ignored)), (None, Some(all.first)));
-        // A granule that is given back sets its page right.
+        assert_eq!(found(), Some(all.first));
+        // A granule that is given back sets its page right, which then comes first.
         let one = Run { first: all.first + 600, count: 1 };
         assert!(ledger.claim(one));
         ledger.unclaim(one);
-        assert_eq!(found(Hints::Trusted), Some(all.first + 512));
+        assert_eq!(found(), Some(all.first + 512));
+    }
+
+    #[test]
+    fn a_run_is_found_in_any_page_of_a_group_and_across_groups() {
+        let metadata: StaticMetadata<9> = StaticMetadata::new();
+        let (ledger, pages) = (Ledger::new(), PageRange::of(3, 60));
+        ledger.prepare(pages, &&metadata).unwrap();
+        let all = Run::of_pages(pages);
+        for first in (all.first..all.end() - 700).step_by(350) {
+            let run = Run { first, count: 700 };
+            ledger.unclaim(run);
+            // The second time bounds say where it is.
+            for _ in 0..2 {
+                assert_eq!(ledger.search(0, 701, 1), None);
+                assert_eq!(ledger.search(0, 700, 1), Some(run));
+            }
+            assert!(ledger.claim(run));
+            assert_eq!(ledger.search(0, 1, 1), None);
+        }
+    }
+
+    #[test]
+    fn pages_far_apart_are_found_and_what_lies_between_is_not_there() {
+        static METADATA: StaticMetadata<20> = StaticMetadata::new();
+        let ledger = Ledger::new();
+        for first in [1, 40, 100_000, 1_000_000] {
+            ledger.prepare(PageRange::of(first, 2), &&METADATA).unwrap();
+        }
+        let far = Run::of_pages(PageRange::of(1_000_000, 2));
+        ledger.unclaim(far);
+        for _ in 0..2 {
+            assert_eq!(ledger.search(0, 1025, 1), None);
+            assert_eq!(ledger.search(0, 1024, 1), Some(far));
+        }
+        assert!(ledger.claim(far) && ledger.search(0, 2, 1).is_none());
+    }
+
+    #[test]
+    fn full_nodes_are_noted_and_opened() {
+        // One page more than a node has, so that the whole of one can be noted.
+        let pages = PageRange::of(1, NODE_PAGES + GROUP_PAGES);
+        static METADATA: StaticMetadata<520> = StaticMetadata::new();
+        let ledger = Ledger::new();
+        ledger.prepare(pages, &&METADATA).unwrap();
+        let last = Run { first: pages.numbers().end * PAGE_GRANULES - 1, count: 1 };
+        ledger.unclaim(last);
+        assert_eq!(ledger.search(0, 1, 1), Some(last));
+        assert!(ledger.is_noted_node(1));
+        let first = Run { first: 5 * PAGE_GRANULES, count: 1 };
+        ledger.unclaim(first);
+        assert!(!ledger.is_noted_node(1));
+        assert_eq!(ledger.search(0, 1, 1), Some(first));
     }
 
     struct Nobody;

@@ -3,7 +3,7 @@
 //! What is done with them stands in `claim` (runs that somebody has) and `block` (runs that somebody was given).
 
 use super::chunk;
-use super::record::{GROUP_PAGES, Group, PAGE_GRANULES, PAGE_WORDS, PageRecord, Start};
+use super::record::{GROUP_PAGES, Group, NODE_PAGES, PAGE_GRANULES, PAGE_WORDS, PageRecord, Start};
 use crate::addr::{PageRange, WINDOW_PAGES};
 use crate::source::MetadataSource;
 use crate::store::Radix;
@@ -23,15 +23,52 @@ pub(super) struct Ledger {
     /// No page below this one, and none from `high` on, was ever the pool's. Each moves in one direction only.
     low: AtomicU32,
     high: AtomicU32,
+    /// A bit for each entry of the root: no granule of its pages is to be had. A hint.
+    full_nodes: [AtomicU64; ROOT.div_ceil(64)],
 }
 
 impl Ledger {
     pub(super) fn new() -> Self {
-        Self { groups: Groups::new(), low: AtomicU32::new(WINDOW_PAGES), high: AtomicU32::new(0) }
+        Self {
+            groups: Groups::new(),
+            low: AtomicU32::new(WINDOW_PAGES),
+            high: AtomicU32::new(0),
+            full_nodes: core::array::from_fn(|_| AtomicU64::new(0)),
+        }
     }
 
     pub(super) fn group(&self, page: u32) -> Option<(&Group, u32)> {
         Some((self.groups.get(page / GROUP_PAGES)?, page % GROUP_PAGES))
+    }
+
+    /// The word and the bit that say whether all pages of a page's node are full.
+    fn node_note(&self, page: u32) -> Option<(&AtomicU64, u64)> {
+        let node = page / NODE_PAGES;
+        Some((self.full_nodes.get(node as usize / 64)?, 1 << (node % 64)))
+    }
+
+    /// Whether all pages of a page's node are noted as full.
+    pub(super) fn is_noted_node(&self, page: u32) -> bool {
+        self.node_note(page).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
+    }
+
+    /// Notes that they are, as a search found.
+    pub(super) fn note_full_node(&self, page: u32) {
+        if let Some((word, bit)) = self.node_note(page) {
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes the note back.
+    pub(super) fn note_open_node(&self, page: u32) {
+        if let Some((word, bit)) = self.node_note(page).filter(|_| self.is_noted_node(page)) {
+            word.fetch_and(!bit, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether any page of a page's node can have a record.
+    pub(super) fn has_node(&self, page: u32) -> bool {
+        self.groups.has_node(page / GROUP_PAGES)
     }
 
     /// The record of a page, if there is one.

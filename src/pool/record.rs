@@ -4,7 +4,9 @@ use core::ptr::NonNull;
 
 use super::GRANULE_BYTES;
 use crate::addr::PAGE_SHIFT;
+use crate::pages::Bound;
 use crate::source::{METADATA_PAGE_BYTES, MetadataPage};
+use crate::store::FANOUT;
 use crate::sync::{AtomicU64, Ordering, write_words};
 
 /// Granules in a page.
@@ -16,10 +18,13 @@ const STARTS_PER_WORD: u32 = 32;
 /// Pages whose records share a page of metadata: 15, what fits; under `cfg(kernel_arena_loom)` two. A model's words are larger.
 #[expect(clippy::cast_possible_truncation, reason = "a page has at most 2^16 bytes")]
 pub(super) const GROUP_PAGES: u32 = {
-    let fit =
-        (METADATA_PAGE_BYTES / size_of::<AtomicU64>() - 1) / (size_of::<PageRecord>() / size_of::<AtomicU64>() + 1);
+    // A page's record, its chunk and half a bound; and the word of full pages, and another half.
+    let words = METADATA_PAGE_BYTES / size_of::<AtomicU64>() - 2;
+    let fit = 2 * words / (2 * (size_of::<PageRecord>() / size_of::<AtomicU64>() + 1) + 1);
     if cfg!(kernel_arena_loom) || fit == 0 { 2 } else { fit as u32 }
 };
+/// Pages whose groups share a node of the ledger's table.
+pub(super) const NODE_PAGES: u32 = GROUP_PAGES * FANOUT;
 
 /// The record of a page.
 #[derive(Debug)]
@@ -67,11 +72,6 @@ impl PageRecord {
     pub(super) fn taken_count(&self) -> u32 {
         self.taken.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum()
     }
-
-    /// Whether no granule of the page is to be had.
-    pub(super) fn is_full(&self) -> bool {
-        self.taken.iter().all(|word| word.load(Ordering::Relaxed) == !0)
-    }
 }
 
 /// The records of [`GROUP_PAGES`] pages: a page of metadata.
@@ -80,6 +80,8 @@ impl PageRecord {
 pub(super) struct Group {
     /// A bit a page: no granule of it is to be had. A hint; bits that stand for no page are set.
     pub(super) full: AtomicU64,
+    /// How long a run of granules in a page can be, two pages a word (`pages::free_map`).
+    pub(super) bounds: [AtomicU64; GROUP_PAGES.div_ceil(2) as usize],
     /// The chunk that each page belongs to (`chunk`); 0 where the pool has none.
     pub(super) chunks: [AtomicU64; GROUP_PAGES as usize],
     pub(super) pages: [PageRecord; GROUP_PAGES as usize],
@@ -103,23 +105,14 @@ impl Group {
         let built = unsafe { group.as_ref() };
         // Relaxed: it is shown to nobody yet.
         built.full.store(!0, Ordering::Relaxed);
+        if let Some(last) = built.bounds.last().filter(|_| GROUP_PAGES % 2 == 1) {
+            last.store(Bound::FIRST_ONLY, Ordering::Relaxed);
+        }
         for word in built.pages.iter().flat_map(|page| &page.taken) {
             word.store(!0, Ordering::Relaxed);
         }
         group
     }
-}
-
-/// Sets bits of a word of *taken* if all of them are clear. Acquire: pairs with un-claiming.
-pub(super) fn acquire(word: &AtomicU64, mask: u64) -> bool {
-    let mut seen = word.load(Ordering::Relaxed);
-    while seen & mask == 0 {
-        match word.compare_exchange_weak(seen, seen | mask, Ordering::Acquire, Ordering::Relaxed) {
-            Ok(_) => return true,
-            Err(now) => seen = now,
-        }
-    }
-    false
 }
 
 #[cfg(all(test, not(kernel_arena_loom)))]
@@ -134,16 +127,7 @@ mod tests {
         // SAFETY: built above, and never taken down.
         let group = unsafe { group.as_ref() };
         assert!(size_of::<Group>() + size_of::<PageRecord>() > METADATA_PAGE_BYTES, "one more page would fit");
-        assert!(group.pages.iter().all(|page| page.is_full() && page.blocks() == 0 && page.taken_count() == 512));
-    }
-
-    #[test]
-    fn acquire_takes_all_or_nothing() {
-        let word = AtomicU64::new(0b0100);
-        assert!(!acquire(&word, 0b0110));
-        assert_eq!(word.load(Ordering::Relaxed), 0b0100);
-        assert!(acquire(&word, 0b1010));
-        assert_eq!(word.load(Ordering::Relaxed), 0b1110);
+        assert!(group.pages.iter().all(|page| page.blocks() == 0 && page.taken_count() == 512));
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Runs of granules.
 
-use core::ops::Range;
-
 use super::GRANULE_BYTES;
 use super::record::PAGE_GRANULES;
 use crate::addr::{ArenaPtr, PageRange};
@@ -38,19 +36,9 @@ impl Run {
         self.end() - 1
     }
 
-    /// The pages that it touches.
-    pub(super) const fn pages(self) -> Range<u32> {
-        self.first / PAGE_GRANULES..self.end().div_ceil(PAGE_GRANULES)
-    }
-
     /// Words of 64 granules, and which of each.
     pub(super) fn words(self) -> impl DoubleEndedIterator<Item = (u32, u64)> {
         masks(self.first, self.count)
-    }
-
-    /// The part that lies in words before this one.
-    pub(super) const fn before_word(self, word: u32) -> Self {
-        Self { count: (word * 64).saturating_sub(self.first), ..self }
     }
 
     /// The 32-bit pointer to its first byte.
@@ -73,21 +61,5 @@ mod tests {
         assert_eq!(Run::sized(granules - 1, 8), Some(Run { first: granules - 1, count: 1 }));
         assert_eq!(Run::sized(granules - 1, 9), None);
         assert_eq!(Run::sized(512, usize::MAX), None);
-    }
-
-    #[test]
-    fn pages_are_those_that_a_run_touches() {
-        let pages = |first, count| Run { first, count }.pages();
-        assert_eq!(pages(512, 512), 1..2);
-        assert_eq!(pages(511, 2), 0..2);
-        assert_eq!(pages(1023, 514), 1..4);
-    }
-
-    #[test]
-    fn what_lies_before_a_word_is_what_a_claim_gives_back() {
-        let run = Run { first: 100, count: 200 };
-        assert_eq!(run.before_word(1).count, 0);
-        assert_eq!(run.before_word(2).count, 28);
-        assert_eq!(run.before_word(4).count, 156);
     }
 }

@@ -7,13 +7,14 @@ use super::{MetadataPage, PageSource, check_request};
 use crate::addr::{PAGE_SHIFT, PAGE_SIZE, PageCount, PageRange, WINDOW_PAGES};
 use crate::arena::{AllocError, Reclaimable};
 use crate::layout::Sharing;
-use crate::pages::{Bitmap, RunSearch, masks};
+use crate::pages::{FlatMap, FreeMap, Wanted};
 use crate::platform::CpuIdentity;
-use crate::sync::{AtomicU32, AtomicU64, Ordering, write_words};
+use crate::sync::{AtomicU64, write_words};
 
-/// Words of bookkeeping that a [`Region`] of `pages` wants to be lent: one bit a page.
+/// Words of bookkeeping that a [`Region`] of `pages` wants to be lent: one bit a page, and where there are more than 512
+/// some 66 bits for each 1024 pages.
 pub const fn region_words(pages: usize) -> usize {
-    pages.div_ceil(64)
+    FlatMap::words_for(pages)
 }
 
 /// Pages of a piece of kernel memory of at most 4 GiB, without an arena: private, always mapped, lock-free.
@@ -24,9 +25,7 @@ pub struct Region<C> {
     /// The first page's address in pages, as far as alignments go: runs are aligned by address.
     origin: u32,
     pages: u32,
-    taken: Bitmap,
-    /// All words below this one are full. A hint.
-    low: AtomicU32,
+    taken: FreeMap<FlatMap>,
     cpus: C,
 }
 
@@ -58,51 +57,25 @@ impl<C: CpuIdentity> Region<C> {
     /// `start` is a multiple of 4096 and not null, and `pages` pages of 4096 bytes from there on are writable memory
     /// that is this region's alone for ever; `cpus` keeps the contract of [`CpuIdentity`].
     pub unsafe fn at(start: *mut u8, pages: usize, words: &'static mut [MaybeUninit<AtomicU64>], cpus: C) -> Self {
-        let pages = pages.min(words.len().saturating_mul(64)).min(WINDOW_PAGES as usize - 1);
+        let mut pages = pages.min(words.len().saturating_mul(64)).min(WINDOW_PAGES as usize - 1);
+        while region_words(pages) > words.len() {
+            // Fewer words than were asked for: each is good for 64 pages at most.
+            pages = pages.saturating_sub(64 * (region_words(pages) - words.len()));
+        }
         let wanted = region_words(pages);
-        let pages = u32::try_from(pages).unwrap_or(0);
         let words = write_words(&mut words[..wanted], 0);
-        let region = Self {
+        Self {
             base: start.wrapping_sub(1 << PAGE_SHIFT),
             origin: window_page(start),
-            pages,
-            taken: Bitmap::new(words),
-            low: AtomicU32::new(0),
+            pages: u32::try_from(pages).unwrap_or(0),
+            taken: FreeMap::new(words, pages),
             cpus,
-        };
-        let bits = region.taken.word_count().saturating_mul(64);
-        region.taken.set_range(pages, bits - pages);
-        region
+        }
     }
 
     /// How many pages are taken.
     pub fn taken_pages(&self) -> u32 {
         self.taken.count() - (self.taken.word_count() * 64 - self.pages)
-    }
-
-    /// Bit 0 is page 1.
-    fn search(&self, from: u32, count: u32, align: u32) -> Option<u32> {
-        let search = RunSearch { from, end: self.pages, count, align, origin: self.origin };
-        search.lowest(|word| self.taken.word(word, Ordering::Relaxed), |word| word)
-    }
-
-    /// Takes exactly these bits, or none.
-    fn take(&self, first: u32, count: u32) -> bool {
-        for (word, mask) in masks(first, count) {
-            if self.taken.acquire(word, mask).is_err() {
-                let before = (word * 64).saturating_sub(first);
-                self.give(first, before);
-                return false;
-            }
-        }
-        true
-    }
-
-    fn give(&self, first: u32, count: u32) {
-        for (word, mask) in masks(first, count) {
-            self.taken.release(word, mask);
-        }
-        self.low.fetch_min(first / 64, Ordering::Relaxed);
     }
 }
 
@@ -130,16 +103,17 @@ unsafe impl<C: CpuIdentity> PageSource for Region<C> {
 
     fn alloc_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError> {
         check_request(count, align)?;
-        let mut from = self.low.load(Ordering::Relaxed) * 64;
+        let wanted = Wanted { count: count.get(), align: align.get(), origin: self.origin };
+        let mut from = 0;
         loop {
-            let run = self.search(from, count.get(), align.get()).or_else(|| self.search(0, count.get(), align.get()));
-            let first = run.ok_or(AllocError::NoSpace(Reclaimable::default()))?;
-            if self.take(first, count.get()) {
-                if count == PageCount::ONE && align == PageCount::ONE && from / 64 < first / 64 {
-                    self.low.store(first / 64, Ordering::Relaxed);
-                }
+            let found = self.taken.lowest(from, wanted, |_| None);
+            let found = found.or_else(|| if from > 0 { self.taken.lowest(0, wanted, |_| None) } else { None });
+            // Bit 0 is page 1.
+            let first = found.ok_or(AllocError::NoSpace(Reclaimable::default()))?;
+            if self.taken.claim(first, count.get()).is_ok() {
                 return Ok(PageRange::of(first + 1, count.get()));
             }
+            // Lost to another, who goes on; what lies below is looked at last.
             from = first;
         }
     }
@@ -147,11 +121,11 @@ unsafe impl<C: CpuIdentity> PageSource for Region<C> {
     fn extend(&self, pages: PageRange, by: PageCount) -> bool {
         let next = (pages.first().number() + pages.count().get()).checked_sub(1);
         let fits = |next| by != PageCount::ZERO && by.get() <= self.pages.saturating_sub(next);
-        next.is_some_and(|next| fits(next) && self.take(next, by.get()))
+        next.is_some_and(|next| fits(next) && self.taken.claim(next, by.get()).is_ok())
     }
 
     unsafe fn free_pages(&self, pages: PageRange) {
-        self.give(pages.first().number() - 1, pages.count().get());
+        self.taken.unclaim(pages.first().number() - 1, pages.count().get());
     }
 }
 

@@ -56,6 +56,11 @@ impl<T, const ROOT: usize> Radix<T, ROOT> {
         NonNull::new(self.entry(index)?.load(Ordering::Acquire))
     }
 
+    /// Whether the entry's node is there.
+    pub(crate) fn has_node(&self, index: u32) -> bool {
+        self.entry(index).is_some()
+    }
+
     /// The entry, if its node is there.
     #[inline]
     fn entry(&self, index: u32) -> Option<&AtomicPtr<T>> {

@@ -1,0 +1,86 @@
+//! Where there is room for a run, and why there is none.
+//!
+//! A refusal is cheap, since a program may be able to ask for it in a loop. It reads each word of the maps at most twice,
+//! and most not at all if somebody was refused the same before (`pages::free_map`); then, in an arena of at most 512 pages,
+//! each slot. In larger ones nobody looks at slots: what is being given back is counted (`pages::passing`), and if there
+//! was nothing, there is no space. Then pages that are being *allocated* count as taken, as they will be; if an allocation
+//! gives up instead, because a fault scratched its pages, that is a moment later.
+
+use super::{AllocError, Arena, Context};
+use crate::addr::PageRange;
+use crate::arch::Arch;
+use crate::pages::{Avoid, Moment};
+use crate::platform::{CpuIdentity, Platform};
+use crate::sync::Ordering;
+
+/// How many races an allocation may lose before it says that the arena is busy.
+const LOSSES: u32 = 64;
+
+impl<P: Platform, A: Arch> Arena<P, A> {
+    /// The lowest run, from a fraction of the extent in 2^-16 on, and then below it.
+    pub(super) fn find_run(
+        &self,
+        count: u32,
+        align: u32,
+        context: Context,
+        from: u16,
+    ) -> Result<PageRange, AllocError> {
+        let before = self.maps.before_search();
+        let found = self.maps.find(count, align, Avoid::Tainted, from).or_else(|| match context {
+            Context::MayWait => self.maps.find(count, align, Avoid::Nothing, from),
+            Context::Any => None,
+        });
+        found.ok_or_else(|| self.no_run(count, align, context, before))
+    }
+
+    /// Claims the lowest run, which may have been found already.
+    ///
+    /// Who lost a race goes on at a place of its own, so that CPUs that met once do not keep meeting. Each loss is another's
+    /// gain, so all together always move on.
+    pub(super) fn claim_run(
+        &self,
+        count: u32,
+        align: u32,
+        context: Context,
+        foreseen: Option<PageRange>,
+    ) -> Result<PageRange, AllocError> {
+        let mut found = foreseen.map_or_else(|| self.find_run(count, align, context, 0), Ok)?;
+        for _ in 0..LOSSES {
+            if self.maps.claim(found).is_ok() {
+                return Ok(found);
+            }
+            found = self.find_run(count, align, context, self.own_start())?;
+        }
+        Err(AllocError::Busy(self.reclaimable()))
+    }
+
+    /// Where this CPU goes on searching after it has lost a race, as a fraction of the extent in 2^-16: a CPU's number with
+    /// its bits reversed, so that few CPUs lie far apart.
+    fn own_start(&self) -> u16 {
+        self.platform.cpus().current().map_or(0, |current| current.cpu.number().reverse_bits())
+    }
+
+    /// Why there is no run: because none would be there even if all operations had ended, or because of those that have not.
+    #[cold]
+    fn no_run(&self, count: u32, align: u32, context: Context, before: Moment) -> AllocError {
+        let busy = if self.maps.is_small() {
+            self.would_be_run(count, align, context)
+        } else {
+            !self.maps.none_given_back_since(before)
+        };
+        let reclaimable = self.reclaimable();
+        if busy { AllocError::Busy(reclaimable) } else { AllocError::NoSpace(reclaimable) }
+    }
+
+    /// Whether there is a run if pages in passing state are free, of a small extent.
+    fn would_be_run(&self, count: u32, align: u32, context: Context) -> bool {
+        let mut run = 0;
+        self.layout.extent().numbers().any(|page| {
+            let marked = || self.maps.tainted.bits().test(self.maps.bit_of(page), Ordering::Acquire);
+            let open = !self.maps.is_claimed(page) || self.is_passing(page);
+            let starts = run > 0 || page & (align - 1) == 0;
+            run = if open && starts && !(context == Context::Any && marked()) { run + 1 } else { 0 };
+            run == count
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! A map whose words lie side by side in lent memory.
+
+use super::{BLOCK_BITS, BLOCK_WORDS, Blocks, Bound, FreeMap, PairTest};
+use crate::sync::{AtomicU64, Ordering};
+
+/// Up to 2^21 bits: their words, the bounds, the notes, and one word that has a bit for each full word of notes.
+///
+/// A map of one block has nothing but its words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlatMap {
+    words: &'static [AtomicU64],
+    bounds: &'static [AtomicU64],
+    notes: &'static [AtomicU64],
+    root: &'static [AtomicU64],
+}
+
+/// How many words of each kind a map has.
+const fn parts(bits: usize) -> [usize; 4] {
+    let words = bits.div_ceil(64);
+    let blocks = words.div_ceil(BLOCK_WORDS as usize);
+    if blocks <= 1 { [words, 0, 0, 0] } else { [words, blocks.div_ceil(2), blocks.div_ceil(64), 1] }
+}
+
+impl FlatMap {
+    /// Words that a map of so many bits consists of.
+    pub(crate) const fn words_for(bits: usize) -> usize {
+        let [words, bounds, notes, root] = parts(bits);
+        words + bounds + notes + root
+    }
+}
+
+impl FreeMap<FlatMap> {
+    /// A map of `bits`, all free, in [`words_for`](FlatMap::words_for) words that hold 0.
+    pub(crate) fn new(lent: &'static [AtomicU64], bits: usize) -> Self {
+        let [words, bounds, notes, root] = parts(bits);
+        let (words, rest) = lent.split_at(words);
+        let (bounds, rest) = rest.split_at(bounds);
+        let (notes, rest) = rest.split_at(notes);
+        let root = rest.split_at(root).0;
+        let map = Self(FlatMap { words, bounds, notes, root });
+        // Relaxed: shown to nobody yet. Bits that stand for nothing are taken, notes for nothing are set.
+        let beyond = |count: usize| if count % 64 == 0 { 0 } else { !0 << (count % 64) };
+        let fill = |words: &[AtomicU64], used: usize| {
+            if let Some(last) = words.last() {
+                last.fetch_or(beyond(used), Ordering::Relaxed);
+            }
+        };
+        fill(words, bits);
+        fill(notes, map.0.end() as usize);
+        fill(root, notes.len());
+        map
+    }
+
+    /// The number of words.
+    #[expect(clippy::cast_possible_truncation, reason = "no map has more than 2^15 words")]
+    pub(crate) const fn word_count(&self) -> u32 {
+        self.0.words.len() as u32
+    }
+
+    /// How many bits are taken, counted word by word while others go on.
+    pub(crate) fn count(&self) -> u32 {
+        self.0.words.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum()
+    }
+
+    /// Whether a bit is taken.
+    pub(crate) fn test(&self, bit: u32, order: Ordering) -> bool {
+        self.taken(bit / 64, order) & 1 << (bit % 64) != 0
+    }
+}
+
+impl Blocks for FlatMap {
+    #[expect(clippy::cast_possible_truncation, reason = "no map has more than 2^12 blocks")]
+    fn end(&self) -> u32 {
+        self.words.len().div_ceil(BLOCK_WORDS as usize) as u32
+    }
+
+    #[inline]
+    fn words(&self, block: u32) -> Option<&[AtomicU64]> {
+        let first = block as usize * BLOCK_WORDS as usize;
+        self.words.get(first..self.words.len().min(first + BLOCK_WORDS as usize))
+    }
+
+    #[inline]
+    fn bound(&self, block: u32) -> Option<Bound<'_>> {
+        Some(Bound { pair: self.bounds.get(block as usize / 2)?, half: block % 2 })
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "no map has more than 2^12 blocks")]
+    fn next_unpassed(&self, block: u32, test: PairTest) -> u32 {
+        let pairs = self.bounds.get(block as usize / 2..).unwrap_or_default();
+        let passed = pairs.iter().position(|pair| !test.passes(pair));
+        block + 2 * passed.unwrap_or(pairs.len()) as u32
+    }
+
+    #[inline]
+    fn next_open(&self, block: u32) -> u32 {
+        let index = block / 64;
+        let Some(noted) = self.notes.get(index as usize) else { return block };
+        let open = !noted.load(Ordering::Relaxed) >> (block % 64);
+        if open != 0 {
+            return block + open.trailing_zeros();
+        }
+        self.next_open_after(index)
+    }
+
+    #[cold]
+    fn note_full(&self, block: u32) {
+        let (index, bit) = (block / 64, 1 << (block % 64));
+        let (Some(noted), Some(root)) = (self.notes.get(index as usize), self.root.first()) else { return };
+        if noted.fetch_or(bit, Ordering::Relaxed) | bit == !0 {
+            root.fetch_or(1 << index, Ordering::Relaxed);
+            if noted.load(Ordering::Relaxed) != !0 {
+                root.fetch_and(!(1 << index), Ordering::Relaxed);
+            }
+        }
+    }
+
+    #[inline]
+    fn note_open(&self, block: u32) {
+        let Some(noted) = self.notes.get(block as usize / 64) else { return };
+        if noted.load(Ordering::Relaxed) & 1 << (block % 64) != 0 {
+            self.forget_full(block);
+        }
+    }
+}
+
+impl FlatMap {
+    /// The first block that is not noted in a word of notes after this one.
+    #[cold]
+    fn next_open_after(&self, index: u32) -> u32 {
+        let passed = !0 >> (63 - index % 64);
+        let full = self.root.first().map_or(!0, |root| root.load(Ordering::Relaxed));
+        let next = (full | passed).trailing_ones();
+        let noted = self.notes.get(next as usize).map(|noted| noted.load(Ordering::Relaxed));
+        noted.map_or_else(|| self.end(), |noted| next * 64 + noted.trailing_ones())
+    }
+
+    #[cold]
+    fn forget_full(&self, block: u32) {
+        let index = block / 64;
+        let (Some(noted), Some(root)) = (self.notes.get(index as usize), self.root.first()) else { return };
+        noted.fetch_and(!(1 << (block % 64)), Ordering::Relaxed);
+        if root.load(Ordering::Relaxed) & 1 << index != 0 {
+            root.fetch_and(!(1 << index), Ordering::Relaxed);
+        }
+    }
+}
+
+/// A root has a bit for each word of notes that the window can want.
+const _: () = assert!(cfg!(kernel_arena_loom) || 64 * 64 * BLOCK_BITS >= 2 * crate::addr::WINDOW_PAGES);

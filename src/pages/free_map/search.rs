@@ -1,0 +1,290 @@
+//! The search for the lowest run, block by block.
+
+use core::ops::ControlFlow;
+
+use super::bound::{Known, Measure, PairTest};
+use super::scan::{LONG, Scan, WHOLE_WORDS, ends};
+use super::{BLOCK_BITS, BLOCK_WORDS, Blocks, Bound, FreeMap, Words};
+use crate::sync::Ordering;
+
+/// Blocks that a search looks at in vain before it measures those that follow: one that is over soon writes nothing.
+const PATIENCE: u32 = if cfg!(kernel_arena_loom) { 0 } else { 4 };
+
+/// Every 2^n-th bit of a word.
+pub(super) const EVERY: [u64; 7] = {
+    let mut every = [1; 7];
+    let mut power = 0;
+    while power < 6 {
+        every[power] = !0 / ((1 << (1 << power)) - 1);
+        power += 1;
+    }
+    every
+};
+
+/// What to look for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// The length of the run, at least 1.
+    pub(crate) count: u32,
+    /// A power of two that divides `first bit of the run + origin`.
+    pub(crate) align: u32,
+    /// The number of bit 0, as far as alignments go.
+    pub(crate) origin: u32,
+}
+
+impl Wanted {
+    /// The first suitable place from `bit` on.
+    pub(super) const fn aligned(self, bit: u32) -> u32 {
+        ((bit + self.origin + (self.align - 1)) & !(self.align - 1)) - self.origin
+    }
+
+    /// The suitable places of the word that starts with `bit`.
+    pub(super) const fn suitable(self, bit: u32) -> u64 {
+        let first = self.aligned(bit) - bit;
+        let power = self.align.trailing_zeros();
+        if first >= 64 { 0 } else { EVERY[if power < 6 { power as usize } else { 6 }] << first }
+    }
+}
+
+/// What a search leaves alone of the words of a block, taken or not; most often nothing.
+pub(crate) type Left = Option<Words>;
+
+/// Whether a search passes over blocks that are noted as full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Notes {
+    Trusted,
+    Ignored,
+}
+
+/// Why a search found nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missed {
+    /// There is no run.
+    Nothing,
+    /// Not where it looked; some blocks were noted as full.
+    Noted,
+}
+
+impl<B: Blocks> FreeMap<B> {
+    /// The lowest run from bit `from` on. Of each block, what `avoid` gives is left alone, too.
+    ///
+    /// `None` only if, for each moment of the search, some bit of each place was taken or left alone then, or in the
+    /// middle of being given back.
+    #[inline]
+    pub(crate) fn lowest(&self, from: u32, wanted: Wanted, avoid: impl Fn(u32) -> Left + Copy) -> Option<u32> {
+        if wanted.count == 1 && wanted.align == 1 {
+            if let Some(found) = self.lowest_one(from, avoid) {
+                return Some(found);
+            }
+        }
+        self.lowest_run(from, wanted, avoid)
+    }
+
+    /// The lowest bit, by the notes alone.
+    #[inline]
+    fn lowest_one(&self, from: u32, avoid: impl Fn(u32) -> Left) -> Option<u32> {
+        let mut block = self.0.next_open(from / BLOCK_BITS);
+        while block < self.0.end() {
+            let (first, mut all_taken) = (block * BLOCK_BITS, !0);
+            let left_alone = avoid(block);
+            for (index, word) in (0..BLOCK_WORDS).zip(self.0.words(block).unwrap_or_default()) {
+                let (taken, bit) = (word.load(Ordering::Relaxed), first + index * 64);
+                let mut free = !taken;
+                if let Some(left_alone) = &left_alone {
+                    free &= !left_alone[index as usize];
+                }
+                if first < from {
+                    free &= !bits_before(from, bit);
+                }
+                if free != 0 {
+                    return Some(bit + free.trailing_zeros());
+                }
+                all_taken &= taken;
+            }
+            if all_taken == !0 {
+                self.note_if_full(block);
+            }
+            block = self.0.next_open(block + 1);
+        }
+        None
+    }
+
+    fn lowest_run(&self, from: u32, wanted: Wanted, avoid: impl Fn(u32) -> Left + Copy) -> Option<u32> {
+        match wanted.count {
+            1 => self.search::<0>(from, wanted, avoid),
+            2..4 => self.search::<1>(from, wanted, avoid),
+            4..8 => self.search::<2>(from, wanted, avoid),
+            8..16 => self.search::<3>(from, wanted, avoid),
+            16..32 => self.search::<4>(from, wanted, avoid),
+            32..64 => self.search::<5>(from, wanted, avoid),
+            64 => self.search::<6>(from, wanted, avoid),
+            65..127 => self.search::<LONG>(from, wanted, avoid),
+            _ => self.search::<WHOLE_WORDS>(from, wanted, avoid),
+        }
+    }
+
+    fn search<const STEPS: u32>(&self, from: u32, wanted: Wanted, avoid: impl Fn(u32) -> Left + Copy) -> Option<u32> {
+        match self.pass::<STEPS>(from, wanted, Notes::Trusted, avoid) {
+            Ok(first) => Some(first),
+            Err(Missed::Nothing) => None,
+            Err(Missed::Noted) => self.pass::<STEPS>(from, wanted, Notes::Ignored, avoid).ok(),
+        }
+    }
+
+    /// One way through the map.
+    fn pass<const STEPS: u32>(
+        &self,
+        from: u32,
+        wanted: Wanted,
+        notes: Notes,
+        avoid: impl Fn(u32) -> Left,
+    ) -> Result<u32, Missed> {
+        let (count, test) = (wanted.count, PairTest::new(wanted.count));
+        let mut look = Look { map: self, from, count, avoid, scan: Scan::<STEPS>::new(wanted), patience: PATIENCE };
+        let mut missed = Missed::Nothing;
+        // Free bits that reach the block, as bounds say; where words say so, they are in `scan.run`.
+        let mut hinted = 0;
+        let (mut block, end) = (from / BLOCK_BITS, self.0.end());
+        while block < end {
+            let mut bound = if block * BLOCK_BITS < from { None } else { self.0.bound(block) };
+            if bound.is_some_and(|bound| bound.half == 0) && look.scan.run + hinted < test.end {
+                let next = self.0.next_unpassed(block, test);
+                if next != block {
+                    (look.scan.run, hinted) = (0, self.0.bound(next - 1).map_or(0, Bound::tail));
+                    (block, bound) = (next, self.0.bound(next));
+                }
+            }
+            if let Some(bound) = bound {
+                let (pair, run) = (bound.load(), look.scan.run + hinted);
+                if pair == Known::BOTH_ALL && bound.half == 0 && look.scan.run == 0 && run + 2 * BLOCK_BITS < count {
+                    (block, hinted) = (block + 2, run + 2 * BLOCK_BITS);
+                    continue;
+                }
+                match Known::of(pair, bound.half) {
+                    // Where words were looked at, they are looked at on: a run is read once.
+                    Some(known) if known.is_whole() && look.scan.run == 0 && run + BLOCK_BITS < count => {
+                        (block, hinted) = (block + 1, run + BLOCK_BITS);
+                        continue;
+                    }
+                    Some(known) if !known.is_whole() && known.inner < count && run + known.head < count => {
+                        (look.scan.run, hinted) = (0, known.tail);
+                        block += 1;
+                        continue;
+                    }
+                    _ => {}
+                }
+            }
+            if notes == Notes::Trusted && hinted == 0 && look.scan.run == 0 {
+                let open = self.0.next_open(block);
+                if open != block {
+                    (block, missed) = (open, Missed::Noted);
+                    continue;
+                }
+            }
+            let present = self.0.next_present(block);
+            if present != block {
+                (block, look.scan.run, hinted) = (present, 0, 0);
+                continue;
+            }
+            // From where the run begins that bounds speak of.
+            let first = (block * BLOCK_BITS - hinted) / BLOCK_BITS;
+            match look.blocks(first, block) {
+                ControlFlow::Break(found) => return Ok(found),
+                ControlFlow::Continue(next) => (block, hinted) = (next, 0),
+            }
+        }
+        Err(missed)
+    }
+}
+
+/// A search that looks at words.
+struct Look<'a, B, F, const STEPS: u32> {
+    map: &'a FreeMap<B>,
+    from: u32,
+    count: u32,
+    avoid: F,
+    scan: Scan<STEPS>,
+    patience: u32,
+}
+
+impl<B: Blocks, F: Fn(u32) -> Left, const STEPS: u32> Look<'_, B, F, STEPS> {
+    /// Looks at blocks, at least at these: the run, or the block after.
+    fn blocks(&mut self, first: u32, last: u32) -> ControlFlow<u32, u32> {
+        let mut block = first;
+        while block <= last {
+            block = self.pair(block, last)?;
+        }
+        ControlFlow::Continue(block)
+    }
+
+    /// Looks at a block, and at the other that shares its word of bounds if it is wanted, too, or unknown.
+    fn pair(&mut self, block: u32, last: u32) -> ControlFlow<u32, u32> {
+        let bound_of = |block: u32| if block * BLOCK_BITS < self.from { None } else { self.map.0.bound(block) };
+        let bound = bound_of(block);
+        let follows = |bound: &Bound<'_>| bound.half == 1 && (block < last || bound.is_unknown());
+        let second = bound.filter(|bound| bound.half == 0).and_then(|_| bound_of(block + 1)).filter(follows);
+        let measure = match bound {
+            Some(bound) if self.patience == 0 => {
+                Some(Measure::begin(bound.pair, [bound.half == 0, bound.half == 1 || second.is_some()]))
+            }
+            _ => None,
+        };
+        self.patience = self.patience.saturating_sub(1);
+        let mut known = [None; 2];
+        let end = block + 1 + u32::from(second.is_some());
+        for (block, half) in (block..end).zip(bound.map_or(0, |bound| bound.half as usize)..) {
+            match self.block(block) {
+                ControlFlow::Continue(seen) => known[half] = seen,
+                ControlFlow::Break(found) => {
+                    measure.into_iter().for_each(|measure| measure.end(known));
+                    return ControlFlow::Break(found);
+                }
+            }
+        }
+        measure.into_iter().for_each(|measure| measure.end(known));
+        ControlFlow::Continue(end)
+    }
+
+    /// Looks at a block's words: the run, or what is known of the block now.
+    #[inline]
+    fn block(&mut self, block: u32) -> ControlFlow<u32, Option<Known>> {
+        let first = block * BLOCK_BITS;
+        let mut free: Words = [0; BLOCK_WORDS as usize];
+        for (free, word) in free.iter_mut().zip(self.map.0.words(block).unwrap_or_default()) {
+            // SeqCst: not before the mark (`bound`). It costs a plain load, or an `ldar`.
+            *free = !word.load(Ordering::SeqCst);
+        }
+        let (head, tail) = ends(&free);
+        let known = Known { inner: self.count - 1, head, tail };
+        let all_free = free;
+        if let Some(left_alone) = (self.avoid)(block) {
+            free.iter_mut().zip(&left_alone).for_each(|(free, left_alone)| *free &= !left_alone);
+        }
+        if first < self.from {
+            let before = (first..).step_by(64).map(|bit| bits_before(self.from, bit));
+            free.iter_mut().zip(before).for_each(|(free, before)| *free &= !before);
+        }
+        let clean = free == all_free;
+        if clean && self.scan.run + head < self.count && !Scan::<STEPS>::may_have(&free) {
+            self.scan.run = tail;
+            return ControlFlow::Continue(Some(known));
+        }
+        self.scan.misaligned = false;
+        for (bit, free) in (first..).step_by(64).zip(free) {
+            if let Some(found) = self.scan.word(bit, free) {
+                return ControlFlow::Break(found);
+            }
+        }
+        // Of what was left alone, or does not suit, nothing is known.
+        ControlFlow::Continue(Some(known).filter(|_| clean && !self.scan.misaligned))
+    }
+}
+
+/// The bits of the word starting with `bit` that lie before `from`.
+const fn bits_before(from: u32, bit: u32) -> u64 {
+    match from.saturating_sub(bit) {
+        0 => 0,
+        before if before < 64 => !(!0 << before),
+        _ => !0,
+    }
+}
