@@ -51,6 +51,7 @@ impl Bitmap {
     }
 
     /// Clears bits of one word. Release: whoever sees them clear sees all that was done before.
+    #[cfg(all(feature = "std", unix, not(kernel_arena_loom)))]
     pub(crate) fn release(&self, word: u32, mask: u64) {
         self.of(word).fetch_and(!mask, Ordering::Release);
     }
@@ -58,6 +59,7 @@ impl Bitmap {
     /// Sets bits of one word if all of them were clear. Acquire: pairs with [`release`](Self::release).
     ///
     /// Returns the word as it is now, or those of the bits that were set already.
+    #[cfg(all(feature = "std", unix, not(kernel_arena_loom)))]
     pub(crate) fn acquire(&self, word: u32, mask: u64) -> Result<u64, u64> {
         let mut seen = self.word(word, Ordering::Relaxed);
         loop {
@@ -119,6 +121,7 @@ mod tests {
         }
     }
 
+    #[cfg(all(feature = "std", unix, not(kernel_arena_loom)))]
     #[test]
     fn acquire_takes_all_or_nothing() {
         let map = Bitmap::new(vec![AtomicU64::new(0b0100)].leak());

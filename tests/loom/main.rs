@@ -16,6 +16,7 @@ mod claim;
 mod fault_alloc;
 mod frames;
 mod free_alloc;
+mod free_map;
 mod guess;
 mod lifetime;
 mod machine;
