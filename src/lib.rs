@@ -118,7 +118,8 @@
 //!
 //! The states of a page and the rules that hold among many CPUs are in [*The model*](documents::model), numbered;
 //! comments cite them as I1, I2, … and S1, S2, … Those of objects, O1, O2, …, are in [*Objects*](documents::objects),
-//! which also says which allocator to use.
+//! which also says which allocator to use. Where each function may be called, and what to do about each error, is in
+//! [*Calls*](documents::calls).
 //!
 //! # Features
 //!
@@ -191,6 +192,14 @@ pub mod documents {
     /// [objects]: crate::documents::objects
     #[doc = include_str!("../docs/MODEL.md")]
     pub mod model {}
+
+    /// [model]: crate::documents::model
+    /// [model-contexts]: crate::documents::model#contexts
+    /// [objects-contexts]: crate::documents::objects#contexts
+    /// [sources]: crate::documents::objects#sources
+    /// [stack]: crate::documents::objects#stack
+    #[doc = include_str!("../docs/CALLS.md")]
+    pub mod calls {}
 
     /// [model]: crate::documents::model
     #[doc = include_str!("../docs/HEAP.md")]

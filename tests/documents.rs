@@ -2,17 +2,36 @@
 //!
 //! Rules (I, S, O) and claims (T, N) are cited as a letter and a number wherever they are relied on or tested. What each means
 //! stands in `docs/MODEL.md`, `docs/HEAP.md` and `docs/TESTS.md`, as the first cell of a table or the bold start of an item.
+//! That each function which can refuse has its row is in `calls`, that what is named exists in `spans`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "documents/calls.rs"]
+mod calls;
+#[path = "documents/source.rs"]
+mod source;
+#[path = "documents/spans.rs"]
+mod spans;
+
 /// Which document explains which letters.
 const EXPLAINED: [(&str, &[char]); 3] =
     [("docs/MODEL.md", &['I', 'S']), ("docs/HEAP.md", &['O']), ("docs/TESTS.md", &['T', 'N'])];
 /// Where comments and documents are.
-const CITING: [&str; 10] =
-    ["src", "arch", "tests", "examples", "benches", "tools", "xtask", "docs", "README.md", "CHANGELOG.md"];
+const CITING: [&str; 11] = [
+    "src",
+    "arch",
+    "tests",
+    "examples",
+    "benches",
+    "tools",
+    "xtask",
+    "docs",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+];
 
 #[test]
 fn every_number_that_is_cited_is_explained() {
@@ -39,10 +58,13 @@ fn every_link_between_documents_leads_to_a_file() {
     for path in files().into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
         let directory = root().join(path.parent().expect("a file is in a directory"));
         for target in targets(&read(&path)) {
-            let file = target.split('#').next().unwrap_or_default();
-            if !file.is_empty() && !file.contains("://") {
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            if !file.contains("://") {
                 links += 1;
-                assert!(directory.join(file).exists(), "{}: no {target}", path.display());
+                let file = if file.is_empty() { root().join(&path) } else { directory.join(file) };
+                assert!(file.exists(), "{}: no {target}", path.display());
+                let is_there = heading.is_empty() || anchors(&read(&file)).any(|anchor| anchor == heading);
+                assert!(is_there, "{}: {target} has no such heading", path.display());
             }
         }
     }
@@ -99,6 +121,15 @@ fn targets(text: &str) -> Vec<&str> {
     let inline = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let defined = text.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: ")).map(|(_, target)| target);
     inline.chain(defined).collect()
+}
+
+/// What the headings of a text are linked by.
+fn anchors(text: &str) -> impl Iterator<Item = String> {
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches(['#', ' ']));
+    headings.map(|heading| {
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    })
 }
 
 /// All files of comments and documents, relative to the root.
