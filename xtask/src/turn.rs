@@ -14,6 +14,8 @@ use crate::term;
 
 /// How often a lock is tried that somebody else has.
 const POLL: Duration = Duration::from_millis(100);
+/// How long after it was taken a lock's file may not yet say who has it.
+const HESITATION: Duration = Duration::from_secs(1);
 
 /// The right to work, until it is dropped.
 #[derive(Debug)]
@@ -43,6 +45,7 @@ impl Turn {
             std::fs::create_dir_all(directory)?;
         }
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let started = Instant::now();
         let mut told: Option<Instant> = None;
         loop {
             match file.try_lock() {
@@ -51,26 +54,28 @@ impl Turn {
                 Err(TryLockError::WouldBlock) => {}
             }
             if told.is_none_or(|at| at.elapsed() >= SILENCE) {
-                tell(&holder(&mut file));
-                told = Some(Instant::now());
+                let holder = holder(&mut file);
+                if holder.is_some() || started.elapsed() >= HESITATION {
+                    tell(holder.as_deref().unwrap_or("another run"));
+                    told = Some(Instant::now());
+                }
             }
             thread::sleep(POLL);
         }
         file.set_len(0)?;
         file.rewind()?;
-        write!(file, "{} {command}", std::process::id())?;
+        file.write_all(format!("{} {command}\n", std::process::id()).as_bytes())?;
         Ok(file)
     }
 }
 
 /// Who has the lock, by what they have written into the file.
-fn holder(file: &mut File) -> String {
+fn holder(file: &mut File) -> Option<String> {
     let mut text = String::new();
-    let read = file.rewind().and_then(|()| file.read_to_string(&mut text));
-    match text.split_once(' ') {
-        Some((process, command)) if read.is_ok() => format!("`{command}` (process {process})"),
-        _ => "another run".to_owned(),
-    }
+    file.rewind().and_then(|()| file.read_to_string(&mut text)).ok()?;
+    // The command's line is whole when it ends.
+    let (process, command) = text.strip_suffix('\n')?.split_once(' ')?;
+    Some(format!("`{command}` (process {process})"))
 }
 
 #[cfg(test)]
@@ -99,6 +104,25 @@ mod tests {
             drop(first);
             let expected = format!("`cargo xtask test` (process {})", std::process::id());
             assert_eq!(second.join().expect("no panic"), (true, true, expected));
+        });
+        std::fs::remove_file(&path).expect("it is there");
+    }
+
+    #[test]
+    fn who_has_just_come_is_given_time_to_say_so() {
+        let path = std::env::temp_dir().join(format!("xtask-silent-turn-{}", std::process::id()));
+        let mut silent = File::create(&path).expect("it can be made");
+        silent.lock().expect("nobody else has it");
+        thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                let mut seen = Vec::new();
+                Turn::wait(&path, "b", &mut |holder| seen.push(holder.to_owned())).map(|_| seen)
+            });
+            thread::sleep(POLL * 2);
+            silent.write_all(b"7 a\n").expect("it is open");
+            thread::sleep(POLL * 4);
+            silent.unlock().expect("it was locked");
+            assert_eq!(second.join().expect("no panic").expect("it has the lock"), ["`a` (process 7)"]);
         });
         std::fs::remove_file(&path).expect("it is there");
     }
