@@ -273,24 +273,3 @@ fn a_stale_free_does_not_take_a_newer_block_of_another_size() {
         retire(pool, 0, 0);
     });
 }
-
-#[test]
-fn of_two_last_frees_into_two_words_one_sees_that_the_chunk_is_free() {
-    explore("two last frees of a chunk", preemptions(2), 2, |_, first| {
-        let pool = start();
-        let whole = alloc(&pool, 512 * ONE);
-        let (one, two) = (alloc(&pool, 64 * ONE), alloc(&pool, 64 * ONE));
-        // Kept for the next allocation; it goes when another chunk is free.
-        use_and_free(&pool, whole, 512 * ONE);
-        assert_eq!(pool.source().0.region.taken_pages(), 2);
-        race(
-            first,
-            &pool,
-            move |pool| use_and_free(pool, one, 64 * ONE),
-            move |pool| use_and_free(pool, two, 64 * ONE),
-        );
-        assert_eq!(pool.source().0.region.taken_pages(), 1, "neither saw it");
-        assert_eq!(pool.shrink().get(), 1);
-        retire(pool, 0, 0);
-    });
-}
