@@ -30,9 +30,17 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         title: "host tests with all features",
         prefix: "all-features::",
-        arguments: &["--package", "kernel-arena", "--all-features"],
+        arguments: &["--package", "kernel-arena", "--all-features", "--lib", "--tests"],
         // Else defmt's macros leave nothing of the library's messages, and a logger that is missing is not missed.
         environment: &[("DEFMT_LOG", "trace")],
+        target: "",
+    },
+    Suite {
+        title: "documents with all features",
+        prefix: "all-features::",
+        arguments: &["--package", "kernel-arena", "--all-features", "--doc"],
+        // Their programs have no logger.
+        environment: &[("DEFMT_LOG", "off")],
         target: "",
     },
     Suite {
