@@ -21,7 +21,8 @@ pub use backends::{Native, aarch64, portable, x86_64};
 pub enum Reach {
     /// User mode and the kernel: pages with a frame of their own.
     User,
-    /// The kernel alone: the scratch page, so that a program that touches it gets a fault of its own.
+    /// The kernel alone: the scratch page, so that a program that touches it gets a fault of its own; and every page of a
+    /// [private](crate::ArenaLayout::private) arena.
     KernelOnly,
 }
 

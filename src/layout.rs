@@ -237,7 +237,7 @@ impl ArenaLayout {
         window_offset(self.base, address.value())
     }
 
-    /// Words of metadata that [`Arena::new`](crate::Arena::new) wants to be lent.
+    /// Words of metadata to be lent to [`Arena::new`](crate::Arena::new).
     ///
     /// ```
     /// use core::mem::MaybeUninit;
@@ -269,7 +269,7 @@ impl ArenaLayout {
         MapGeometry::of(self.extent, self.cpus)
     }
 
-    /// Bytes of metadata that [`Arena::new`](crate::Arena::new) wants to be lent: some three bits a page and a few KiB.
+    /// Bytes of metadata to be lent to [`Arena::new`](crate::Arena::new): some three bits a page and a few KiB.
     pub const fn metadata_size(&self) -> usize {
         self.metadata_words() * size_of::<crate::MetadataWord>()
     }

@@ -1,5 +1,5 @@
 //! A 4 GiB window of memory that a kernel shares, by plain 32-bit pointers, with the sandboxed programs it hosts, and
-//! that no wild access can turn into a kernel crash.
+//! in which a wild load or store of the kernel to a page that is not there is recovered instead of a crash.
 //!
 //! An [`Arena`] owns the page tables of one 4 GiB-aligned window. Pages are allocated, freed and reserved in it without
 //! a lock; a kernel access to an address in it that has no page is recovered by [`Arena::handle_kernel_fault`], which
@@ -30,7 +30,7 @@
 //!     Ok(pages.to_ptr().cast()) // the kernel's own address of it: arena.layout().to_kernel(ptr)
 //! }
 //!
-//! /// Gone on all CPUs when this returns; `free_pages_deferred` does it from any context.
+//! /// No CPU reaches them when this returns. `free_pages_deferred` is for any context: there they go with the next `reclaim`.
 //! fn take<P: Platform>(arena: &Arena<P>, ptr: ArenaPtr<[u64; 1024]>) -> Result<(), FreeError> {
 //!     arena.free_pages(ptr.cast(), PageCount::new(2).unwrap(), Owner::Program)
 //! }
@@ -131,6 +131,10 @@
 //! - `x86_64-frames`: the adapter `arch::x86_64::frames` for frame allocators of the `x86_64` crate, behind a lock.
 //!
 //! The crate needs no `alloc`, no nightly compiler and no lock.
+//!
+//! # Panics
+//! No function panics, whatever numbers it is given. What may panic is what the kernel lends, and, where debug assertions
+//! are on, the crate's checks of itself; the fault path has none of these.
 
 #![cfg_attr(not(any(test, kernel_arena_loom)), no_std)]
 
@@ -202,6 +206,7 @@ pub mod documents {
     pub mod calls {}
 
     /// [model]: crate::documents::model
+    /// [costs]: https://docs.rs/crate/kernel-arena/latest
     #[doc = include_str!("../docs/HEAP.md")]
     pub mod objects {}
 }

@@ -1,4 +1,4 @@
-//! What allocators refuse: frees of what was not there to be freed, and signs that somebody wrote where he should not.
+//! What allocators refuse: frees of what was not there to be freed, and signs of writes where none should be.
 
 use core::fmt;
 

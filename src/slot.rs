@@ -99,7 +99,7 @@ impl SlotState {
         }
     }
 
-    /// Whether a fault may, and an allocation that has claimed the page will, install something here.
+    /// Whether an allocation that has claimed the page will install something here. (A fault may, too; and on reserved pages.)
     pub const fn is_vacant(self) -> bool {
         matches!(self, Self::Vacant | Self::Vacated(_))
     }

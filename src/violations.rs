@@ -32,9 +32,10 @@ pub enum ViolationKind {
     Read,
     /// A store to a page that is not there.
     Write,
-    /// A free of pages that were not the caller's to free.
+    /// A free of pages that was refused, for whichever reason of [`FreeError`](crate::FreeError), or of which another free took
+    /// some: the address is that which was passed.
     InvalidFree,
-    /// An object of an allocator on this arena was given back that could not be, and why not.
+    /// An allocator on this arena refused a free, or found a sign of misuse, and which.
     Object(Misuse),
 }
 

@@ -6,7 +6,7 @@ use crate::layout::{AddressWidth, ArenaLayout};
 /// What a CPU's control registers say about paging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// EFER.NXE: the no-execute bit exists (Intel SDM vol. 3, 5.1.4).
+    /// EFER.NXE: the no-execute bit exists (Intel SDM vol. 3, 5.1.3).
     pub no_execute: bool,
     /// CR0.WP: the kernel, too, obeys read-only entries (5.1.3).
     pub write_protect: bool,

@@ -14,7 +14,10 @@ use crate::sync::Ordering;
 const TRIES: u32 = 8;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
-    /// Allocates pages, zeroed, visible in every view when it returns.
+    /// Allocates pages, zeroed, there for every CPU when it returns.
+    ///
+    /// All of them are zeroed within the call, in any context: its time grows with their number. It takes some 3 KiB of stack
+    /// where it heals.
     ///
     /// Context: *any* with [`Context::Any`]; with [`Context::MayWait`] it *may wait for a shootdown*, if a page that it takes
     /// holds the scratch page. In both it calls the frame source.

@@ -32,9 +32,10 @@ pub struct CreateRefused<P> {
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Creates the arena: checks this CPU, takes [`ArenaLayout::table_frames`] frames for tables and the scratch page, and
-    /// links the window into the lent entries. `metadata` wants [`ArenaLayout::metadata_words`] words.
+    /// links the window into the lent entries. `metadata` has at least [`ArenaLayout::metadata_words`] words.
     ///
-    /// Context: *may wait* (it zeroes tables), once, before the window is used. Other CPUs that will use the window call
+    /// Context: *may wait* (for a shootdown, if it gives up half-way), once, before the window is used. It zeroes tables, and calls
+    /// the frame source and, by feature, the log. Other CPUs that will use the window call
     /// [`check_cpu`](Self::check_cpu).
     ///
     /// # Errors

@@ -101,7 +101,8 @@ pub enum AllocError {
         /// The first such page.
         page: PageIndex,
     },
-    /// No run of that many pages is free, however one looks: free some, or `reclaim`.
+    /// No run of that many pages is free; in [`Context::Any`](crate::Context::Any) pages that may hold the scratch page count as
+    /// taken. Free some, or `reclaim`.
     NoSpace(Reclaimable),
     /// Pages in the middle of somebody's operation are in the way, or were given back while the arena looked: try again, or
     /// `reclaim`. In an arena of more than 512 pages nobody checks whether they would be enough.
@@ -122,7 +123,9 @@ impl fmt::Display for AllocError {
             Self::NotOwner { page, owner } => write!(f, "page {} is reserved for {owner:?}", page.number()),
             Self::Tainted { page } => write!(f, "page {} holds the scratch page: reclaim first", page.number()),
             Self::NoSpace(pages) => write!(f, "no run of that many pages is free; {pages}"),
-            Self::Busy(pages) => write!(f, "pages in passing state are in the way, try again; {pages}"),
+            Self::Busy(pages) => {
+                write!(f, "pages in the middle of another operation are in the way, try again; {pages}")
+            }
             Self::OutOfFrames => f.write_str("the frame source ran out"),
         }
     }
@@ -203,7 +206,7 @@ impl fmt::Display for ReserveError {
             Self::ZeroPages => f.write_str("zero pages were named"),
             Self::Outside => f.write_str("the range is not in the extent"),
             Self::Taken { page } => write!(f, "page {} is taken", page.number()),
-            Self::Busy { page } => write!(f, "page {} is in somebody's hands, try again", page.number()),
+            Self::Busy { page } => write!(f, "page {} is in the middle of another operation, try again", page.number()),
         }
     }
 }

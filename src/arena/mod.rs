@@ -137,7 +137,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         self.layout.extent().contains(page).then(|| self.state(page.number()))
     }
 
-    /// Takes the oldest violation out of the record; `None` when there is none. Context: *any*.
+    /// Takes the oldest violation out of the record; `None` when there is none. Context: *any* in which the log may be called,
+    /// if a feature asks for one: an NMI handler drains nothing then.
     pub fn take_violation(&self) -> Option<Violation> {
         self.violations.take().inspect(report::drained)
     }

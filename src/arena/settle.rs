@@ -16,7 +16,7 @@ use crate::slot::SlotState;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Settles what was vacated since the last time: it looks at the pages of those words of the map that frees have noted.
-    /// Pages in somebody's hands stay as they are.
+    /// Pages that an operation holds stay as they are.
     pub(super) fn settle_vacated(&self) {
         if !A::BREAK_BEFORE_MAKE {
             return;

@@ -24,7 +24,7 @@ impl Counters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Pages of the extent that are allocated, reserved, queued to be freed, or in somebody's hands.
+    /// Pages of the extent that are allocated, reserved, queued to be freed, or held by an operation that is going on.
     pub claimed_pages: u32,
     /// Pages queued to be freed.
     pub deferred_pages: u32,

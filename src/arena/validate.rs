@@ -80,7 +80,7 @@ impl core::error::Error for ValidateError {}
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Checks every slot against the maps. To be called at rest: while other operations run, it may report what is merely in
-    /// passing.
+    /// passing. Context: *any*.
     ///
     /// # Errors
     /// The first disagreement.

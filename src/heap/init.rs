@@ -63,6 +63,8 @@ impl<T> Once<T> {
 impl<S: PageSource, M: MetadataSource> Heap<S, M> {
     /// Gives the heap its sources. In [`Mode::Debug`] mistakes of those who use it are recorded.
     ///
+    /// Context: *any* in which both sources may be called. Who comes while another is at it is refused, not kept waiting.
+    ///
     /// # Errors
     /// [`InitRefused`] says why and gives the sources back; the heap is as it was.
     pub fn init(&self, source: S, metadata: M, mode: Mode) -> Result<(), InitRefused<S, M>> {

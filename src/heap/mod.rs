@@ -1,7 +1,7 @@
 //! The heap: a `GlobalAlloc` (and, with the feature `allocator-api2`, an `Allocator`) on private pages.
 //!
-//! Objects of up to 32 KiB come from a [`Slab`], larger ones are runs of pages. The heap hands out references' worth of
-//! memory, so it stands on sources whose memory nobody but the kernel ever sees (I10): a
+//! Objects of up to 32 KiB come from a [`Slab`], larger ones are runs of pages. Rust forms references to what a
+//! heap hands out, so it stands on sources whose memory nobody but the kernel ever sees (I10): a
 //! [private](crate::ArenaLayout::private) arena, or memory that is the kernel's own. What is shared with programs comes
 //! from a [`Slab`] or a [`Pool`](crate::pool::Pool) on a shared arena, which name it by [`ArenaPtr`](crate::ArenaPtr).
 //!
@@ -101,7 +101,7 @@ impl<S: PageSource, M: MetadataSource> Heap<S, M> {
     /// Takes memory for this layout; typed errors where [`GlobalAlloc`](core::alloc::GlobalAlloc) says null.
     ///
     /// # Errors
-    /// [`HeapError`]; nothing was taken.
+    /// [`HeapError`]; nothing was taken but, perhaps, bookkeeping pages. Zero bytes are refused, whatever the alignment.
     pub fn try_alloc(&self, layout: Layout) -> Result<NonNull<u8>, HeapError> {
         let slab = self.slab.get().ok_or(HeapError::NotInitialised)?;
         if layout.size() == 0 {
@@ -137,14 +137,14 @@ impl<S: PageSource, M: MetadataSource> Heap<S, M> {
         self.slab.into_inner()
     }
 
-    /// Empties depots and this CPU's magazines and gives the pages of empty slabs back ([`Slab::drain`]). Context:
-    /// *any*.
+    /// Empties depots and this CPU's magazines and gives the pages of empty slabs back ([`Slab::drain`]). Returns how
+    /// many slabs went; 0 before the heap is initialised. Context: *any*.
     pub fn drain(&self) -> u32 {
         self.slab.get().map_or(0, Slab::drain)
     }
 
     /// [`drain`](Self::drain), and then the source's own housekeeping: an arena's pages are free only after it. A
-    /// kernel calls it when memory runs short, and now and then.
+    /// kernel calls it when memory runs short, and now and then. Returns what `drain` does.
     ///
     /// Context: *may wait for a shootdown*.
     pub fn reclaim(&self) -> u32 {

@@ -14,7 +14,8 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapError {
-    /// No page, or more than a window has: ask for 1 to 2^20 - 1.
+    /// No page, or more than a window has: ask for 1 to 2^20 - 1. (From a heap also: what was mapped was too small to begin
+    /// with.)
     BadSize,
     /// The operating system refused that much address space: ask for less, or raise its limit (`ulimit -v`,
     /// `vm.overcommit_memory`).

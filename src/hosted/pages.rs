@@ -115,7 +115,7 @@ impl HostPages {
         self.region.taken_pages().saturating_sub(self.absent.load(Ordering::Relaxed))
     }
 
-    /// How many free pages have memory behind them, by and large.
+    /// How many free pages have memory behind them, about: an estimate while others allocate and free.
     pub fn kept_pages(&self) -> u32 {
         self.kept_count.load(Ordering::Relaxed)
     }

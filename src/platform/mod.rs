@@ -16,6 +16,9 @@ pub use types::{CpuCount, CpuId, CpuLevel, EntryAttributes, Frame, NodeId};
 
 /// Everything the kernel lends to an arena.
 ///
+/// An arena is used from all CPUs, so a platform is `Sync` where there is more than one, or where an interrupt handler uses the arena;
+/// an `Arena` is `Sync` if its platform is.
+///
 /// # Safety
 /// The implementor vouches that each part keeps the contract of its trait for as long as the arena exists, and that
 /// nothing that the arena uses (the platform itself, tables, metadata, the stack of a fault handler) lies in any
@@ -142,7 +145,7 @@ pub enum FlushScope {
     /// Leaf entries only: each page of each range is to be flushed.
     Leaves,
     /// Entries above the leaves too: walk caches for the ranges must go as well. On x86_64 flush everything, or
-    /// `invlpg` each page; on aarch64 the last-level-only forms of TLBI do not do.
+    /// `invlpg` each page; on aarch64 the forms of TLBI for the last level only are not enough.
     Tables,
 }
 
@@ -161,7 +164,7 @@ pub enum FlushScope {
 /// [`BroadcastShootdown`](crate::arch::aarch64::BroadcastShootdown) does.
 ///
 /// # Examples
-/// By interrupt, as x86_64 wants it. Whoever asks waits until every other CPU has emptied its TLB after he asked:
+/// By interrupt, as x86_64 wants it. The caller waits until every other CPU has emptied its TLB after it was asked to:
 /// ```
 /// use core::hint::spin_loop;
 /// use core::sync::atomic::{AtomicU64, Ordering};
@@ -206,7 +209,7 @@ pub enum FlushScope {
 ///         flush_this_cpu();
 ///         for (done, wanted) in self.done.iter().zip(wanted) {
 ///             while done.load(Ordering::Acquire) < wanted {
-///                 self.serve(); // he may be waiting for this CPU, with interrupts masked on both
+///                 self.serve(); // that CPU may be waiting for this one, with interrupts masked on both
 ///                 spin_loop();
 ///             }
 ///         }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::arena::AllocError;
 
-/// Why there is no block. Nothing was taken.
+/// Why there is no block. Nothing was taken, but for pages of bookkeeping, which stay for the next try.
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,7 +30,7 @@ pub(super) const NODE_PAGES: u32 = GROUP_PAGES * FANOUT;
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct PageRecord {
-    /// Granules that nobody may claim: those of blocks, those in somebody's hands, and all where the pool has no page.
+    /// Granules that nobody may claim: those of blocks, those that an operation holds, and all where the pool has no page.
     pub(super) taken: [AtomicU64; PAGE_WORDS as usize],
     /// The last granule of each block.
     pub(super) ends: [AtomicU64; PAGE_WORDS as usize],

@@ -15,7 +15,7 @@ pub struct PoolStats {
     pub held_bytes: u64,
     /// Blocks that were allocated and not freed.
     pub live_blocks: u64,
-    /// Bytes of those blocks, in whole granules, and of what is in somebody's hands.
+    /// Bytes of those blocks, in whole granules, and of what operations hold that are going on.
     pub live_bytes: u64,
     /// Bytes that could be allocated.
     pub free_bytes: u64,

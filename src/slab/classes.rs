@@ -150,7 +150,7 @@ impl SizeClass {
         if layout.align() <= 8 { Self::of_size(layout.size()) } else { Self::of_aligned(layout) }
     }
 
-    /// The class for a size, aligned to at least 8 bytes from 8 bytes on.
+    /// The class for a size, aligned to at least 8 bytes from 8 bytes on. `None` for size 0 and above [`LARGEST`].
     #[inline]
     pub fn of_size(size: usize) -> Option<Self> {
         match hot_class(size) {

@@ -10,7 +10,7 @@ use crate::sync::Ordering;
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Empties the depots, the magazines of the (CPU, level) that this runs on and those of CPUs that nobody is now
     /// ([`CpuIdentity::lend_idle`]) into the slabs, and gives the pages of every empty slab back to the source. What
-    /// other CPUs have in their magazines stays there. Returns how many slabs went.
+    /// other CPUs have in their magazines stays there. It ends the quarantine of debug mode. Returns how many slabs went.
     ///
     /// Context: *any*. An allocation that finds no pages does it, too, if the source has freed pages
     /// [at once](Frees::AtOnce).
@@ -86,7 +86,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     }
 
     /// [`drain`](Self::drain), and then the source's own housekeeping ([`PageSource::reclaim`]): an arena's pages are
-    /// free only after it.
+    /// free only after it. Returns how many slabs went, while it ran, by whomever.
     ///
     /// Context: *may wait for a shootdown*, as the source's does.
     pub fn reclaim(&self) -> u32 {

@@ -34,7 +34,7 @@ use crate::violations::ViolationKind;
 /// let object = slab.alloc_checked(Layout::new::<[u64; 6]>()).unwrap(); // the program gets this
 /// assert_eq!(slab.free_checked(ArenaPtr::new(object.offset() + 8)), Err(Misuse::NotAtStart));
 /// assert_eq!(slab.free_checked(object), Ok(()));
-/// assert_eq!(slab.free_checked(object), Err(Misuse::NotLive)); // he freed it before
+/// assert_eq!(slab.free_checked(object), Err(Misuse::NotLive)); // freed before
 /// assert_eq!(arena.stats().violations, 2); // both are in the arena's record
 ///
 /// slab.reclaim(); // in the kernel's housekeeping: pages of empty slabs are free again
@@ -116,7 +116,7 @@ unsafe impl<P: Platform, A: Arch> PageSource for ArenaPages<'_, P, A> {
     }
 
     unsafe fn free_pages(&self, pages: PageRange) {
-        // Whoever gives back what he does not have finds a violation in the record; there is nobody to tell.
+        // A caller that gives back what it does not have finds a violation in the record; there is nobody to tell.
         // SAFETY: the caller's pages, in nobody's use.
         let _ = unsafe { self.arena.free_allocator_pages(pages) };
     }

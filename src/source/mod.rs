@@ -83,7 +83,9 @@ pub unsafe trait PageSource {
     /// Takes `count` consecutive pages, the first at an address that is a multiple of `align` pages, a power of two.
     ///
     /// # Errors
-    /// [`AllocError`]; nothing was taken.
+    /// [`AllocError`]; nothing was taken. That there are no pages (now) is [`NoSpace`](AllocError::NoSpace),
+    /// [`Busy`](AllocError::Busy) or [`OutOfFrames`](AllocError::OutOfFrames): after these an allocator on top gives up what it
+    /// keeps for speed and asks again; any other reason it takes for final.
     fn alloc_pages(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError>;
 
     /// The same, filled with zeros. By itself it takes pages and fills them, unless they come so.
@@ -119,7 +121,7 @@ pub unsafe trait PageSource {
         Frees::AtOnce
     }
 
-    /// Records that somebody gave back what was not his to give.
+    /// Records that something was given back that was not the caller's to give.
     fn record_misuse(&self, at: ArenaPtr, misuse: Misuse) {
         let _ = (at, misuse);
     }

@@ -11,7 +11,7 @@ use crate::pages::{FlatMap, FreeMap, Wanted};
 use crate::platform::CpuIdentity;
 use crate::sync::{AtomicU64, write_words};
 
-/// Words of bookkeeping that a [`Region`] of `pages` wants to be lent: one bit a page, and where there are more than 512
+/// Words of bookkeeping to be lent to a [`Region`] of `pages`: one bit a page, and where there are more than 512
 /// some 66 bits for each 1024 pages.
 pub const fn region_words(pages: usize) -> usize {
     FlatMap::words_for(pages)
