@@ -55,7 +55,7 @@
 //! # assert!(!is_recovered(&arena, &Fault { address, access, instruction }));
 //! ```
 //!
-//! What the kernel lends (frames, a physical map, TLB shootdown, the CPU's name, five page-table entries) is described
+//! What the kernel lends (frames, a physical map, TLB shootdown, the CPU's number, five page-table entries) is described
 //! by [`platform`], with a whole example at [`Platform`]; the page-table formats are in [`arch`].
 //!
 //! On pages stand allocators that take no lock and mask no interrupt: [`slab`] for objects in size classes, [`pool`]
@@ -125,7 +125,7 @@
 //!
 //! None is on by default.
 //! - `allocator-api2`: a heap is an `Allocator`, too, of the version that `hashbrown` uses.
-//! - `defmt`, `log`: creation, destruction and drained violations are logged; with `defmt` value types are `Format`.
+//! - `defmt`, `log`: creation, destruction, and violations that are taken out of the record, are logged; with `defmt` value types are `Format`.
 //! - `std`: [`hosted`](https://docs.rs/kernel-arena/latest/kernel_arena/hosted), the allocators for programs of a unix
 //!   host.
 //! - `x86_64-frames`: the adapter `arch::x86_64::frames` for frame allocators of the `x86_64` crate, behind a lock.

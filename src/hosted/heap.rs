@@ -1,8 +1,8 @@
 //! A heap that a program can use as it stands: `#[global_allocator] static HEAP: HostHeap = HostHeap::new();`.
 //!
-//! The window is mapped when the first object is asked for. Threads that come at that moment each map one; whoever
-//! publishes his first has made the heap, the others unmap theirs and use it. So nobody waits, and there is no state in
-//! between that a thread could be stopped in.
+//! The window is mapped when the first object is asked for. Threads that come at that moment each map one; the first
+//! that is published is the heap, and the other threads unmap theirs and use it. So nobody waits, and there is no state
+//! in between that a thread could be stopped in.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::mem::ManuallyDrop;

@@ -34,7 +34,7 @@ pub(super) fn call_at_end(hooks: Hooks) -> bool {
     key(hooks).is_some_and(|key| unsafe { pthread_setspecific(key, value) } == 0)
 }
 
-/// The key. Threads that come first make one each; whoever publishes his has made it, the others delete theirs. So
+/// The key. Threads that come first make one each; the one that is published is the key, the others delete theirs. So
 /// nobody waits, and a child forked in between finds none, or a whole one.
 fn key(hooks: Hooks) -> Option<pthread_key_t> {
     // Relaxed: the key is the C library's, which orders its own memory.

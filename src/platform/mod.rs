@@ -1,4 +1,4 @@
-//! What the kernel lends: frames, a physical map, TLB shootdown, the CPU's name, and the upper table entries.
+//! What the kernel lends: frames, a physical map, TLB shootdown, the CPU's number, and the upper table entries.
 //!
 //! The arena never calls an operating system; it calls these five small traits, all through `&self`. The traits are
 //! safe to implement; [`Platform`], which bundles them, is `unsafe`: whoever implements *it* vouches that the five keep
@@ -257,7 +257,7 @@ pub trait CpuIdentity {
         self.current().map(|current| current.cpu)
     }
 
-    /// Allocators call this on a slow path after `current` said `None`: where CPUs get their names on demand (threads
+    /// Allocators call this on a slow path after `current` said `None`: where CPUs get their numbers on demand (threads
     /// in the place of CPUs, say), this one may get its own now. By itself it does nothing.
     fn bind(&self) {}
 

@@ -83,7 +83,7 @@ impl Ledger {
         group.chunks.get(slot as usize)
     }
 
-    /// The chunk that a page belongs to. Relaxed: who has a granule of it has seen, when he claimed it, what was
+    /// The chunk that a page belongs to. Relaxed: who has a granule of it has seen, when claiming it, what was
     /// written before the granules were first un-claimed; for anybody else it is a guess.
     pub(super) fn chunk_of(&self, page: u32) -> Option<PageRange> {
         chunk::from_word(self.chunk_word(page)?.load(Ordering::Relaxed))

@@ -14,7 +14,7 @@
 //!
 //! # How it stays whole
 //! - *Granules* are claimed by setting their *taken* bits, a compare-exchange a word, lowest word first; who finds one
-//!   set gives back exactly what he set. A page that the pool does not have counts as taken, so a search that is late
+//!   set gives back exactly what it set. A page that the pool does not have counts as taken, so a search that is late
 //!   finds out when it claims. Claims are Acquire, un-claims Release: the next holder of a granule sees all that was
 //!   done with it.
 //! - A block is *published* last: end bit, then start bit. The start bits of 32 granules share a word with a count of
@@ -27,7 +27,7 @@
 //! - *A chunk goes back* to whoever has claimed all of its granules, which is an allocation like any other: nobody can
 //!   have a block in it then, nor get one. To find that nothing is used the words are looked at; nothing is counted
 //!   that could drift. A look that misses the moment leaves a free chunk behind for the next [`shrink`](Pool::shrink).
-//! - Records are never unmade before the pool is destroyed, so whoever is late reads a record, if not the one he meant.
+//! - Records are never unmade before the pool is destroyed, so whoever is late reads a record, if not the one that was meant.
 //!
 //! No operation waits for another (I8). A claim that fails does so because another operation holds a granule; of those
 //! that met, the one that holds the highest word in dispute goes on, so all together always move on. What an operation

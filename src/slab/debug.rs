@@ -132,7 +132,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             }
             Err(misuse) => {
                 if misuse == Misuse::WrongSize {
-                    // Still his who has it. What was damaged stays out for ever, for whoever looks into it.
+                    // Still with its holder. What was damaged stays out for ever, for whoever looks into it.
                     let _ = debugger.held.set(offset, &self.metadata);
                 }
                 self.misuse(offset, misuse);

@@ -11,7 +11,7 @@
 //! their order sees everything. Without it each may see its own word only, and the empty slab would be nobody's.
 //!
 //! Whoever changes a mark looks again afterwards ([`settle`](Slab::settle)), so the last to change it leaves what is
-//! true. A mark changes by a swap, Acquire and Release, so he who comes after sees what those before him saw. An object
+//! true. A mark changes by a swap, Acquire and Release, so the later sees what the earlier saw. An object
 //! that is taken at the same moment may leave a mark on a slab that is not empty: too many are marked then, never too
 //! few, until somebody takes from that slab again or looks at its mark.
 

@@ -53,7 +53,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// The rack of this (CPU, level), made if need be, with magazines for this class. `None` if the CPU is unknown or
     /// there is no memory for one: then the slabs serve.
     ///
-    /// Whoever gets his name only now gets the magazines that go with it, and nothing that the fast path saw of others
+    /// A CPU that gets its number only now gets the magazines that go with it, and nothing that the fast path saw of others
     /// is true of these: they may be full, or empty.
     fn rack_for(&self, class: SizeClass) -> Option<(&ClassState, &Rack)> {
         let state = self.class(class)?;

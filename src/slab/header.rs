@@ -1,7 +1,7 @@
 //! What is written down about a slab: which of its objects are in it.
 //!
 //! (O2, O3.) One bit an object, in up to eight words. A bit that is set says that the object is in the slab; whoever
-//! clears it has the object, and the slab cannot be retired until he sets it again. So holding an object (or having
+//! clears it has the object, and the slab cannot be retired until it is set again. So holding an object (or having
 //! taken a bit) *pins* the slab: its description does not change meanwhile. Whoever is late and has taken nothing may
 //! find the header describing another slab, of another class; so a description that was read before a bit was taken is
 //! read again after it.
@@ -191,7 +191,7 @@ impl Description {
         self.object_of(self.class(), offset)
     }
 
-    /// The same for a caller who knows the class; `None` if he is wrong.
+    /// The same for a caller that knows the class; `None` if that is wrong.
     #[inline]
     pub(super) fn object_of(self, class: SizeClass, offset: u32) -> Option<u32> {
         let (object, rest) = class.divide(offset.wrapping_sub(self.start()));

@@ -6,16 +6,16 @@
 //! | listed | retired | the header | which goes on |
 //! |---|---|---|---|
 //! | - | - | stands for a slab that is on no stack, or for none: in the store, or new | by [`list`](Slab::list) to *listed*, by `retire` to *retired* |
-//! | set | - | is on a stack, or in hands: on its way there, or just taken off | by [`unlist`](Slab::unlist) back, by `retire` to both |
+//! | set | - | is on a stack, or held by an operation: on its way there, or just taken off | by [`unlist`](Slab::unlist) back, by `retire` to both |
 //! | - | set | stands for nothing: the pages are gone | by [`pass_on`](Slab::pass_on), once, into the store |
-//! | set | set | the same, but its name is on a stack, or in hands | by [`unlist`](Slab::unlist) to *retired*, and at once on |
+//! | set | set | the same, but its name is on a stack, or held by an operation | by [`unlist`](Slab::unlist) to *retired*, and at once on |
 //!
 //! Flags change by read-modify-writes, Acquire and Release. Whoever puts the first object into an empty word sets its bit
 //! and then *listed*; whoever changes it from clear to set puts the header on the stack. Whoever finds a slab without
-//! objects takes it off, clears *listed*, and then looks again: either he comes second, and sees the bit, or the other
+//! objects takes it off, clears *listed*, and then looks again: either this look comes second, and sees the bit, or the other
 //! does, finds the flag clear, and lists. (A load instead would want a full fence on both sides.)
 //!
-//! Whoever lists may be late, and find the header in any row: he sets the flag first and reads the description then, puts
+//! Listing may be late, and find the header in any row: it sets the flag first and reads the description then, puts
 //! it on the stack of the class that it names, and if it names none clears the flag again.
 
 use super::header::{Header, LISTED, RETIRED};

@@ -53,7 +53,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         again(self.end_quarantine() + self.retire_empty()).or_else(|| again(self.drain_from(own)))
     }
 
-    /// The same for whoever has not asked yet where he runs.
+    /// The same for a caller that has not asked yet where it runs.
     #[cfg(not(kernel_arena_loom))]
     pub(crate) fn give_way_here<T>(&self, retry: impl Fn() -> Option<T>) -> Option<T> {
         self.give_way(self.here().map(|here| self.rack_at(here)), retry)

@@ -45,7 +45,7 @@ fn lowest(word: u64, count: u32) -> u64 {
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Takes between 1 and `count` objects of a class, all of one word: of the slab on top of the list, else of a new
-    /// one, else of wherever there is one. `own` is the rack of whoever asks, if he has one.
+    /// one, else of wherever there is one. `own` is the caller's rack, if there is one.
     pub(super) fn take(&self, class: SizeClass, count: u32, own: Option<&Rack>) -> Result<Taken, SlabError> {
         let listed = self.take_listed(class, count).map(Ok);
         let taken = listed.unwrap_or_else(|| {
