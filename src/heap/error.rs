@@ -36,7 +36,7 @@ pub struct InitRefused<S, M> {
 pub enum HeapError {
     /// The heap has no memory yet: call [`Heap::init`](super::Heap::init) first.
     NotInitialised,
-    /// There is no object of that size.
+    /// The slab allocator below refuses: there is no object of that size, no page for bookkeeping, or no byte was asked for.
     Slab(SlabError),
     /// There is no run of pages of that size or alignment.
     Pages(AllocError),

@@ -36,7 +36,8 @@ unsafe impl<C: Send> Send for Region<C> {}
 unsafe impl<C: Sync> Sync for Region<C> {}
 
 impl<C: CpuIdentity> Region<C> {
-    /// The pages of `memory`, with `words` for bookkeeping ([`region_words`]). What is too much of either is not used.
+    /// The pages of `memory`, with `words` for bookkeeping ([`region_words`]). What is too much of either is not used: with
+    /// fewer words than that there are as many pages as the words serve.
     ///
     /// # Safety
     /// `cpus` keeps the contract of [`CpuIdentity`]: allocators on top believe it.
