@@ -37,7 +37,7 @@ const MANY: u32 = 24 << 10;
 const FEW: u32 = FRESH + 768;
 
 /// Where an operation grows by each visit, one run has a visit at each so many points. More than healing one page takes.
-const STRIDE: u64 = 128;
+const STRIDE: u64 = 256;
 
 /// Where an intruder takes frames, one run has a visit at each so many points. More than it takes an operation to get one.
 const PHASES: u64 = 16;

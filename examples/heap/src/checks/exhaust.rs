@@ -24,7 +24,7 @@ checks! {
     all_cpus_take_until_there_is_nothing_and_all_comes_back,
     guests_take_what_they_can_while_there_is_nothing,
     memory_falls_after_a_peak_and_frames_come_back,
-    a_run_that_is_refused_has_emptied_the_magazines_for_the_next_try,
+    a_run_that_is_refused_takes_nothing_and_is_there_after_a_drain,
     what_was_freed_is_handed_out_before_new_pages_are_taken,
 }
 
@@ -230,9 +230,9 @@ fn memory_falls_after_a_peak_and_frames_come_back(site: &Site) -> Told {
     ))
 }
 
-/// Objects that wait in the depot and in this CPU's magazines keep their pages. A run that wants those is refused, but
-/// after the arena's own reclaim it is there.
-fn a_run_that_is_refused_has_emptied_the_magazines_for_the_next_try(_: &Site) -> Told {
+/// Objects that wait in the depot and in the magazines keep their pages. A run that wants those is refused, and the refusal
+/// takes nothing from others, since the arena frees deferred: after a drain and the arena's own reclaim the run is there.
+fn a_run_that_is_refused_takes_nothing_and_is_there_after_a_drain(site: &Site) -> Told {
     let behind_hole = FIRST_PAGE + PAGES - HOLE.first().number() - HOLE.count().get();
     let (small, large) = (layout(256)?, layout((behind_hole as usize) << 12)?);
     let (chain, count, _) = Chain::all(small);
@@ -241,13 +241,17 @@ fn a_run_that_is_refused_has_emptied_the_magazines_for_the_next_try(_: &Site) ->
     let kept = stats().held_bytes;
     let first = HEAP.try_alloc(large);
     arena().reclaim();
-    let run = first.or_else(|_| HEAP.try_alloc(large));
-    if let Ok(block) = run {
+    let second = HEAP.try_alloc(large);
+    let after = stats().held_bytes;
+    site.drain_all()?;
+    let third = HEAP.try_alloc(large);
+    for block in [first, second, third].into_iter().flatten() {
         // SAFETY: it came from this heap with this layout.
         unsafe { HEAP.free(block, large) };
     }
-    holds("something was kept, and the first try refused", kept > 0 && first.is_err())?;
-    holds("the second try has all pages behind the hole", run.is_ok())?;
+    holds("something was kept, and both tries refused", kept > 0 && first.is_err() && second.is_err())?;
+    equal("bytes kept after the refusals", after, kept)?;
+    holds("after the drain the run has all pages behind the hole", third.is_ok())?;
     Ok(format!("{count} blocks of 256 bytes, {kept} bytes kept of them, a run of {behind_hole} pages"))
 }
 
