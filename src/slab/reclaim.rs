@@ -15,6 +15,8 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Context: *any*. An allocation that finds no pages does it, too, if the source has freed pages
     /// [at once](Frees::AtOnce).
     pub fn drain(&self) -> u32 {
+        // Whoever lists late may put a name on a list after a drain has looked: here all lists are looked through.
+        self.tables().names_listed.store(1, Ordering::Relaxed);
         self.drain_from(self.here().map(|here| self.rack_at(here)))
     }
 
