@@ -2,6 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::env;
+use std::hint::black_box;
 use std::process::Command;
 use std::sync::Barrier;
 use std::thread;
@@ -42,7 +43,9 @@ fn a_process_with_few_addresses_has_a_heap_that_grows() {
         }
         drop(blocks);
         // SAFETY: not zero bytes.
-        assert!(unsafe { std::alloc::alloc(layout(200 << 20)) }.is_null(), "the limit is kept");
+        let large = unsafe { std::alloc::alloc(layout(200 << 20)) };
+        // An optimiser may leave out an allocation that nobody uses, as one that succeeds.
+        assert!(black_box(large).is_null(), "the limit is kept");
         // What was refused leaves the rest as it was.
         let small: Vec<_> = (0..10_000u64).map(Box::new).collect();
         assert!(small.iter().zip(0..).all(|(have, number)| **have == number));

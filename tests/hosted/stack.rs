@@ -17,7 +17,7 @@ use kernel_arena::{MetadataWord, PageCount};
 /// What a call takes at most, optimised: one that makes something, or the first of a kind.
 const MOST: usize = 2 << 10;
 /// What the same calls take without optimisation, when every value that a function passes on is there twice.
-const MOST_UNOPTIMISED: usize = 5 << 10;
+const MOST_UNOPTIMISED: usize = 8 << 10;
 /// The same for what is made of large parts: a pool, and the sources of a process.
 const MOST_PASSED_ON: usize = 10 << 10;
 const STACK: usize = 256 << 10;

@@ -79,7 +79,7 @@ fn a_run_over_two_blocks_is_found_when_both_halves_are_back() {
 
 #[test]
 fn one_search_does_not_end_what_another_measures() {
-    explore_without_arena("a free against two searches", preemptions(2), 3, |first| {
+    explore_without_arena("a free against two searches", preemptions(1), 3, |first| {
         let region = full();
         let ((), two, three) = race_of_three(
             first,
