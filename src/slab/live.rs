@@ -61,7 +61,6 @@ impl LiveMap {
     }
 
     /// Whether the object at this offset may be freed, as far as can be seen.
-    #[cfg_attr(kernel_arena_loom, expect(dead_code, reason = "no model has a heap"))]
     pub(super) fn is_set(&self, offset: u32) -> bool {
         offset % 8 == 0 && self.bit(offset).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
     }

@@ -64,7 +64,6 @@ fn add(figure: &Figure, pages: PageCount) {
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Counts a run of pages that the heap on top took from the same source.
-    #[cfg_attr(kernel_arena_loom, expect(dead_code, reason = "no model has a heap"))]
     pub(super) fn count_run(&self, pages: PageCount) {
         add(&self.tables().totals.0.run_pages, pages);
         self.tables().totals.0.raise_peak();
