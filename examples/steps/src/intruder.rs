@@ -24,7 +24,7 @@ const INTRUDER: ProgramId = ProgramId::new(9).unwrap();
 
 /// Every so often an intruder allocates anywhere. At each point would be too often: an allocation that is interrupted between
 /// its search and its claim, each time, by another that takes the page, never gets one.
-const ANYWHERE_EACH: u64 = 13;
+const ANYWHERE_EACH: u64 = 52;
 
 /// Regions that are touched: the upper half of the window.
 const FIRST_REGION: u64 = 1024;
