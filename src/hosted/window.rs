@@ -1,8 +1,10 @@
 //! A range of addresses that is mapped at once where the host allows it, and else piece by piece, as it is wanted.
 //!
 //! A process may be kept from mapping much (`RLIMIT_AS`, `RLIMIT_DATA`, strict accounting of memory), or pay for all that
-//! it maps with memory that stays (`mlockall`). Then only a first piece is mapped, at an address above which nothing is,
-//! and later pieces go right behind it: the host is asked for these addresses, and what it maps elsewhere is no piece.
+//! it maps with memory that stays (`mlockall`). Then only a first piece is mapped, far below where the host maps by
+//! itself, and later pieces go right behind it: the host is asked for these addresses, and what it maps elsewhere is no
+//! piece. Each such range begins a cell of addresses, in which it has room; so two of them either want the same first
+//! piece, and one goes on to the next cell, or never meet.
 //!
 //! Nobody waits: whoever maps a piece first takes its addresses, all those behind go on with the next. A piece that the
 //! host refused is given back to the range, unless somebody has taken the next meanwhile; then it stays a gap.
@@ -13,9 +15,10 @@ use core::ptr::NonNull;
 use super::mapping::{self, GRANULE, MapError, map, map_at, unmap};
 use crate::sync::{AtomicU64, Ordering};
 
-/// Where the range of a process that is kept short is looked for: so many times its size below where the host maps by
-/// itself.
-const DISTANCES: core::ops::RangeInclusive<usize> = 2..=9;
+/// A cell has room for any range, and begins at a multiple of any alignment that one is given.
+const CELL: usize = 8 << 30;
+/// The cells that are tried, counted down from where the host maps by itself: it comes to them when it has mapped as much.
+const CELLS: core::ops::RangeInclusive<usize> = 2..=65;
 
 /// The range, unmapped when it is dropped.
 #[derive(Debug)]
@@ -50,12 +53,15 @@ impl Window {
                 return Ok(Self::mapped_to(start, bytes, bytes));
             }
         }
+        if room > CELL {
+            return Err(MapError::BadSize);
+        }
         let mut refused = MapError::BadSize;
-        for distance in DISTANCES {
-            let Some(below) = room.checked_mul(distance).and_then(|far| probe.addr().get().checked_sub(far)) else {
+        for cell in CELLS {
+            let Some(start) = (probe.addr().get() / CELL).checked_sub(cell).filter(|cell| *cell > 0) else {
                 break;
             };
-            match map_at(below & !(align - 1), GRANULE) {
+            match map_at(start * CELL, GRANULE) {
                 Ok(start) => return Ok(Self::mapped_to(start, bytes, GRANULE)),
                 Err(error) => refused = error.into(),
             }

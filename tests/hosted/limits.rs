@@ -25,6 +25,8 @@ fn pages(count: u32) -> PageCount {
 /// This program in a shell that keeps it to 100 MiB of addresses.
 fn limited() -> Command {
     let mut shell = Command::new("sh");
+    // Else the C library may set 64 of them aside for a thread that calls its allocator, if they happen to be aligned.
+    shell.env("MALLOC_ARENA_MAX", "1");
     shell.args(["-c", r#"ulimit -v 102400 && exec "$0" "$@""#]).arg(env::current_exe().unwrap());
     shell
 }
@@ -147,6 +149,34 @@ fn freeing_touches_no_page_where_none_can_be_given_back() {
         assert!(!zeroed.is_null());
         // SAFETY: that is its size.
         assert!(unsafe { std::slice::from_raw_parts(zeroed, size) }.iter().all(|byte| *byte == 0));
+    });
+}
+
+#[test]
+fn windows_that_grow_stay_clear_of_each_other_and_of_all_else() {
+    in_a_child("limits::windows_that_grow_stay_clear_of_each_other_and_of_all_else", || {
+        // SAFETY: nothing is given up.
+        assert_eq!(unsafe { libc::mlockall(libc::MCL_FUTURE | libc::MCL_ONFAULT) }, 0);
+        // Threads that call the C library's allocator: it sets many addresses aside for each, where the host maps by itself.
+        let done = Barrier::new(9);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    // SAFETY: any number of bytes may be asked for.
+                    assert!(!unsafe { libc::malloc(100) }.is_null());
+                    done.wait();
+                    done.wait();
+                });
+            }
+            done.wait();
+            let sizes = [100, 1000, 4096, 5000, 4096, 20_000, 4096, 9000, 100, 100_000];
+            let sources = sizes.map(|size| HostPages::reserve(pages(size)).ok());
+            let take = |source: &HostPages| source.alloc_pages(PageCount::ONE, PageCount::ONE).is_ok();
+            let take_all = |source: &HostPages| (0..1 << 20).take_while(|_| take(source)).count();
+            let taken = sources.each_ref().map(|source| source.as_ref().map_or(0, take_all));
+            done.wait();
+            assert_eq!(taken.map(|count| count as u32), sizes, "a window ran into something");
+        });
     });
 }
 
