@@ -125,7 +125,8 @@
 //!
 //! None is on by default.
 //! - `allocator-api2`: a heap is an `Allocator`, too, of the version that `hashbrown` uses.
-//! - `defmt`, `log`: creation, destruction, and violations that are taken out of the record, are logged; with `defmt` value types are `Format`.
+//! - `defmt`, `log`: creation, destruction, and violations that are taken out of the record, are logged; with `defmt` value
+//!   types are `Format`.
 //! - `std`: [`hosted`](https://docs.rs/kernel-arena/latest/kernel_arena/hosted), the allocators for programs of a unix
 //!   host.
 //! - `x86_64-frames`: the adapter `arch::x86_64::frames` for frame allocators of the `x86_64` crate, behind a lock.
@@ -215,86 +216,3 @@ pub mod documents {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-/// A table of 2^9 entries fills its frame:
-/// ```
-/// use kernel_arena::arch::portable::Portable;
-/// use kernel_arena::platform::*;
-/// use kernel_arena::{AddressRange, Arena, KernelAddr, sync::AtomicU64};
-/// struct Lent;
-/// impl FrameSource for Lent {
-///     fn alloc(&self, _: Option<NodeId>) -> Option<Frame> { None }
-///     unsafe fn free(&self, _: Frame) {}
-/// }
-/// impl PhysMap for Lent {
-///     fn frame_to_ptr(&self, _: Frame) -> core::ptr::NonNull<u8> { todo!() }
-///     fn attributes(&self) -> EntryAttributes { EntryAttributes::default() }
-/// }
-/// impl Shootdown for Lent {
-///     fn shootdown(&self, _: &[AddressRange], _: FlushScope) {}
-/// }
-/// impl CpuIdentity for Lent {
-///     fn current(&self) -> Option<CpuLevel> { None }
-///     fn count(&self) -> CpuCount { CpuCount::ONE }
-/// }
-/// impl UpperSlots for Lent {
-///     fn window_base(&self) -> KernelAddr { KernelAddr::new(0) }
-///     unsafe fn window_entries(&self) -> [&AtomicU64; 4] { todo!() }
-///     unsafe fn guard_entry(&self) -> &AtomicU64 { todo!() }
-/// }
-/// unsafe impl Platform for Lent {
-///     type Frames = Self;
-///     type PhysMap = Self;
-///     type Shootdown = Self;
-///     type Cpus = Self;
-///     type Upper = Self;
-///     fn frames(&self) -> &Self { self }
-///     fn phys_map(&self) -> &Self { self }
-///     fn shootdown(&self) -> &Self { self }
-///     fn cpus(&self) -> &Self { self }
-///     fn upper(&self) -> &Self { self }
-/// }
-/// let _: fn(Arena<Lent, Portable<9>>) = |arena| drop(arena.destroy());
-/// ```
-/// One of 2^10 would be written beyond it, so an arena that has such does not compile:
-/// ```compile_fail
-/// use kernel_arena::arch::portable::Portable;
-/// use kernel_arena::platform::*;
-/// use kernel_arena::{AddressRange, Arena, KernelAddr, sync::AtomicU64};
-/// struct Lent;
-/// impl FrameSource for Lent {
-///     fn alloc(&self, _: Option<NodeId>) -> Option<Frame> { None }
-///     unsafe fn free(&self, _: Frame) {}
-/// }
-/// impl PhysMap for Lent {
-///     fn frame_to_ptr(&self, _: Frame) -> core::ptr::NonNull<u8> { todo!() }
-///     fn attributes(&self) -> EntryAttributes { EntryAttributes::default() }
-/// }
-/// impl Shootdown for Lent {
-///     fn shootdown(&self, _: &[AddressRange], _: FlushScope) {}
-/// }
-/// impl CpuIdentity for Lent {
-///     fn current(&self) -> Option<CpuLevel> { None }
-///     fn count(&self) -> CpuCount { CpuCount::ONE }
-/// }
-/// impl UpperSlots for Lent {
-///     fn window_base(&self) -> KernelAddr { KernelAddr::new(0) }
-///     unsafe fn window_entries(&self) -> [&AtomicU64; 4] { todo!() }
-///     unsafe fn guard_entry(&self) -> &AtomicU64 { todo!() }
-/// }
-/// unsafe impl Platform for Lent {
-///     type Frames = Self;
-///     type PhysMap = Self;
-///     type Shootdown = Self;
-///     type Cpus = Self;
-///     type Upper = Self;
-///     fn frames(&self) -> &Self { self }
-///     fn phys_map(&self) -> &Self { self }
-///     fn shootdown(&self) -> &Self { self }
-///     fn cpus(&self) -> &Self { self }
-///     fn upper(&self) -> &Self { self }
-/// }
-/// let _: fn(Arena<Lent, Portable<10>>) = |arena| drop(arena.destroy());
-/// ```
-#[cfg(doctest)]
-struct TablesFitTheirFrames;

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use requests::answers_every_request;
 
+mod regions;
 mod requests;
 
 /// Numbers near powers of two and near both ends.

@@ -147,3 +147,18 @@ impl<A: Arch> Tables<A> {
         4 + leaves + 3
     }
 }
+
+/// A table of 2^9 entries fills its frame:
+/// ```
+/// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/example.rs")); }
+/// use kernel_arena::{Arena, arch::portable::Portable};
+/// let _: fn(Arena<kernel::MyKernel, Portable<9>>) = |arena| drop(arena.destroy());
+/// ```
+/// One of 2^10 would be written beyond it, so an arena that has such does not compile:
+/// ```compile_fail
+/// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/example.rs")); }
+/// use kernel_arena::{Arena, arch::portable::Portable};
+/// let _: fn(Arena<kernel::MyKernel, Portable<10>>) = |arena| drop(arena.destroy());
+/// ```
+#[cfg(doctest)]
+struct TablesFitTheirFrames;

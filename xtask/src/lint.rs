@@ -17,6 +17,9 @@ use crate::workspace::Workspace;
 /// What is linted for bare metal.
 const BARE_METAL: [&str; 7] = ["kernel-arena", "support", "demo", "claims", "steps", "races", "heap"];
 
+/// What those targets are called.
+const BOTH: &str = "bare metal";
+
 /// Lints everything, and goes on after complaints, so that all are seen at once.
 ///
 /// # Errors
@@ -26,11 +29,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Status, Stop> {
     let route = setup::ensure_route(workspace, &[Want::Kernels, Want::Clippy])?;
     let mut complaints = Vec::new();
     complaints.extend((!succeeds("the host", host(workspace))?).then_some("the host"));
-    for arch in Arch::ALL {
-        let mut bare = route.cargo(workspace, "clippy", arch);
-        bare.args(BARE_METAL.iter().flat_map(|package| ["--package", package]));
-        complaints.extend((!succeeds(arch.target(), bare)?).then_some(arch.target()));
-    }
+    // Both at once: each has a core library of its own to be read first.
+    let mut bare = route.for_all(workspace, "clippy", &Arch::ALL);
+    bare.args(BARE_METAL.iter().flat_map(|package| ["--package", package]));
+    complaints.extend((!succeeds(BOTH, bare)?).then_some(BOTH));
     if complaints.is_empty() {
         return Ok(Status::Success);
     }

@@ -149,16 +149,11 @@ impl Route {
         }
     }
 
-    /// A cargo command for a kernel's target, in release mode, to which only packages and flags are missing.
+    /// A cargo command for these machines' targets at once, in release mode, to which only packages and flags are missing.
     ///
     /// RUSTFLAGS are removed, since they would replace those in `.cargo/config.toml`, without which nothing links.
-    pub(crate) fn cargo(&self, workspace: &Workspace, subcommand: &str, arch: Arch) -> Command {
-        self.cargo_into(&workspace.kernels(), workspace, subcommand, &[arch])
-    }
-
-    /// The same, to build kernels as they are for all these machines.
-    pub(crate) fn build_all(&self, workspace: &Workspace, arches: &[Arch]) -> Command {
-        self.cargo_into(&workspace.kernels(), workspace, "build", arches)
+    pub(crate) fn for_all(&self, workspace: &Workspace, subcommand: &str, arches: &[Arch]) -> Command {
+        self.cargo_into(&workspace.kernels(), workspace, subcommand, arches)
     }
 
     /// The same, to build a kernel of this flavour.
@@ -363,7 +358,7 @@ mod tests {
     fn the_distribution_s_rust_is_kept_apart_from_rustup() {
         let Ok(workspace) = Workspace::find() else { panic!("no workspace") };
         let route = build_std();
-        let build = route.cargo(&workspace, "build", Arch::Aarch64);
+        let build = route.for_all(&workspace, "build", &[Arch::Aarch64]);
         assert_eq!(build.get_program(), "/usr/bin/cargo");
         let variable = |name: &str| {
             build.get_envs().find(|(key, _)| *key == name).map(|(_, value)| value.map(std::ffi::OsStr::to_os_string))
@@ -373,7 +368,7 @@ mod tests {
         for removed in ["RUSTUP_TOOLCHAIN", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
             assert_eq!(variable(removed), Some(None), "{removed}");
         }
-        assert_eq!(route.cargo(&workspace, "clippy", Arch::Aarch64).get_program(), "/usr/bin/cargo-clippy");
+        assert_eq!(route.for_all(&workspace, "clippy", &[Arch::Aarch64]).get_program(), "/usr/bin/cargo-clippy");
     }
 
     #[test]
@@ -381,7 +376,7 @@ mod tests {
         let Ok(workspace) = Workspace::find() else { panic!("no workspace") };
         let route = Route::BuildStd { programs: "/usr/bin".into(), clippy: Some("/p".into()), linker: "/lld".into() };
         let rustc = |subcommand| {
-            let command = route.cargo(&workspace, subcommand, Arch::X86_64);
+            let command = route.for_all(&workspace, subcommand, &[Arch::X86_64]);
             let rustc =
                 command.get_envs().find(|(key, _)| *key == "RUSTC").and_then(|(_, value)| value.map(PathBuf::from));
             (PathBuf::from(command.get_program()), rustc)

@@ -38,7 +38,7 @@ pub(crate) fn build(
     if let [arch] = *arches {
         return each(arch, kernel.build(workspace, route, arch));
     }
-    let mut cargo = route.build_all(workspace, arches);
+    let mut cargo = route.for_all(workspace, "build", arches);
     cargo.args(["--package", kernel.name, "--keep-going", "--message-format=json-render-diagnostics", "--color"]);
     cargo.arg(if Colours::of_error() == Colours::On { "always" } else { "never" });
     prefer_first(&mut cargo, workspace, arches);
