@@ -1,7 +1,8 @@
 //! Whether pages are being given back at this moment: what a refusal needs to know.
 //!
 //! Whoever is going to un-claim pages of a large arena says so before the first, and again after the last. One word
-//! counts both. A search that found nothing, with the same word before and after it, and nobody in the middle, met nobody: there was no run, and none was on its way. Otherwise another try may find one.
+//! counts both. A search that found nothing, with the same word before and after it, and nobody in the middle, met nobody:
+//! there was no run, and none was on its way. Otherwise another try may find one.
 
 use crate::sync::{AtomicU64, Line, Ordering, fence};
 

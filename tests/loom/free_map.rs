@@ -1,8 +1,8 @@
 //! The map of free bits: what a search leaves for the next one never hides what was given back.
 //!
-//! Guards the order of an un-claim (the bits, then the bound) and the mark that a search leaves before it reads, with the
-//! two fences that stand for `SeqCst` here. The map is a region's, of two blocks of 128 pages. A region
-//! touches none of its pages.
+//! Guards the order of an un-claim (the bits, then the bound), the mark that a search leaves before it reads, and that a
+//! mark which was spoiled becomes no bound; with the two fences that stand for `SeqCst` here. The map is a region's, of two
+//! blocks of 128 pages. A region touches none of its pages.
 
 use std::mem::MaybeUninit;
 use std::sync::Arc;

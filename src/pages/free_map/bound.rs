@@ -11,14 +11,15 @@
 //! | from | to | by |
 //! |---|---|---|
 //! | unknown, known | being measured | a search, before it reads the words |
-//! | being measured | known | that search, if it found no run |
+//! | being measured | known, unknown | that search |
 //! | being measured | spoiled | an un-claim, after it has cleared its bits |
 //! | spoiled | unknown | that search |
 //! | known | unknown | an un-claim, after it has cleared its bits |
 //!
 //! Only who set *being measured* ends it, so there is no moment at which it can be taken for another's; no count is
 //! needed. A search that is interrupted, or never goes on, leaves a block without a bound, which is always right: it
-//! is looked at. Nobody waits.
+//! is looked at. Nobody waits, and a search tries each exchange once: a handler that changes bounds after its every
+//! instruction does not keep it. (An un-claim tries until the bound says so, and each failure is another's progress.)
 //!
 //! # Why no bound is too low
 //! Let a search mark a block (`m`), read a word (`r`), and make the bound known; let an un-claim clear bits of that word
@@ -209,50 +210,43 @@ pub(super) struct Measure<'a> {
 impl<'a> Measure<'a> {
     /// Marks those of the `halves` of the pair that nobody else measures: before their words are read.
     pub(super) fn begin(pair: &'a AtomicU64, halves: [bool; 2]) -> Self {
-        let mut seen = pair.load(Ordering::Relaxed);
-        loop {
-            let (mut before, mut to) = ([None; 2], seen);
-            for half in (0..2).filter(|half| halves[*half as usize]) {
-                let bound = Bound { pair, half };
-                if !matches!(bound.state(seen), MEASURING | SPOILED) {
-                    before[half as usize] = Some(Known::of(seen, half));
-                    to = bound.with(to, MEASURING);
-                }
-            }
-            if to == seen {
-                return Self { pair, before };
-            }
-            match pair.compare_exchange_weak(seen, to, Ordering::SeqCst, Ordering::Relaxed) {
-                Ok(_) => {
-                    #[cfg(kernel_arena_loom)]
-                    crate::sync::fence(Ordering::SeqCst);
-                    return Self { pair, before };
-                }
-                Err(now) => seen = now,
+        let seen = pair.load(Ordering::Relaxed);
+        let (mut before, mut to) = ([None; 2], seen);
+        for half in (0..2).filter(|half| halves[*half as usize]) {
+            let bound = Bound { pair, half };
+            if !matches!(bound.state(seen), MEASURING | SPOILED) {
+                before[half as usize] = Some(Known::of(seen, half));
+                to = bound.with(to, MEASURING);
             }
         }
+        // One attempt: a bound is a help, and a search that loses goes without.
+        if to == seen || pair.compare_exchange(seen, to, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            return Self { pair, before: [None; 2] };
+        }
+        #[cfg(kernel_arena_loom)]
+        crate::sync::fence(Ordering::SeqCst);
+        Self { pair, before }
     }
 
     /// Ends it: what was found out about each half, or else what was known before, unless bits were given back
     /// meanwhile.
     pub(super) fn end(self, found: [Option<Known>; 2]) {
-        let mut seen = self.pair.load(Ordering::Relaxed);
-        loop {
-            let mut to = seen;
-            for half in 0..2 {
-                let Some(before) = self.before[half as usize] else { continue };
-                let bound = Bound { pair: self.pair, half };
-                let known = merged(before, found[half as usize]).filter(|_| bound.state(seen) == MEASURING);
-                to = bound.with(to, known.map_or(UNKNOWN, Known::to_bits));
-            }
-            // Relaxed: nobody reads anything but this word on account of it.
-            if to == seen {
-                return;
-            }
-            match self.pair.compare_exchange_weak(seen, to, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(now) => seen = now,
-            }
+        if self.before == [None; 2] {
+            return;
+        }
+        let seen = self.pair.load(Ordering::Relaxed);
+        let (mut to, mut measured) = (seen, 0);
+        for half in 0..2 {
+            let Some(before) = self.before[half as usize] else { continue };
+            let bound = Bound { pair: self.pair, half };
+            let known = merged(before, found[half as usize]).filter(|_| bound.state(seen) == MEASURING);
+            to = bound.with(to, known.map_or(UNKNOWN, Known::to_bits));
+            measured |= 0xffff_ffff << (half * HALF);
+        }
+        // Relaxed: nobody reads anything but this word on account of it. One attempt; then unknown, which is always right:
+        // the halves that are being measured, spoiled or not, are this search's to end.
+        if self.pair.compare_exchange(seen, to, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            self.pair.fetch_and(!measured, Ordering::Relaxed);
         }
     }
 }

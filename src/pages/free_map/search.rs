@@ -5,7 +5,7 @@ use core::ops::ControlFlow;
 use super::bound::{Known, Measure, PairTest};
 use super::scan::{LONG, Scan, WHOLE_WORDS, ends};
 use super::{BLOCK_BITS, BLOCK_WORDS, Blocks, Bound, FreeMap, Words};
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Blocks that a search looks at in vain before it measures those that follow: one that is over soon writes nothing.
 const PATIENCE: u32 = if cfg!(kernel_arena_loom) { 0 } else { 4 };
@@ -249,34 +249,63 @@ impl<B: Blocks, F: Fn(u32) -> Left, const STEPS: u32> Look<'_, B, F, STEPS> {
     #[inline]
     fn block(&mut self, block: u32) -> ControlFlow<u32, Option<Known>> {
         let first = block * BLOCK_BITS;
-        let mut free: Words = [0; BLOCK_WORDS as usize];
-        for (free, word) in free.iter_mut().zip(self.map.0.words(block).unwrap_or_default()) {
-            // SeqCst: not before the mark (`bound`). It costs a plain load, or an `ldar`.
-            *free = !word.load(Ordering::SeqCst);
+        let free = self.read(block);
+        if let Some(left_alone) = self.left_alone(block) {
+            let rest = core::array::from_fn(|index| free[index] & !left_alone[index]);
+            let known = if rest == free { Some(self.known(&free)) } else { None };
+            // Of what was left alone nothing is known.
+            return self.words(first, &rest).map_continue(|suits| known.filter(|_| suits));
         }
-        let (head, tail) = ends(&free);
-        let known = Known { inner: self.count - 1, head, tail };
-        let all_free = free;
-        if let Some(left_alone) = (self.avoid)(block) {
-            free.iter_mut().zip(&left_alone).for_each(|(free, left_alone)| *free &= !left_alone);
-        }
-        if first < self.from {
-            let before = (first..).step_by(64).map(|bit| bits_before(self.from, bit));
-            free.iter_mut().zip(before).for_each(|(free, before)| *free &= !before);
-        }
-        let clean = free == all_free;
-        if clean && self.scan.run + head < self.count && !Scan::<STEPS>::may_have(&free) {
-            self.scan.run = tail;
+        let known = self.known(&free);
+        if self.scan.run + known.head < self.count && !Scan::<STEPS>::may_have(&free) {
+            self.scan.run = known.tail;
             return ControlFlow::Continue(Some(known));
         }
+        self.words(first, &free).map_continue(|suits| Some(known).filter(|_| suits))
+    }
+
+    /// The bits of a block that are free.
+    #[inline]
+    fn read(&self, block: u32) -> Words {
+        // SeqCst: not before the mark (`bound`). It costs a plain load, or an `ldar`.
+        let free = |word: &AtomicU64| !word.load(Ordering::SeqCst);
+        let words = self.map.0.words(block).unwrap_or_default();
+        match <&[AtomicU64; BLOCK_WORDS as usize]>::try_from(words) {
+            Ok(words) => words.each_ref().map(free),
+            Err(_) => core::array::from_fn(|index| words.get(index).map_or(0, free)),
+        }
+    }
+
+    /// What is left alone of a block, for whatever reason; most often nothing.
+    #[inline]
+    fn left_alone(&self, block: u32) -> Left {
+        let (first, avoided) = (block * BLOCK_BITS, (self.avoid)(block));
+        if first >= self.from {
+            return avoided;
+        }
+        let mut left_alone = avoided.unwrap_or([0; BLOCK_WORDS as usize]);
+        for (left_alone, bit) in left_alone.iter_mut().zip((first..).step_by(64)) {
+            *left_alone |= bits_before(self.from, bit);
+        }
+        Some(left_alone)
+    }
+
+    /// What is known of a block in which nothing is found.
+    #[inline]
+    fn known(&self, free: &Words) -> Known {
+        let (head, tail) = ends(free);
+        Known { inner: self.count - 1, head, tail }
+    }
+
+    /// Looks at words one by one: the run, or whether each that was met suits its alignment.
+    fn words(&mut self, first: u32, free: &Words) -> ControlFlow<u32, bool> {
         self.scan.misaligned = false;
         for (bit, free) in (first..).step_by(64).zip(free) {
-            if let Some(found) = self.scan.word(bit, free) {
+            if let Some(found) = self.scan.word(bit, *free) {
                 return ControlFlow::Break(found);
             }
         }
-        // Of what was left alone, or does not suit, nothing is known.
-        ControlFlow::Continue(Some(known).filter(|_| clean && !self.scan.misaligned))
+        ControlFlow::Continue(!self.scan.misaligned)
     }
 }
 
