@@ -14,6 +14,7 @@
 
 mod heap;
 mod hooks;
+mod kept;
 mod mapping;
 mod metadata;
 mod pages;

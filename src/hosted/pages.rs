@@ -1,7 +1,7 @@
 //! Pages for objects, from one window of the process.
 //!
 //! The operating system puts memory behind a page when it is first touched, which costs more than all the rest, so
-//! freed pages are kept with their memory for whoever comes next. When more than a 128th of the window is kept, or by
+//! freed pages are kept with their memory for whoever comes next. When more are kept than may be (`kept`), or by
 //! [`reclaim`](PageSource::reclaim), all that is kept goes back to the system. What was kept is not zero when it is
 //! handed out again: whoever takes pages learns which were.
 //!
@@ -11,13 +11,14 @@
 use core::mem::MaybeUninit;
 use core::slice;
 
+use super::kept::Kept;
 use super::mapping::{self, MapError, Mapping};
 use super::threads::Threads;
 use super::window::Window;
 use crate::addr::{PAGE_SHIFT, PageCount, PageRange, WINDOW_PAGES};
 use crate::arena::AllocError;
 use crate::layout::Sharing;
-use crate::pages::{Bitmap, masks, ones};
+use crate::pages::{Bitmap, ones};
 use crate::source::{PageSource, Region, check_request, region_words};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -45,9 +46,7 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 #[derive(Debug)]
 pub struct HostPages {
     region: Region<Threads>,
-    /// Free pages with memory behind them. Only who holds a page changes its bit.
-    kept: Bitmap,
-    kept_count: AtomicU32,
+    kept: Kept,
     /// A run freed lately for each length, by its remainder: (first page, count) in one word. A hint, 0 if there is
     /// none.
     recent: &'static [AtomicU64],
@@ -60,8 +59,6 @@ pub struct HostPages {
     words: Mapping,
 }
 
-/// At most one page in so many is kept.
-const KEPT_FRACTION: u32 = 128;
 /// Lengths of runs that are remembered apart.
 const RECENT: usize = 16;
 /// What is mapped at once, if the host allows it, where it does not map the whole window.
@@ -106,8 +103,8 @@ impl HostPages {
         if absent > 0 {
             region.extend(PageRange::of(1, present), PageCount::saturating(absent));
         }
-        let (kept, absent) = (Bitmap::new(kept), AtomicU32::new(absent));
-        Ok(Self { region, kept, kept_count: AtomicU32::new(0), recent, gives_back, absent, memory, words })
+        let (kept, absent) = (Kept::new(Bitmap::new(kept), pages), AtomicU32::new(absent));
+        Ok(Self { region, kept, recent, gives_back, absent, memory, words })
     }
 
     /// How many pages are taken.
@@ -117,7 +114,7 @@ impl HostPages {
 
     /// How many free pages have memory behind them, about: an estimate while others allocate and free.
     pub fn kept_pages(&self) -> u32 {
-        self.kept_count.load(Ordering::Relaxed)
+        self.kept.count()
     }
 
     /// Unmaps the window.
@@ -138,7 +135,8 @@ impl HostPages {
             Some(pages) => pages,
             None => self.take_lowest(count, align)?,
         };
-        self.note_taken(pages, each);
+        let kept = self.kept.take(pages, each);
+        self.kept.missed(pages.count().get() - kept);
         Ok(pages)
     }
 
@@ -180,23 +178,6 @@ impl HostPages {
         true
     }
 
-    /// Notes that pages were handed out, and gives those that were kept to `each`: the number of a word of 64 pages,
-    /// from page 1 on, and their bits.
-    fn note_taken(&self, pages: PageRange, mut each: impl FnMut(u32, u64)) {
-        let mut count = 0;
-        // Relaxed, here and elsewhere: whoever holds a page has its bit alone, and pages change hands in the region.
-        for (word, mask) in masks(pages.first().number() - 1, pages.count().get()) {
-            if self.kept.word(word, Ordering::Relaxed) & mask != 0 {
-                let kept = self.kept.take(word, mask);
-                count += kept.count_ones();
-                each(word, kept);
-            }
-        }
-        if count > 0 {
-            self.kept_count.fetch_sub(count, Ordering::Relaxed);
-        }
-    }
-
     /// Fills pages with zeros: those of a word of 64 that have their bits in `pages`.
     fn zero(&self, word: u32, pages: u64) {
         for bit in ones(pages) {
@@ -206,21 +187,13 @@ impl HostPages {
         }
     }
 
-    /// Notes that the memory of pages that are held is kept; says of how many pages now.
-    fn keep(&self, pages: PageRange) -> u32 {
-        for (word, mask) in masks(pages.first().number() - 1, pages.count().get()) {
-            self.kept.set(word, mask);
-        }
-        self.kept_count.fetch_add(pages.count().get(), Ordering::Relaxed) + pages.count().get()
-    }
-
     /// Gives all memory that is kept back to the system, a word of pages at a time: they are taken for that moment.
     fn give_back(&self) {
         if !self.gives_back {
             return;
         }
         for word in 0..self.kept.word_count() {
-            let mut kept = self.kept.word(word, Ordering::Relaxed);
+            let mut kept = self.kept.word(word);
             while kept != 0 {
                 let first = kept.trailing_zeros();
                 let count = (kept >> first).trailing_ones();
@@ -240,11 +213,11 @@ impl HostPages {
     /// # Safety
     /// As for [`free_pages`](PageSource::free_pages).
     unsafe fn free_clean(&self, pages: PageRange) {
-        self.note_taken(pages, |_, _| {});
+        self.kept.take(pages, |_, _| {});
         let start = self.base().wrapping_add(pages.to_ptr().offset() as usize);
         // SAFETY: pages of the window, in nobody's use.
         if !self.gives_back || unsafe { mapping::refresh(start, to_bytes(pages.count())) }.is_err() {
-            self.keep(pages);
+            self.kept.keep(pages);
         }
         // SAFETY: as the caller promises.
         unsafe { self.region.free_pages(pages) }
@@ -310,23 +283,27 @@ unsafe impl PageSource for HostPages {
     fn extend(&self, pages: PageRange, by: PageCount) -> bool {
         let taken = self.region.extend(pages, by);
         if taken {
-            self.note_taken(PageRange::of(pages.first().number() + pages.count().get(), by.get()), |_, _| {});
+            let more = PageRange::of(pages.first().number() + pages.count().get(), by.get());
+            let kept = self.kept.take(more, |_, _| {});
+            self.kept.missed(by.get() - kept);
         }
         taken
     }
 
     unsafe fn free_pages(&self, pages: PageRange) {
-        let (count, most) = (pages.count().get(), self.extent().count().get() / KEPT_FRACTION);
+        let (count, most) = (pages.count().get(), self.kept.limit());
         if self.gives_back && count > most / 2 {
+            self.kept.give(count);
             // SAFETY: the caller's, in nobody's use.
             return unsafe { self.free_clean(pages) };
         }
-        let kept = self.keep(pages);
+        let kept = self.kept.keep(pages);
         let run = u64::from(pages.first().number()) << 32 | u64::from(count);
         self.recent[count as usize % RECENT].store(run, Ordering::Relaxed);
         // SAFETY: as the caller promises.
         unsafe { self.region.free_pages(pages) };
-        if kept > most {
+        if self.gives_back && kept > most {
+            self.kept.give(kept);
             self.give_back();
         }
     }

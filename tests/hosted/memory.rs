@@ -65,12 +65,41 @@ fn no_more_is_kept_than_a_part_of_the_window() {
         unsafe { source.free_pages(run) };
         assert!(source.kept_pages() <= 100);
     }
+    assert_eq!(source.taken_pages(), 0);
+    let source = HostPages::reserve(pages(128 * 100)).unwrap();
     let run = source.alloc_pages(pages(51), PageCount::ONE).unwrap();
     let before = source.kept_pages();
     // SAFETY: taken above, used no more.
     unsafe { source.free_pages(run) };
     assert_eq!(source.kept_pages(), before, "a run that large goes back at once");
     assert_eq!(source.taken_pages(), 0);
+}
+
+#[test]
+fn runs_that_are_taken_in_turns_are_given_back_once() {
+    let source = HostPages::reserve(pages(128 * 100)).unwrap();
+    for (count, number) in [(40, 3), (40, 8), (60, 1), (150, 2)] {
+        let cycle = || {
+            let runs: Vec<_> = (0..number).map(|_| source.alloc_pages(pages(count), PageCount::ONE).unwrap()).collect();
+            // SAFETY: taken above, used no more.
+            runs.into_iter().for_each(|run| unsafe { source.free_pages(run) });
+            source.kept_pages()
+        };
+        source.reclaim();
+        (0..3).for_each(|_| {
+            cycle();
+        });
+        assert_eq!([cycle(), cycle()], [count * number; 2], "{number} runs of {count} pages");
+    }
+    let most = 128 * 100 / 32;
+    for _ in 0..10 {
+        let all: Vec<_> = (0..50).map(|_| source.alloc_pages(pages(20), PageCount::ONE).unwrap()).collect();
+        for run in all {
+            // SAFETY: taken above, used no more.
+            unsafe { source.free_pages(run) };
+            assert!(source.kept_pages() <= most, "a 32nd at most");
+        }
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ const MOST: usize = 2 << 10;
 /// What the same calls take without optimisation, when every value that a function passes on is there twice.
 const MOST_UNOPTIMISED: usize = 8 << 10;
 /// The same for what is made of large parts: a pool, and the sources of a process.
-const MOST_PASSED_ON: usize = 10 << 10;
+const MOST_PASSED_ON: usize = 12 << 10;
 const STACK: usize = 256 << 10;
 const PAINT: u8 = 0xa7;
 
