@@ -288,9 +288,21 @@ impl<T> defmt::Format for ArenaPtr<T> {
 }
 
 /// The address at which a program view starts: a multiple of 4 GiB.
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProgramBase(u64);
+
+impl fmt::Debug for ProgramBase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProgramBase({:#x})", self.0)
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for ProgramBase {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{=u64:#x}", self.0);
+    }
+}
 
 impl ProgramBase {
     /// The base at `address`, or `None` if it is not a multiple of 4 GiB.

@@ -15,23 +15,39 @@ use crate::metadata::MapGeometry;
 use crate::platform::CpuCount;
 
 /// How many bits of a virtual address the machine translates.
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddressWidth(u32);
+///
+/// It is shown as it was given: `48 bits`, or `halves of 39 bits` where it was made by [`of_halves`](Self::of_halves). The
+/// two ways are compared by what they mean: halves of 39 bits are 40 bits.
+#[derive(Clone, Copy)]
+pub struct AddressWidth {
+    bits: u32,
+    given: Given,
+}
+
+/// How a width was said.
+#[derive(Clone, Copy)]
+enum Given {
+    Whole,
+    Halves,
+}
 
 impl AddressWidth {
     /// 48 bits: x86_64 with 4-level paging.
-    pub const BITS_48: Self = Self(48);
+    pub const BITS_48: Self = Self::whole(48);
     /// 57 bits: x86_64 with 5-level paging (CR4.LA57).
-    pub const BITS_57: Self = Self(57);
+    pub const BITS_57: Self = Self::whole(57);
 
     /// The least that has room for a window and its guards: halves of 16 GiB. In halves of 8 GiB each of the two places
     /// for a window touches an end, and a guard would leave the half.
-    pub(crate) const NARROWEST: Self = Self(35);
+    pub(crate) const NARROWEST: Self = Self::whole(35);
+
+    const fn whole(bits: u32) -> Self {
+        Self { bits, given: Given::Whole }
+    }
 
     /// A width between 35 (room for a window and its guards) and 57 bits.
     pub const fn new(bits: u32) -> Option<Self> {
-        if bits >= Self::NARROWEST.0 && bits <= Self::BITS_57.0 { Some(Self(bits)) } else { None }
+        if bits >= Self::NARROWEST.bits && bits <= Self::BITS_57.bits { Some(Self::whole(bits)) } else { None }
     }
 
     /// The width of addresses each of whose halves has `bits` bits: on aarch64 64 - `TxSZ`, so 39 for `T1SZ` = 25. The
@@ -44,20 +60,55 @@ impl AddressWidth {
     /// assert!(!width.is_canonical(0xffff_ff7f_ffff_ffff));
     /// ```
     pub const fn of_halves(bits: u32) -> Option<Self> {
-        // `bits + 1` would overflow for u32::MAX.
-        if bits > 56 { None } else { Self::new(bits + 1) }
+        match Self::new(bits.saturating_add(1)) {
+            Some(Self { bits, .. }) => Some(Self { bits, given: Given::Halves }),
+            None => None,
+        }
     }
 
-    /// The number of bits.
+    /// The number of bits, the one that selects the half included.
     pub const fn bits(self) -> u32 {
-        self.0
+        self.bits
     }
 
     /// Whether all bits above the width repeat the top bit that is translated (Intel SDM vol. 1, 3.3.7.1; on aarch64
     /// the upper half is `TTBR1_EL1`'s, the lower `TTBR0_EL1`'s, Arm ARM D8.2).
     pub const fn is_canonical(self, address: u64) -> bool {
-        let half = 1u64 << (self.0 - 1);
+        let half = 1u64 << (self.bits - 1);
         address < half || address >= half.wrapping_neg()
+    }
+}
+
+impl PartialEq for AddressWidth {
+    fn eq(&self, other: &Self) -> bool {
+        self.bits == other.bits
+    }
+}
+
+impl Eq for AddressWidth {}
+
+impl fmt::Display for AddressWidth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.given {
+            Given::Whole => write!(f, "{} bits", self.bits),
+            Given::Halves => write!(f, "halves of {} bits", self.bits - 1),
+        }
+    }
+}
+
+impl fmt::Debug for AddressWidth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for AddressWidth {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match self.given {
+            Given::Whole => defmt::write!(f, "{=u32} bits", self.bits),
+            Given::Halves => defmt::write!(f, "halves of {=u32} bits", self.bits - 1),
+        }
     }
 }
 
@@ -80,16 +131,23 @@ pub enum LayoutError {
     ExtentOutsideWindow,
 }
 
-impl fmt::Display for LayoutError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl LayoutError {
+    /// What is wrong: a text that a constant's panic can show, too.
+    const fn reason(self) -> &'static str {
+        match self {
             Self::BaseNotAligned => "the window's base is not a multiple of 4 GiB",
             Self::BaseNotCanonical => "the window does not lie in canonical addresses of this width",
             Self::GuardLeavesHalf => "a guard beside the window would leave its half of the address space",
             Self::ExtentEmpty => "the extent has no page",
             Self::ExtentHasPageZero => "the extent contains page 0, which must stay free",
             Self::ExtentOutsideWindow => "the extent reaches beyond the window",
-        })
+        }
+    }
+}
+
+impl fmt::Display for LayoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
     }
 }
 
@@ -106,8 +164,7 @@ impl core::error::Error for LayoutError {}
 /// assert_eq!(layout.to_kernel(ptr), KernelAddr::new(0xffff_9000_0000_1234));
 /// assert_eq!(layout.to_ptr(layout.to_kernel(ptr)), Ok(ptr));
 /// ```
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ArenaLayout {
     base: u64,
     width: AddressWidth,
@@ -283,6 +340,35 @@ impl ArenaLayout {
     }
 }
 
+impl fmt::Debug for ArenaLayout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArenaLayout")
+            .field("base", &format_args!("{:#x}", self.base))
+            .field("width", &self.width)
+            .field("pages", &self.extent.numbers())
+            .field("cpus", &self.cpus.get())
+            .field("sharing", &self.sharing)
+            .finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for ArenaLayout {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let (pages, cpus) = (self.extent.numbers(), self.cpus.get());
+        defmt::write!(
+            f,
+            "ArenaLayout {{ base: {=u64:#x}, width: {}, pages: {=u32}..{=u32}, cpus: {=u32}, sharing: {} }}",
+            self.base,
+            self.width,
+            pages.start,
+            pages.end,
+            cpus,
+            self.sharing
+        );
+    }
+}
+
 const _: () = assert!(WINDOW_PAGES as u64 == WINDOW_SIZE >> PAGE_SHIFT);
 
 /// Whether both guards of a window at `base` stay in its half: their outermost bytes are canonical and have its top
@@ -322,6 +408,18 @@ mod tests {
         assert!(layout(BASE, 1, WINDOW_PAGES - 1).is_ok());
         assert!(layout(0x0000_7ffe_0000_0000, 1, 1).is_ok());
         assert!(layout(1 << 32, 1, 1).is_ok());
+    }
+
+    #[test]
+    fn a_layout_is_shown_as_it_was_given() {
+        let width = AddressWidth::of_halves(39).unwrap();
+        assert_eq!(width, AddressWidth::new(40).unwrap(), "they mean the same");
+        assert_eq!(format!("{width:?}, {}", AddressWidth::new(40).unwrap()), "halves of 39 bits, 40 bits");
+        let layout = ArenaLayout::fixed(0xffff_ff90_0000_0000, width, 4096).private();
+        assert_eq!(
+            format!("{layout:?}"),
+            "ArenaLayout { base: 0xffffff9000000000, width: halves of 39 bits, pages: 1..4097, cpus: 1, sharing: Private }"
+        );
     }
 
     #[test]

@@ -58,6 +58,7 @@ mod reclaim;
 mod retire;
 #[cfg_attr(kernel_arena_loom, expect(dead_code, reason = "no model has a heap"))]
 mod runs;
+mod shown;
 mod stats;
 mod tables;
 mod take;
@@ -69,6 +70,9 @@ pub use classes::{CLASS_COUNT, LARGEST, SizeClass};
 pub use create::{SlabLeftovers, SlabRefused};
 pub use error::SlabError;
 pub use stats::{ClassStats, SlabStats};
+
+#[cfg(not(kernel_arena_loom))]
+pub(crate) use shown::Filled;
 
 use classes::{hot_class, is_hot};
 use debug::Debugger;

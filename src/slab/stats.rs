@@ -77,9 +77,9 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     }
 }
 
-/// Figures of a slab allocator.
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Figures of a slab allocator. What is shown of them (`Debug`) has the classes that have objects alone, each with how many
+/// are live of how many.
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SlabStats {
     /// Bytes of objects that users have (rounded up to their classes); in debug mode those in quarantine, too.

@@ -98,3 +98,18 @@ fn a_heap_that_ends_gives_everything_back() {
     assert_eq!((leftovers.objects, leftovers.bytes), (1, 64));
     assert_eq!((lab.metadata_out(), lab.pages_out()), (0, 0));
 }
+
+#[test]
+fn figures_are_shown_without_the_classes_that_have_nothing() {
+    let bench = Bench::new(64);
+    let blocks = [100, 100, 3000, 50_000].map(|size| bench.alloc(layout(size)).unwrap());
+    let stats = bench.heap.stats().unwrap();
+    let shown = format!("{stats:?}");
+    assert!(shown.len() < 300, "{shown}");
+    for part in ["run_bytes: 53248", "misuses: 0", "{112: 2/", ", 3072: 1/"] {
+        assert!(shown.contains(part), "no {part:?} in {shown}");
+    }
+    assert!(format!("{:?}", stats.slab).ends_with(shown.split("classes").last().unwrap()));
+    blocks.into_iter().for_each(|block| bench.free(block));
+    bench.end();
+}
