@@ -156,13 +156,11 @@ impl core::error::Error for LayoutError {}
 /// Where an arena's window lies in the kernel view, and which of its pages may be allocated.
 ///
 /// ```
-/// use kernel_arena::{AddressWidth, ArenaLayout, ArenaPtr, KernelAddr, PageCount, PageIndex};
-/// let base = KernelAddr::new(0xffff_9000_0000_0000);
-/// let pages = PageCount::new(4096).unwrap(); // 16 MiB
-/// let layout = ArenaLayout::new(base, AddressWidth::BITS_48, PageIndex::new(1).unwrap(), pages).unwrap();
+/// use kernel_arena::{AddressWidth, ArenaLayout, ArenaPtr, KernelAddr};
+/// const LAYOUT: ArenaLayout = ArenaLayout::fixed(0xffff_9000_0000_0000, AddressWidth::BITS_48, 4096); // 16 MiB
 /// let ptr: ArenaPtr = ArenaPtr::new(0x1234);
-/// assert_eq!(layout.to_kernel(ptr), KernelAddr::new(0xffff_9000_0000_1234));
-/// assert_eq!(layout.to_ptr(layout.to_kernel(ptr)), Ok(ptr));
+/// assert_eq!(LAYOUT.to_kernel(ptr), KernelAddr::new(0xffff_9000_0000_1234));
+/// assert_eq!(LAYOUT.to_ptr(LAYOUT.to_kernel(ptr)), Ok(ptr));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ArenaLayout {
@@ -216,6 +214,36 @@ impl ArenaLayout {
         match PageRange::new(first_page, page_count) {
             Some(extent) => Ok(Self { base, width, extent, cpus: CpuCount::ONE, sharing: Sharing::Shared }),
             None => Err(LayoutError::ExtentOutsideWindow),
+        }
+    }
+
+    /// A layout for a constant: a window at `base`, a multiple of 4 GiB, whose pages `1 ..= pages` may be allocated, on a
+    /// machine that translates `width` bits, for one CPU. [`new`](Self::new) is for numbers that are known only at run
+    /// time: it returns what this function panics with.
+    ///
+    /// ```
+    /// use kernel_arena::{AddressWidth, ArenaLayout};
+    /// const LAYOUT: ArenaLayout = ArenaLayout::fixed(0xffff_9000_0000_0000, AddressWidth::BITS_48, 4096);
+    /// assert_eq!(LAYOUT.extent().count().bytes(), 16 << 20);
+    /// ```
+    ///
+    /// # Panics
+    /// With the text of the [`LayoutError`] that `new` returns; in a constant that is an error of the compiler:
+    /// ```compile_fail,E0080
+    /// # use kernel_arena::{AddressWidth, ArenaLayout};
+    /// const LAYOUT: ArenaLayout = ArenaLayout::fixed(0xffff_9000_8000_0000, AddressWidth::BITS_48, 4096);
+    /// # let _ = LAYOUT;
+    /// ```
+    #[track_caller]
+    pub const fn fixed(base: u64, width: AddressWidth, pages: u32) -> Self {
+        let first = PageIndex::masked(1);
+        let layout = match PageCount::new(pages) {
+            Some(count) => Self::new(KernelAddr::new(base), width, first, count),
+            None => Err(LayoutError::ExtentOutsideWindow),
+        };
+        match layout {
+            Ok(layout) => layout,
+            Err(error) => panic!("{}", error.reason()),
         }
     }
 
@@ -298,16 +326,8 @@ impl ArenaLayout {
     ///
     /// ```
     /// use core::mem::MaybeUninit;
-    /// use kernel_arena::{AddressWidth, ArenaLayout, KernelAddr, MetadataWord, PageCount, PageIndex};
-    /// const LAYOUT: ArenaLayout = match ArenaLayout::new(
-    ///     KernelAddr::new(0xffff_9000_0000_0000),
-    ///     AddressWidth::BITS_48,
-    ///     PageIndex::new(1).unwrap(),
-    ///     PageCount::new(4096).unwrap(),
-    /// ) {
-    ///     Ok(layout) => layout,
-    ///     Err(_) => panic!("a constant layout is checked when the kernel is compiled"),
-    /// };
+    /// use kernel_arena::{AddressWidth, ArenaLayout, MetadataWord};
+    /// const LAYOUT: ArenaLayout = ArenaLayout::fixed(0xffff_9000_0000_0000, AddressWidth::BITS_48, 4096);
     /// static mut METADATA: [MaybeUninit<MetadataWord>; LAYOUT.metadata_words()] =
     ///     [const { MaybeUninit::uninit() }; LAYOUT.metadata_words()];
     /// # let _ = &raw mut METADATA;
@@ -408,6 +428,31 @@ mod tests {
         assert!(layout(BASE, 1, WINDOW_PAGES - 1).is_ok());
         assert!(layout(0x0000_7ffe_0000_0000, 1, 1).is_ok());
         assert!(layout(1 << 32, 1, 1).is_ok());
+    }
+
+    #[test]
+    fn a_fixed_layout_is_the_one_from_page_one_on() {
+        const LAYOUT: ArenaLayout = ArenaLayout::fixed(BASE, AddressWidth::BITS_48, 4096);
+        assert_eq!(Ok(LAYOUT), layout(BASE, 1, 4096));
+        assert_eq!(ArenaLayout::fixed(BASE, AddressWidth::BITS_48, WINDOW_PAGES - 1).extent().numbers().end, 1 << 20);
+    }
+
+    #[test]
+    fn a_fixed_layout_that_is_none_panics_with_the_reason() {
+        use LayoutError::*;
+        let refused = [
+            (BASE + 0x8000_0000, 1, BaseNotAligned),
+            (0x0001_0000_0000_0000, 1, BaseNotCanonical),
+            (0, 1, GuardLeavesHalf),
+            (BASE, 0, ExtentEmpty),
+            (BASE, WINDOW_PAGES, ExtentOutsideWindow),
+            (BASE, u32::MAX, ExtentOutsideWindow),
+        ];
+        for (base, pages, reason) in refused {
+            let panic = std::panic::catch_unwind(|| ArenaLayout::fixed(base, AddressWidth::BITS_48, pages));
+            let text = panic.expect_err("no layout").downcast::<String>().expect("a text");
+            assert_eq!(*text, reason.to_string());
+        }
     }
 
     #[test]

@@ -134,8 +134,9 @@
 //! The crate needs no `alloc`, no nightly compiler and no lock.
 //!
 //! # Panics
-//! No function panics, whatever numbers it is given. What may panic is what the kernel lends, and, where debug assertions
-//! are on, the crate's checks of itself; the fault path has none of these.
+//! No function panics, whatever numbers it is given, but those that are meant for constants, where the compiler does
+//! ([`ArenaLayout::fixed`]). What may panic is what the kernel lends, and, where debug assertions are on, the crate's
+//! checks of itself; the fault path has none of these.
 
 #![cfg_attr(not(any(test, kernel_arena_loom)), no_std)]
 

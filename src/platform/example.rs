@@ -4,16 +4,10 @@ use std::sync::Mutex;
 
 use kernel_arena::platform::*;
 use kernel_arena::sync::AtomicU64;
-use kernel_arena::{AddressRange, AddressWidth, ArenaLayout, KernelAddr, PageCount, PageIndex};
+use kernel_arena::{AddressRange, AddressWidth, ArenaLayout, KernelAddr};
 
 /// Sixteen pages of a window.
-pub const LAYOUT: ArenaLayout = {
-    let (base, first) = (KernelAddr::new(0xffff_9000_0000_0000), PageIndex::new(1).unwrap());
-    match ArenaLayout::new(base, AddressWidth::BITS_48, first, PageCount::new(16).unwrap()) {
-        Ok(layout) => layout,
-        Err(_) => panic!("the layout is refused"),
-    }
-};
+pub const LAYOUT: ArenaLayout = ArenaLayout::fixed(0xffff_9000_0000_0000, AddressWidth::BITS_48, 16);
 
 /// A list of free frames: your kernel has a frame allocator.
 pub struct Frames(Mutex<Vec<Frame>>);
