@@ -76,6 +76,44 @@ address!(VirtAddr);
 address!(KernelAddr);
 address!(ProgramAddr);
 
+impl KernelAddr {
+    /// A pointer to what is here, for a raw access; it has exposed provenance ([`with_exposed_provenance_mut`]).
+    ///
+    /// Making it is always allowed. What may be done with it depends on the arena:
+    /// - Its pages can be read and written from when they are allocated until they are freed. What else the window has is
+    ///   recovered if the kernel's handler asks the arena, but only as the machine goes: a load gives 0 or what other wild
+    ///   stores left, and for the language it is an access to memory that is not there. The compiler may repeat, merge or
+    ///   leave out plain accesses, so use [`read_volatile`](pointer::read_volatile) and
+    ///   [`write_volatile`](pointer::write_volatile) wherever a page may be missing.
+    /// - On a *shared* arena programs write at any moment: no `&T`, no `&mut T`, no slice. Copy values out by volatile or
+    ///   atomic accesses, once, and look at the copy: its bytes may be no valid `T`.
+    /// - On a [private](crate::ArenaLayout::private) one, pages are memory like any other as long as they are allocated.
+    ///
+    /// Nothing is checked: neither whether the address is one of an arena's nor whether it is aligned for `T`.
+    ///
+    /// ```
+    /// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/example.rs")); }
+    /// use kernel_arena::{Arena, ArenaPtr, Platform};
+    ///
+    /// /// What a program has left at `ptr`, an address that it chose.
+    /// fn number_at<P: Platform>(arena: &Arena<P>, ptr: ArenaPtr<u64>) -> Option<u64> {
+    ///     let number = arena.layout().to_kernel(ptr).as_mut_ptr::<u64>();
+    ///     // SAFETY: an aligned load of the window, which is recovered where there is no page; any bytes are a u64.
+    ///     number.is_aligned().then(|| unsafe { number.read_volatile() })
+    /// }
+    /// # use kernel::{LAYOUT, MyKernel};
+    /// # let metadata = Box::leak(Box::new_uninit_slice(LAYOUT.metadata_words()));
+    /// # let arena: Arena<MyKernel> = Arena::new(MyKernel::boot(), LAYOUT, metadata).unwrap();
+    /// # assert_eq!(number_at(&arena, ArenaPtr::new(0x1001)), None);
+    /// ```
+    ///
+    /// [`with_exposed_provenance_mut`]: core::ptr::with_exposed_provenance_mut
+    #[expect(clippy::cast_possible_truncation, reason = "usize has 64 bits: lib.rs asserts it")]
+    pub fn as_mut_ptr<T>(self) -> *mut T {
+        core::ptr::with_exposed_provenance_mut(self.0 as usize)
+    }
+}
+
 impl From<KernelAddr> for VirtAddr {
     fn from(address: KernelAddr) -> Self {
         Self(address.0)

@@ -22,10 +22,10 @@ use crate::sync::{AtomicU64, Figure, Ordering};
 ///
 /// ```no_run
 /// # use kernel_arena::{Arena, Fault, FaultOutcome, Platform, Registry};
-/// # fn kernel<P: Platform>(arena: &Arena<P>, fault: Fault) {
-/// let registry: Registry<P, 8> = Registry::new();
-/// // SAFETY: the arena outlives its registration: it is not moved before `remove` returns `Ok`.
-/// let registration = unsafe { registry.register(arena) }.unwrap();
+/// # fn kernel<P: Platform>(arena: &'static Arena<P>, fault: Fault) {
+/// let registry: Registry<P, 8> = Registry::new(); // in a kernel: a static
+/// // Dropped, a registration lasts for ever; `Registry::remove` wants it back.
+/// let _for_ever = registry.register_static(arena).unwrap();
 /// // In the page-fault handler:
 /// match registry.handle_kernel_fault(&fault) {
 ///     FaultOutcome::NotOurs => panic!("a kernel bug at {:?}", fault.address),
@@ -68,8 +68,11 @@ const COUNT: u64 = OPEN - 1;
 ///
 /// Holding one proves that the arena was registered, in the registry that gave it, and has not been removed: there is no
 /// other of the same number.
+///
+/// Dropping one removes nothing: the arena stays registered, for ever then. A kernel whose arena is never destroyed writes
+/// `let _for_ever = registry.register_static(arena)?;`.
 #[derive(Debug, PartialEq, Eq)]
-#[must_use = "without it the arena cannot be removed from the registry"]
+#[must_use = "without it the arena cannot be removed from the registry: `let _for_ever = …` if it never is to be"]
 pub struct Registration {
     entry: usize,
     number: u64,
@@ -152,6 +155,41 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
         // Release: whoever finds the entry open finds the arena.
         entry.word.fetch_or(OPEN, Ordering::AcqRel);
         Ok(Registration { entry: index, number })
+    }
+
+    /// The same for an arena that exists for ever, or as long as anybody can tell: it is neither moved nor dropped while it is
+    /// borrowed. Context: *any*.
+    ///
+    /// Where an arena is taken back out of its static all the same, to be [destroyed](Arena::destroy), it is
+    /// [removed](Self::remove) from the registry before: that is for whoever takes it back to see to.
+    ///
+    /// ```
+    /// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/example.rs")); }
+    /// use kernel_arena::{Arena, Fault, FaultOutcome, Registry};
+    /// # use kernel_arena::{Access, InstructionAddr};
+    /// # use kernel::{LAYOUT, MyKernel};
+    ///
+    /// static ARENAS: Registry<MyKernel, 4> = Registry::new();
+    ///
+    /// fn is_recovered(fault: &Fault) -> bool {
+    ///     ARENAS.handle_kernel_fault(fault) != FaultOutcome::NotOurs
+    /// }
+    ///
+    /// # let metadata = Box::leak(Box::new_uninit_slice(LAYOUT.metadata_words()));
+    /// let arena: &'static Arena<MyKernel> = Box::leak(Box::new(Arena::new(MyKernel::boot(), LAYOUT, metadata).unwrap()));
+    /// # let fault = Fault { address: LAYOUT.base(), access: Access::Read, instruction: InstructionAddr::new(0) };
+    /// # assert!(!is_recovered(&fault));
+    /// let registration = ARENAS.register_static(arena).unwrap();
+    /// assert!(is_recovered(&fault));
+    /// # ARENAS.remove(registration).unwrap();
+    /// # assert!(!is_recovered(&fault));
+    /// ```
+    ///
+    /// # Errors
+    /// [`RegisterError`]; nothing was changed then.
+    pub fn register_static(&self, arena: &'static Arena<P, A>) -> Result<Registration, RegisterError> {
+        // SAFETY: the borrow never ends, so the arena is neither moved nor dropped.
+        unsafe { self.register(arena) }
     }
 
     /// Takes an arena out: no fault finds it from now on. Context: *any*.
