@@ -64,7 +64,7 @@
 //!
 //! ```
 //! use core::alloc::Layout;
-//! use kernel_arena::heap::{Heap, InitError};
+//! use kernel_arena::heap::{ArenaHeap, InitError};
 //! use kernel_arena::platform::ReversibleMap;
 //! use kernel_arena::slab::{Mode, Slab, SlabError};
 //! use kernel_arena::source::{ArenaPages, FrameMetadata};
@@ -74,13 +74,13 @@
 //! type Pages<P> = ArenaPages<'static, P>;
 //! type Metadata<P> = FrameMetadata<'static, P>;
 //!
-//! /// In the kernel: `#[global_allocator] static HEAP: Heap<Pages<MyKernel>, Metadata<MyKernel>> = Heap::new();`, and
-//! /// then, once there is an arena made with `ArenaLayout::private()`:
-//! fn start<P: Platform>(heap: &Heap<Pages<P>, Metadata<P>>, arena: &'static Arena<P>) -> Result<(), InitError>
+//! /// In the kernel: `#[global_allocator] static HEAP: ArenaHeap<MyKernel> = ArenaHeap::new();`, and then, once there is an
+//! /// arena made with `ArenaLayout::private()`:
+//! fn start<P: Platform>(heap: &ArenaHeap<P>, arena: &'static Arena<P>) -> Result<(), InitError>
 //! where
 //!     P::PhysMap: ReversibleMap,
 //! {
-//!     Ok(heap.init(ArenaPages::new(arena), FrameMetadata::new(arena.platform()), Mode::Fast)?)
+//!     heap.start(arena)
 //! }
 //!
 //! /// An object for a program, on a shared arena. The program passes whatever it likes to the free.
@@ -104,7 +104,7 @@
 //! #     let metadata = Box::leak(Box::new_uninit_slice(layout.metadata_words()));
 //! #     Box::leak(Box::new(Arena::new(MyKernel::boot(), layout, metadata).unwrap()))
 //! # }
-//! # static HEAP: Heap<Pages<MyKernel>, Metadata<MyKernel>> = Heap::new();
+//! # static HEAP: ArenaHeap<MyKernel> = ArenaHeap::new();
 //! # start(&HEAP, arena(LAYOUT.private())).unwrap();
 //! # HEAP.try_alloc(Layout::new::<u64>()).unwrap();
 //! # let arena = arena(LAYOUT);

@@ -47,6 +47,7 @@ use crate::source::{MetadataSource, PageSource};
 
 #[cfg(feature = "allocator-api2")]
 mod api2;
+mod arena;
 mod error;
 mod global;
 mod init;
@@ -54,6 +55,7 @@ mod realloc;
 mod runs;
 mod stats;
 
+pub use arena::ArenaHeap;
 pub use error::{HeapError, InitError, InitRefused};
 pub use stats::HeapStats;
 
@@ -67,19 +69,17 @@ use init::Once;
 /// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/example.rs")); }
 /// use core::alloc::Layout;
 /// use kernel_arena::Arena;
-/// use kernel_arena::heap::Heap;
-/// use kernel_arena::slab::Mode;
-/// use kernel_arena::source::{ArenaPages, FrameMetadata};
+/// use kernel_arena::heap::ArenaHeap;
 /// # use kernel::{LAYOUT, MyKernel};
 ///
 /// // In a kernel: #[global_allocator]
-/// static HEAP: Heap<ArenaPages<'static, MyKernel>, FrameMetadata<'static, MyKernel>> = Heap::new();
+/// static HEAP: ArenaHeap<MyKernel> = ArenaHeap::new();
 ///
 /// # let metadata = Box::leak(Box::new_uninit_slice(LAYOUT.metadata_words()));
 /// // Once there are frames and page tables:
 /// let arena: &'static Arena<MyKernel> =
 ///     Box::leak(Box::new(Arena::new(MyKernel::boot(), LAYOUT.private(), metadata).unwrap())); // a kernel has a static
-/// HEAP.init(ArenaPages::new(arena), FrameMetadata::new(arena.platform()), Mode::Fast).unwrap();
+/// HEAP.start(arena).unwrap();
 ///
 /// // From here on `Box` and `Vec` work, on any CPU, in interrupt handlers too. By hand, with errors that have a reason:
 /// let layout = Layout::new::<[u64; 6]>();

@@ -35,10 +35,25 @@ fn a_heap_on_a_shared_arena_is_refused<F: Format>() {
     m.finish();
 }
 
+/// One call gives a heap its sources, and says what `init` would.
+fn a_heap_starts_on_a_private_arena_alone_and_once<F: Format>() {
+    let shared = Machine::<F>::builder().build();
+    let heap = Heap::new();
+    assert_eq!(heap.start(shared.arena()), Err(InitError::SharedMemory));
+    shared.finish();
+    for mode in [Mode::Fast, Mode::Debug] {
+        let m = Machine::<F>::builder().private().build();
+        let heap = Heap::new();
+        assert_eq!(heap.start_in(mode, m.arena()), Ok(()));
+        assert_eq!(heap.slab().unwrap().mode(), mode);
+        assert_eq!(heap.start(m.arena()), Err(InitError::AlreadyInitialised));
+    }
+}
+
 fn on_a_private_arena<F: Format>(run: impl FnOnce(&Machine<F>, &dyn Blocks)) {
     let m = Machine::<F>::builder().private().build();
     let heap = Heap::new();
-    heap.init(ArenaPages::new(m.arena()), FrameMetadata::new(m.arena().platform()), Mode::Fast).unwrap();
+    heap.start(m.arena()).unwrap();
     run(&m, &heap);
     let stats = m.arena().stats();
     assert_eq!(u64::from(stats.claimed_pages - stats.deferred_pages) << 12, heap.stats().unwrap().held_bytes);
@@ -151,6 +166,7 @@ fn a_zeroed_run_is_not_written_to<F: Format>() {
 }
 
 each_format!(
+    a_heap_starts_on_a_private_arena_alone_and_once,
     a_heap_on_a_shared_arena_is_refused,
     only_the_heap_frees_its_pages,
     blocks_are_memory_of_the_arena_and_no_programs,

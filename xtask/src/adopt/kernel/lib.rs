@@ -7,7 +7,7 @@ use core::alloc::Layout;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use kernel_arena::heap::Heap;
+use kernel_arena::heap::ArenaHeap;
 use kernel_arena::platform::{
     CpuCount, CpuId, CpuIdentity, CpuLevel, EntryAttributes, FixedOffset, FlushScope, Frame, FrameSource, NodeId, Platform,
     Shootdown, UpperSlots,
@@ -16,7 +16,7 @@ use kernel_arena::slab::{Mode, Slab};
 use kernel_arena::source::{ArenaPages, FrameMetadata};
 use kernel_arena::{
     Access, AddressRange, AddressWidth, AllocRequest, Arena, ArenaLayout, Fault, FaultOutcome, InstructionAddr, KernelAddr,
-    MetadataWord, Owner, PageCount, PageIndex,
+    MetadataWord, Owner, PageCount,
 };
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -50,7 +50,7 @@ impl CpuIdentity for Machine {
 
 impl UpperSlots for Machine {
     fn window_base(&self) -> KernelAddr {
-        KernelAddr::new(BASE)
+        LAYOUT.base()
     }
     unsafe fn window_entries(&self) -> [&AtomicU64; 4] {
         [&self.entries[0], &self.entries[1], &self.entries[2], &self.entries[3]]
@@ -83,13 +83,10 @@ unsafe impl Platform for Machine {
     }
 }
 
-const BASE: u64 = 0xffff_ff90_0000_0000;
-
-type Pages = ArenaPages<'static, Machine>;
-type Metadata = FrameMetadata<'static, Machine>;
+const LAYOUT: ArenaLayout = ArenaLayout::fixed(0xffff_ff90_0000_0000, AddressWidth::BITS_48, 64).private();
 
 /// What a kernel has as its `#[global_allocator]`.
-pub static HEAP: Heap<Pages, Metadata> = Heap::new();
+pub static HEAP: ArenaHeap<Machine> = ArenaHeap::new();
 
 /// Uses what there is to use.
 pub fn run(metadata: &'static mut [MaybeUninit<MetadataWord>], place: &'static mut MaybeUninit<Arena<Machine>>) -> bool {
@@ -100,12 +97,7 @@ pub fn run(metadata: &'static mut [MaybeUninit<MetadataWord>], place: &'static m
         map: unsafe { FixedOffset::new(0xffff_ff80_0000_0000, EntryAttributes::default()) },
         entries: Default::default(),
     };
-    let (first, pages) = (PageIndex::new(1).unwrap(), PageCount::new(64).unwrap());
-    let layout = match ArenaLayout::new(KernelAddr::new(BASE), AddressWidth::BITS_48, first, pages) {
-        Ok(layout) => layout.private(),
-        Err(_) => return false,
-    };
-    let arena = match Arena::new(machine, layout, metadata) {
+    let arena = match Arena::new(machine, LAYOUT, metadata) {
         Ok(arena) => &*place.write(arena),
         Err(_) => return false,
     };
@@ -113,7 +105,7 @@ pub fn run(metadata: &'static mut [MaybeUninit<MetadataWord>], place: &'static m
         Ok(pages) => pages,
         Err(_) => return false,
     };
-    let address = layout.to_kernel(pages.to_ptr());
+    let address = LAYOUT.to_kernel(pages.to_ptr());
     let fault = Fault { address, access: Access::Read, instruction: InstructionAddr::new(0) };
     let spurious = arena.handle_kernel_fault(&fault) == FaultOutcome::Spurious;
     let slab = match Slab::new(ArenaPages::new(arena), FrameMetadata::new(arena.platform()), Mode::Fast) {
@@ -122,6 +114,6 @@ pub fn run(metadata: &'static mut [MaybeUninit<MetadataWord>], place: &'static m
     };
     let object = slab.alloc_checked(Layout::new::<[u64; 6]>()).ok();
     let freed = object.map_or(false, |object| slab.free_checked(object).is_ok());
-    let heap = HEAP.init(ArenaPages::new(arena), FrameMetadata::new(arena.platform()), Mode::Fast).is_ok();
+    let heap = HEAP.start(arena).is_ok();
     spurious && freed && heap && HEAP.try_alloc(Layout::new::<u64>()).is_ok()
 }
