@@ -7,6 +7,7 @@ mod api2;
 mod arena;
 mod blocks;
 mod debug;
+mod early;
 mod init;
 mod lives;
 mod realloc;

@@ -4,6 +4,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr;
 
 use super::{Heap, runs};
+use crate::slab::Slab;
 use crate::source::{MetadataSource, PageSource};
 
 // SAFETY: blocks are objects of the slab or runs of the source, each handed out once until it is freed, large enough
@@ -11,10 +12,9 @@ use crate::source::{MetadataSource, PageSource};
 unsafe impl<S: PageSource, M: MetadataSource> GlobalAlloc for Heap<S, M> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let Some(slab) = self.slab.get() else { return ptr::null_mut() };
-        match slab.pop(layout) {
-            Some(object) => slab.to_kernel(crate::ArenaPtr::new(object)),
-            None => Self::alloc_slow(layout, self),
+        match self.slab.get() {
+            Some(slab) => self.alloc_from(slab, layout),
+            None => ptr::null_mut(),
         }
     }
 
@@ -46,6 +46,15 @@ unsafe impl<S: PageSource, M: MetadataSource> GlobalAlloc for Heap<S, M> {
 }
 
 impl<S: PageSource, M: MetadataSource> Heap<S, M> {
+    /// An allocation from this heap's slab allocator.
+    #[inline]
+    pub(super) fn alloc_from(&self, slab: &Slab<S, M>, layout: Layout) -> *mut u8 {
+        match slab.pop(layout) {
+            Some(object) => slab.to_kernel(crate::ArenaPtr::new(object)),
+            None => Self::alloc_slow(layout, self),
+        }
+    }
+
     /// An allocation that finds nothing in the magazine at hand. The heap is the last argument, so that the fast path
     /// has nothing to move before it jumps here.
     #[cold]

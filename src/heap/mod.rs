@@ -6,7 +6,7 @@
 //! from a [`Slab`] or a [`Pool`](crate::pool::Pool) on a shared arena, which name it by [`ArenaPtr`](crate::ArenaPtr).
 //!
 //! A heap is made in a static, empty, and initialised when the kernel has the sources; before that every allocation
-//! fails.
+//! fails. An [`EarlyHeap`] has some memory of its own until then.
 //!
 //! ```
 //! use kernel_arena::heap::Heap;
@@ -48,6 +48,7 @@ use crate::source::{MetadataSource, PageSource};
 #[cfg(feature = "allocator-api2")]
 mod api2;
 mod arena;
+mod early;
 mod error;
 mod global;
 mod init;
@@ -56,6 +57,7 @@ mod runs;
 mod stats;
 
 pub use arena::ArenaHeap;
+pub use early::{EarlyHeap, EarlyStats};
 pub use error::{HeapError, InitError, InitRefused};
 pub use stats::HeapStats;
 
