@@ -26,6 +26,7 @@ mod creation;
 mod exhaustion;
 mod extremes;
 mod faults;
+mod frames;
 mod invalid_free;
 mod large;
 mod refusals;

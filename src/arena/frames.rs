@@ -7,19 +7,27 @@
 use crate::platform::{Frame, FrameSource, NodeId, PhysMap, Platform};
 use crate::tables::zero_frame;
 
-/// Zeroed frames, each but for its first word. Those left in it go back to their source when it is dropped.
+/// Zeroed frames, each but for its first word, in the order in which the source gave them: so a source that counts upwards
+/// fills ascending pages with ascending frames. Those left in it go back to their source when it is dropped.
 pub(super) struct FrameChain<'a, P: Platform> {
     platform: &'a P,
-    head: Option<Frame>,
+    ends: Option<Ends>,
     count: u32,
 }
 
-/// The link of the last frame: no frame's address is odd.
-const END: u64 = 1;
+/// The frame that leaves next, and the one that came last.
+#[derive(Clone, Copy)]
+struct Ends {
+    first: Frame,
+    last: Frame,
+}
+
+/// What a link has besides the next frame's address, which is even: so the last one's, of a frame that is all zero, is none.
+const LINKED: u64 = 1;
 
 impl<'a, P: Platform> FrameChain<'a, P> {
     pub(super) const fn new(platform: &'a P) -> Self {
-        Self { platform, head: None, count: 0 }
+        Self { platform, ends: None, count: 0 }
     }
 
     /// Takes frames until there are `count`; `None` if the source runs out first.
@@ -32,26 +40,49 @@ impl<'a, P: Platform> FrameChain<'a, P> {
         Some(())
     }
 
-    /// Takes one out, all of it zero.
+    /// Takes the first out, all of it zero.
     pub(super) fn pop(&mut self) -> Option<Frame> {
-        let frame = self.head?;
-        let word = self.first_word(frame);
-        // SAFETY: the frame is in the chain, so its memory is ours, and `push` wrote this word.
+        let Ends { first, last } = self.ends?;
+        let word = self.first_word(first);
+        // SAFETY: the frame is in the chain, so its memory is ours, and it was zeroed or linked.
         let link = unsafe { word.read() };
         // SAFETY: as above.
         unsafe { word.write(0) };
-        self.head = if link == END { None } else { Frame::new(link) };
+        let next = if link & LINKED == 0 { None } else { Frame::new(link & !LINKED) };
+        self.ends = next.map(|next| Ends { first: next, last });
         self.count -= 1;
-        Some(frame)
+        Some(first)
     }
 
-    /// Puts a zeroed frame in.
-    pub(super) fn push(&mut self, frame: Frame) {
-        let link = self.head.map_or(END, Frame::address);
-        // SAFETY: the frame was taken from the source and is in nobody else's hands.
-        unsafe { self.first_word(frame).write(link) };
-        self.head = Some(frame);
+    /// Puts a frame that is all zero behind the last.
+    fn push(&mut self, frame: Frame) {
+        let first = match self.ends {
+            Some(Ends { first, last }) => {
+                self.link(last, frame);
+                first
+            }
+            None => frame,
+        };
+        self.ends = Some(Ends { first, last: frame });
         self.count += 1;
+    }
+
+    /// Puts the frame that left last, all zero still, before the first again.
+    pub(super) fn put_back(&mut self, frame: Frame) {
+        let last = match self.ends {
+            Some(Ends { first, last }) => {
+                self.link(frame, first);
+                last
+            }
+            None => frame,
+        };
+        self.ends = Some(Ends { first: frame, last });
+        self.count += 1;
+    }
+
+    fn link(&self, frame: Frame, next: Frame) {
+        // SAFETY: the frame was taken from the source and is in nobody else's hands.
+        unsafe { self.first_word(frame).write(next.address() | LINKED) };
     }
 
     fn first_word(&self, frame: Frame) -> *mut u64 {

@@ -63,7 +63,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     ) -> Result<(), Collided> {
         let slot = self.slot(page).ok_or(Collided)?;
         let frame = chain.pop().ok_or(Collided)?;
-        self.install_one(slot, page, frame, owner, context).inspect_err(|_| chain.push(frame))
+        self.install_one(slot, page, frame, owner, context).inspect_err(|_| chain.put_back(frame))
     }
 
     /// S2 for one page; S3 and a shootdown before, where a fault has just put scratch there and the context may wait.

@@ -33,6 +33,11 @@ pub enum Context {
 
 /// A request for pages, built step by step from [`new`](Self::new).
 ///
+/// Pages of one request follow one another in the window, not in physical memory: each has a frame of its own, in the order
+/// in which the [frame source](crate::platform::FrameSource) gives them, and nothing promises that the source gives them one
+/// behind the other. A driver that passes physical addresses to a device asks for each page's
+/// ([`SlotState::Mapped`](crate::SlotState::Mapped)), and has no transfer cross the end of a page.
+///
 /// ```
 /// use kernel_arena::{AllocRequest, Context, Owner, PageCount};
 /// let request = AllocRequest::new(PageCount::new(16).unwrap(), Owner::Kernel)

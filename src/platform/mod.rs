@@ -65,6 +65,9 @@ pub unsafe trait Platform {
 ///   path never calls either.
 /// - All accesses made to a frame before `free` happen before those made after the `alloc` that hands it out again.
 ///
+/// Frames are asked for one by one. Those of one request go into ascending pages in the order in which they come; nobody relies
+/// on their being side by side in physical memory, and other CPUs' requests may come in between.
+///
 /// # Examples
 /// 64 frames from a piece of physical memory, without a lock, so for any context:
 /// ```

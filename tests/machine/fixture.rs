@@ -259,6 +259,11 @@ impl<F: Format> Machine<F> {
         self.hardware().memory.fail_in(n);
     }
 
+    /// Frames are given out in ascending order, until some come back.
+    pub(crate) fn frames_ascend(&self) {
+        self.hardware().memory.count_upwards();
+    }
+
     /// No more than this many frames may be in use from now on.
     pub(crate) fn limit_frames(&self, frames: usize) {
         self.hardware().memory.set_limit(frames);

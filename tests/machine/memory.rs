@@ -135,6 +135,11 @@ impl Memory {
         self.source.borrow_mut().fail_in = n;
     }
 
+    /// From now on frames are given out in ascending order.
+    pub(super) fn count_upwards(&self) {
+        self.source.borrow_mut().free.sort_unstable_by(|one, other| other.cmp(one));
+    }
+
     pub(super) fn set_limit(&self, frames: usize) {
         self.source.borrow_mut().limit = frames;
     }
