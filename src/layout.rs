@@ -39,7 +39,7 @@ impl AddressWidth {
 
     /// The least that has room for a window and its guards: halves of 16 GiB. In halves of 8 GiB each of the two places
     /// for a window touches an end, and a guard would leave the half.
-    pub(crate) const NARROWEST: Self = Self::whole(35);
+    const NARROWEST: Self = Self::whole(35);
 
     const fn whole(bits: u32) -> Self {
         Self { bits, given: Given::Whole }
@@ -291,12 +291,20 @@ impl ArenaLayout {
 
     /// The window: 4 GiB from the base on.
     pub const fn window(&self) -> AddressRange {
-        AddressRange::new(VirtAddr::new(self.base), WINDOW_SIZE)
+        Self::window_at(self.base())
+    }
+
+    pub(crate) const fn window_at(base: KernelAddr) -> AddressRange {
+        AddressRange::new(VirtAddr::new(base.value()), WINDOW_SIZE)
+    }
+
+    pub(crate) const fn guard_at(base: KernelAddr) -> AddressRange {
+        AddressRange::new(VirtAddr::new(base.value().wrapping_add(WINDOW_SIZE)), GUARD_SIZE)
     }
 
     /// The 32 KiB after the window: an access there is recovered.
     pub const fn upper_guard(&self) -> AddressRange {
-        AddressRange::new(VirtAddr::new(self.base.wrapping_add(WINDOW_SIZE)), GUARD_SIZE)
+        Self::guard_at(self.base())
     }
 
     /// The 32 KiB before the window: an access there is never recovered, and the kernel must map nothing there.

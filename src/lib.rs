@@ -148,6 +148,8 @@ pub mod arch;
 pub mod heap;
 #[cfg(all(feature = "std", unix, not(kernel_arena_loom)))]
 pub mod hosted;
+#[cfg(not(kernel_arena_loom))]
+pub mod kit;
 pub mod platform;
 pub mod pool;
 pub mod slab;
@@ -160,6 +162,8 @@ mod fault;
 mod layout;
 mod metadata;
 mod misuse;
+#[cfg(not(kernel_arena_loom))]
+mod once;
 mod pages;
 mod programs;
 mod registry;

@@ -8,6 +8,7 @@
 mod machine;
 mod edges;
 mod heap;
+mod kit;
 mod pool;
 mod reports;
 mod slab;

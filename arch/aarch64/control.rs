@@ -1,6 +1,7 @@
 //! The translation registers that the format depends on.
 
-use crate::arch::UnsupportedCpu;
+use crate::addr::VirtAddr;
+use crate::arch::{Root, UnsupportedCpu};
 use crate::layout::{AddressWidth, ArenaLayout};
 
 /// TCR_EL1 (Arm ARM D24.2.185).
@@ -8,6 +9,10 @@ mod tcr {
     pub(super) const T0SZ_SHIFT: u32 = 0;
     pub(super) const T1SZ_SHIFT: u32 = 16;
     pub(super) const TXSZ_MASK: u64 = 0x3f;
+    /// Below, a walk has one more level, or entries are those of DS (D24.2.185, T0SZ).
+    pub(super) const LEAST_TXSZ: u8 = 16;
+    /// EPD0; EPD1 lies 16 bits higher.
+    pub(super) const EPD0: u64 = 1 << 7;
     /// IRGN0, ORGN0, SH0 and TG0; those of TTBR1 lie 16 bits higher.
     pub(super) const IRGN0_SHIFT: u32 = 8;
     pub(super) const ORGN0_SHIFT: u32 = 10;
@@ -38,7 +43,7 @@ pub struct Control {
     pub tcr: u64,
     /// TCR2_EL1; 0 where the CPU has none.
     pub tcr2: u64,
-    /// The exception level, 1 or 2.
+    /// The exception level, 1 to 3.
     pub exception_level: u64,
     /// HCR_EL2; read at EL2 only, else 0.
     pub hcr: u64,
@@ -50,6 +55,9 @@ impl Control {
     /// # Errors
     /// [`UnsupportedCpu`] names the first setting that does not do.
     pub fn check(self, layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
+        if self.exception_level == 3 {
+            return Err(UnsupportedCpu::SecureMonitor);
+        }
         if self.exception_level == 2 && self.hcr & HCR_E2H_TGE != HCR_E2H_TGE {
             return Err(UnsupportedCpu::HypervisorMode);
         }
@@ -70,12 +78,12 @@ impl Control {
 
     /// The half of the address space that the base lies in has settings of its own.
     fn check_half(self, layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
-        let base = layout.base().value();
-        let (half, size_shift, granule) = if base >> 63 != 0 {
-            (self.tcr >> tcr::UPPER_HALF_SHIFT, tcr::T1SZ_SHIFT, tcr::TG1_4K)
-        } else {
-            (self.tcr, tcr::T0SZ_SHIFT, tcr::TG0_4K)
-        };
+        let upper = is_upper(layout.base().value());
+        let (half, granule) =
+            if upper { (self.tcr >> tcr::UPPER_HALF_SHIFT, tcr::TG1_4K) } else { (self.tcr, tcr::TG0_4K) };
+        if half & tcr::EPD0 != 0 {
+            return Err(UnsupportedCpu::WalksDisabled);
+        }
         if half >> tcr::TG0_SHIFT & 0b11 != granule {
             return Err(UnsupportedCpu::Granule);
         }
@@ -87,18 +95,53 @@ impl Control {
         {
             return Err(UnsupportedCpu::WalkAttributes);
         }
-        let size = (self.tcr >> size_shift & tcr::TXSZ_MASK) as u32;
-        match AddressWidth::of_halves(64 - size) {
+        let txsz = (half >> tcr::T0SZ_SHIFT & tcr::TXSZ_MASK) as u8;
+        if txsz < tcr::LEAST_TXSZ {
+            return Err(UnsupportedCpu::HalfTooWide { txsz });
+        }
+        match AddressWidth::of_halves(64 - u32::from(txsz)) {
             Some(width) if layout.fits(width) => Ok(()),
-            // A half too small for a window and its guards is too narrow for any base.
-            machine => Err(UnsupportedCpu::AddressWidth { machine: machine.unwrap_or(AddressWidth::NARROWEST) }),
+            _ if upper => Err(UnsupportedCpu::UpperHalf { t1sz: txsz }),
+            _ => Err(UnsupportedCpu::LowerHalf { t0sz: txsz }),
         }
     }
+
+    /// Where a walk for `address` begins, by these registers and `ttbrs`, TTBR0_EL1 and TTBR1_EL1: bits 47:1 of the one whose half the
+    /// address is in (an ASID lies above, CnP below).
+    pub fn root(self, ttbrs: [u64; 2], address: VirtAddr) -> Option<Root> {
+        let upper = is_upper(address.value());
+        let shift = if upper { tcr::T1SZ_SHIFT } else { tcr::T0SZ_SHIFT };
+        let size = (self.tcr >> shift & tcr::TXSZ_MASK) as u32;
+        Root::new(ttbrs[usize::from(upper)] & 0x0000_ffff_ffff_fffe, 64 - size)
+    }
+}
+
+/// Whether TTBR1_EL1 translates an address: bit 55 selects it (D8.2.1).
+const fn is_upper(address: u64) -> bool {
+    address >> 55 & 1 != 0
+}
+
+/// The table that TTBR0_EL1 or TTBR1_EL1 names for `address`.
+#[cfg(all(target_arch = "aarch64", not(any(unix, windows))))]
+pub(super) fn loaded_root(address: VirtAddr) -> Option<Root> {
+    use aarch64_cpu::registers::{Readable, TTBR0_EL1, TTBR1_EL1};
+    read().root([TTBR0_EL1.get(), TTBR1_EL1.get()], address)
+}
+
+/// A process knows of no table.
+#[cfg(any(not(target_arch = "aarch64"), unix, windows))]
+pub(super) fn loaded_root(_address: VirtAddr) -> Option<Root> {
+    None
 }
 
 /// Reads and checks this CPU's registers.
 #[cfg(all(target_arch = "aarch64", not(any(unix, windows))))]
 pub(super) fn check_this_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
+    read().check(layout)
+}
+
+#[cfg(all(target_arch = "aarch64", not(any(unix, windows))))]
+fn read() -> Control {
     use aarch64_cpu::registers::{CurrentEL, HCR_EL2, Readable, TCR_EL1};
     let exception_level = CurrentEL.read(CurrentEL::EL);
     Control {
@@ -107,7 +150,6 @@ pub(super) fn check_this_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu>
         exception_level,
         hcr: if exception_level == 2 { HCR_EL2.get() } else { 0 },
     }
-    .check(layout)
 }
 
 /// TCR2_EL1, or 0 where ID_AA64MMFR3_EL1.TCRX says that there is none.
@@ -166,6 +208,11 @@ mod tests {
         for shift in [24, 26, 28] {
             assert_eq!(with_tcr(TCR ^ 1 << shift).check(&upper), Err(WalkAttributes), "bit {shift}");
         }
+        assert_eq!(with_tcr(TCR | 1 << 7).check(&lower), Err(WalksDisabled));
+        assert_eq!(with_tcr(TCR | 1 << 7).check(&upper), Ok(()), "only the half of the window matters");
+        assert_eq!(with_tcr(TCR | 1 << 23).check(&upper), Err(WalksDisabled));
+        assert_eq!(with_tcr(TCR ^ (25 ^ 12) << 16).check(&upper), Err(HalfTooWide { txsz: 12 }));
+        assert_eq!(Control { exception_level: 3, ..GOOD }.check(&upper), Err(SecureMonitor));
         let el2 = Control { exception_level: 2, ..GOOD };
         assert_eq!(el2.check(&upper), Err(HypervisorMode));
         assert_eq!(Control { hcr: HCR_E2H_TGE, ..el2 }.check(&upper), Ok(()));
@@ -173,14 +220,25 @@ mod tests {
 
     #[test]
     fn a_base_beyond_the_translated_bits_is_refused() {
-        let machine = AddressWidth::new(40).unwrap();
         let far = layout(0xffff_9000_0000_0000);
-        assert_eq!(GOOD.check(&far), Err(UnsupportedCpu::AddressWidth { machine }));
+        let narrow = UnsupportedCpu::UpperHalf { t1sz: 25 };
+        assert_eq!(GOOD.check(&far), Err(narrow));
+        assert!(narrow.to_string().contains("T1SZ is 25"), "{narrow}");
         // The lowest base whose lower guard 39 translated bits reach, in the upper half.
         assert_eq!(GOOD.check(&layout(0xffff_ff81_0000_0000)), Ok(()));
-        assert!(GOOD.check(&layout(0xffff_ff80_0000_0000)).is_err(), "the lower guard is beyond");
-        assert!(GOOD.check(&layout(0x0000_0080_0000_0000)).is_err());
-        assert!(GOOD.check(&layout(0x0000_007f_0000_0000)).is_err(), "the upper guard is beyond");
+        assert_eq!(GOOD.check(&layout(0xffff_ff80_0000_0000)), Err(narrow), "the lower guard is beyond");
+        let low = Err(UnsupportedCpu::LowerHalf { t0sz: 25 });
+        assert_eq!(GOOD.check(&layout(0x0000_0080_0000_0000)), low);
+        assert_eq!(GOOD.check(&layout(0x0000_007f_0000_0000)), low, "the upper guard is beyond");
         assert_eq!(GOOD.check(&layout(0x0000_007e_0000_0000)), Ok(()));
+    }
+
+    #[test]
+    fn the_root_is_that_of_the_address_half() {
+        let ttbrs = [0x0042_0000_4020_1001, 0x0000_0000_4030_2000];
+        let root = |tcr, address| Control { tcr, ..GOOD }.root(ttbrs, VirtAddr::new(address));
+        assert_eq!(root(TCR, 0xffff_ff90_0000_0000), Root::new(0x4030_2000, 39));
+        assert_eq!(root(TCR, 0x0000_0010_0000_0000), Root::new(0x4020_1000, 39), "without ASID and CnP");
+        assert_eq!(root(TCR ^ 25 ^ 16, 0), Root::new(0x4020_1000, 48));
     }
 }

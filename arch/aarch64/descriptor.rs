@@ -74,7 +74,7 @@ pub(super) fn decode_leaf(word: u64, _attributes: EntryAttributes) -> Option<Lea
 /// refuses). Closed to EL0, pages count as the kernel's, so PAN does not stop it from reaching them.
 pub(super) fn encode_table(table: Frame, reach: TableReach, attributes: EntryAttributes) -> u64 {
     let flags = match reach {
-        TableReach::Open => TABLE,
+        TableReach::Open | TableReach::Kernel => TABLE,
         TableReach::KernelView => TABLE
             .union(DescriptorFlags::NO_USER_TABLE)
             .union(DescriptorFlags::PRIVILEGED_NO_EXECUTE_TABLE)
@@ -85,6 +85,18 @@ pub(super) fn encode_table(table: Frame, reach: TableReach, attributes: EntryAtt
 
 pub(super) fn decode_table(word: u64, _attributes: EntryAttributes) -> Option<Frame> {
     (word & DescriptorFlags::VALID.bits() != 0).then(|| Frame::from_entry(word & ADDRESS))
+}
+
+/// Whether a descriptor above level 3 maps memory itself.
+pub(super) const fn is_block(word: u64) -> bool {
+    word & DescriptorFlags::TABLE_OR_PAGE.bits() == 0
+}
+
+/// Whether a table descriptor forbids writes to everything below: APTable[1].
+pub(super) const fn is_read_only(word: u64) -> bool {
+    const NO_WRITE_TABLE: u64 = 1 << 62;
+    word & (NO_WRITE_TABLE | DescriptorFlags::TABLE_OR_PAGE.bits())
+        == NO_WRITE_TABLE | DescriptorFlags::TABLE_OR_PAGE.bits()
 }
 
 #[cfg(test)]
@@ -121,7 +133,7 @@ mod tests {
                 assert_eq!(decode_leaf(encode_leaf(leaf, NORMAL), NORMAL), Some(leaf));
             }
         }
-        for reach in [TableReach::Open, TableReach::KernelView] {
+        for reach in [TableReach::Open, TableReach::KernelView, TableReach::Kernel] {
             assert_eq!(decode_table(encode_table(frame(), reach, NORMAL), NORMAL), Some(frame()));
         }
         assert_eq!(decode_leaf(!1, NORMAL), None);

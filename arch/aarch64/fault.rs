@@ -44,6 +44,20 @@ const fn strip_tag(address: u64) -> u64 {
     if address & 1 << 55 != 0 { address | TAG } else { address & !TAG }
 }
 
+/// The exception that this CPU took last, by ESR_EL1, FAR_EL1 and ELR_EL1 (at EL2 with HCR_EL2.E2H the same names reach the
+/// registers of EL2), decoded. A handler asks before anything of its own can raise another.
+#[cfg(all(target_arch = "aarch64", not(any(unix, windows))))]
+pub fn last_fault() -> Option<Fault> {
+    use aarch64_cpu::registers::{ELR_EL1, ESR_EL1, FAR_EL1, Readable};
+    decode_fault(ESR_EL1.get(), FAR_EL1.get(), ELR_EL1.get())
+}
+
+/// None: a process has no such registers.
+#[cfg(any(not(target_arch = "aarch64"), unix, windows))]
+pub fn last_fault() -> Option<Fault> {
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,22 +1,28 @@
 //! aarch64: VMSAv8-64 stage 1, 4 KiB granule, levels 1 to 3.
 //!
 //! [`descriptor`] is the format, `slot` the inline assembly on it, [`fault`] decodes a data abort, [`control`] checks the
-//! translation registers, [`tlb`] holds the TLBI operand and a ready-made shootdown. Descriptor format: Arm ARM D8.3;
+//! translation registers, [`memory`] the memory type, `probe` asks the walker, [`tlb`] holds the TLBI operand and a ready-made shootdown. Descriptor format: Arm ARM D8.3;
 //! permissions D8.4; break-before-make D8.16.1; barriers for table updates D8.16.2 and K13 ("ordering of explicit writes
 //! and translation table walks").
 
 pub mod control;
 pub mod descriptor;
 pub mod fault;
+pub mod memory;
+mod probe;
 mod slot;
 pub mod tlb;
 
 pub use fault::decode_fault;
+pub use memory::normal_memory;
 pub use tlb::BroadcastShootdown;
 
-use crate::arch::{Arch, Leaf, TableReach, UnsupportedCpu};
+use core::ptr::NonNull;
+
+use crate::addr::VirtAddr;
+use crate::arch::{Arch, Leaf, MemoryTypeError, Root, TableReach, UnsupportedCpu, WalkEnd};
 use crate::layout::ArenaLayout;
-use crate::platform::{EntryAttributes, Frame};
+use crate::platform::{EntryAttributes, Frame, PhysMap};
 use crate::sync::AtomicU64;
 
 /// The aarch64 page-table format.
@@ -49,6 +55,14 @@ unsafe impl Arch for AArch64 {
         descriptor::decode_table(word, attributes)
     }
 
+    fn is_block(word: u64) -> bool {
+        descriptor::is_block(word)
+    }
+
+    fn is_read_only(word: u64) -> bool {
+        descriptor::is_read_only(word)
+    }
+
     fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
         slot::compare_exchange(slot, old, new)
     }
@@ -71,5 +85,22 @@ unsafe impl Arch for AArch64 {
 
     fn check_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
         control::check_this_cpu(layout)
+    }
+
+    fn check_memory_type(
+        layout: &ArenaLayout,
+        attributes: EntryAttributes,
+        mapped: NonNull<u8>,
+    ) -> Result<(), MemoryTypeError> {
+        memory::check_on_this_cpu(layout.cpus(), attributes, VirtAddr::new(mapped.addr().get() as u64))
+    }
+
+    fn loaded_root(address: VirtAddr) -> Option<Root> {
+        control::loaded_root(address)
+    }
+
+    /// By an address translation instruction, which needs no physical map, and heeds what the registers say.
+    fn probe(address: VirtAddr, _map: &impl PhysMap) -> Option<WalkEnd> {
+        probe::translate(address).map(probe::Translation::end)
     }
 }

@@ -1,6 +1,6 @@
 //! The control registers that the format depends on.
 
-use crate::arch::UnsupportedCpu;
+use crate::arch::{Root, UnsupportedCpu};
 use crate::layout::{AddressWidth, ArenaLayout};
 
 /// What a CPU's control registers say about paging.
@@ -44,6 +44,24 @@ pub(super) fn check_this_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu>
         five_level: Cr4::read().contains(Cr4Flags::L5_PAGING),
     }
     .check(layout)
+}
+
+/// The table that CR3 names. Its bits 51:12, read as a number: the low ones are a PCID or cache bits, 62 and 61 have to do with
+/// address masking (LAM), and an encryption bit is among the others, for the physical map to take away.
+#[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
+pub(super) fn loaded_root() -> Option<Root> {
+    use x86_64::registers::control::{Cr4, Cr4Flags};
+    let bits = if Cr4::read().contains(Cr4Flags::L5_PAGING) { 57 } else { 48 };
+    let cr3: u64;
+    // SAFETY: reading CR3 has no effect.
+    unsafe { core::arch::asm!("mov {}, cr3", out(reg) cr3, options(nomem, nostack, preserves_flags)) };
+    Root::new(cr3 & 0x000f_ffff_ffff_f000, bits)
+}
+
+/// A process knows of no table.
+#[cfg(any(not(target_arch = "x86_64"), unix, windows))]
+pub(super) fn loaded_root() -> Option<Root> {
+    None
 }
 
 /// In a process nothing is walked, so every format will do; on a bare machine only the processor's own.

@@ -75,12 +75,23 @@ pub(super) fn encode_table(table: Frame, reach: TableReach, attributes: EntryAtt
     let flags = match reach {
         TableReach::Open => TABLE.union(EntryFlags::USER),
         TableReach::KernelView => TABLE.union(EntryFlags::NO_EXECUTE),
+        TableReach::Kernel => TABLE,
     };
     flags.bits() | attributes.table | table.address()
 }
 
 pub(super) fn decode_table(word: u64, attributes: EntryAttributes) -> Option<Frame> {
     (word & EntryFlags::PRESENT.bits() != 0).then(|| Frame::from_entry(word & ADDRESS & !attributes.table))
+}
+
+/// Whether an entry above the leaves maps memory itself: PS, which is PAT's bit in a leaf (SDM vol. 3, tables 5-16 and 5-18).
+pub(super) const fn is_block(word: u64) -> bool {
+    word & 1 << 7 != 0
+}
+
+/// Whether an entry forbids writes to everything below (5.6.1: with CR0.WP, which `control` asks for).
+pub(super) const fn is_read_only(word: u64) -> bool {
+    word & EntryFlags::WRITABLE.bits() == 0
 }
 
 #[cfg(test)]
@@ -119,7 +130,7 @@ mod tests {
                     assert_eq!(decode_leaf(encode_leaf(leaf, attributes), attributes), Some(leaf));
                 }
             }
-            for reach in [TableReach::Open, TableReach::KernelView] {
+            for reach in [TableReach::Open, TableReach::KernelView, TableReach::Kernel] {
                 assert_eq!(decode_table(encode_table(frame(), reach, attributes), attributes), Some(frame()));
             }
         }
@@ -131,5 +142,6 @@ mod tests {
     fn table_entries_are_accessed_and_only_the_kernel_view_is_closed() {
         assert_eq!(encode_table(frame(), TableReach::Open, PLAIN), 0x7abc_def0_1027);
         assert_eq!(encode_table(frame(), TableReach::KernelView, PLAIN), 0x8000_7abc_def0_1023);
+        assert_eq!(encode_table(frame(), TableReach::Kernel, PLAIN), 0x7abc_def0_1023);
     }
 }

@@ -50,6 +50,21 @@ pub const fn decode_fault(cr2: u64, error_code: u64, rip: u64) -> Option<Fault> 
     Some(Fault { address: KernelAddr::new(cr2), access, instruction: InstructionAddr::new(rip) })
 }
 
+/// CR2: the address of this CPU's last page fault. A handler reads it before anything of its own can fault.
+#[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
+pub fn fault_address() -> u64 {
+    let cr2: u64;
+    // SAFETY: reading CR2 has no effect. Not through the `x86_64` crate's address type, which has 48 bits.
+    unsafe { core::arch::asm!("mov {}, cr2", out(reg) cr2, options(nomem, nostack, preserves_flags)) };
+    cr2
+}
+
+/// 0, which is in no window: a process has no such register.
+#[cfg(any(not(target_arch = "x86_64"), unix, windows))]
+pub fn fault_address() -> u64 {
+    0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

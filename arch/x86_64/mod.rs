@@ -1,7 +1,7 @@
 //! x86_64: 4-level or 5-level paging with 4 KiB pages.
 //!
 //! [`entry`] is the format, `slot` the inline assembly on it, [`fault`] decodes a #PF, [`control`] checks the control
-//! registers, [`tlb`] flushes this CPU. Entry format: Intel SDM vol. 3, 5.5 (figures 5-11, tables 5-15 to 5-20); AMD64
+//! registers, `memory` the memory type, [`tlb`] flushes this CPU. Entry format: Intel SDM vol. 3, 5.5 (figures 5-11, tables 5-15 to 5-20); AMD64
 //! APM vol. 2, 5.3.
 
 pub mod control;
@@ -9,12 +9,16 @@ pub mod entry;
 pub mod fault;
 #[cfg(all(feature = "x86_64-frames", target_arch = "x86_64"))]
 pub mod frames;
+mod memory;
 mod slot;
 pub mod tlb;
 
 pub use fault::decode_fault;
 
-use crate::arch::{Arch, Leaf, TableReach, UnsupportedCpu};
+use core::ptr::NonNull;
+
+use crate::addr::VirtAddr;
+use crate::arch::{Arch, Leaf, MemoryTypeError, Root, TableReach, UnsupportedCpu};
 use crate::layout::ArenaLayout;
 use crate::platform::{EntryAttributes, Frame};
 use crate::sync::AtomicU64;
@@ -48,6 +52,14 @@ unsafe impl Arch for X86_64 {
         entry::decode_table(word, attributes)
     }
 
+    fn is_block(word: u64) -> bool {
+        entry::is_block(word)
+    }
+
+    fn is_read_only(word: u64) -> bool {
+        entry::is_read_only(word)
+    }
+
     fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
         slot::compare_exchange(slot, old, new)
     }
@@ -58,5 +70,17 @@ unsafe impl Arch for X86_64 {
 
     fn check_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
         control::check_this_cpu(layout)
+    }
+
+    fn check_memory_type(
+        _layout: &ArenaLayout,
+        attributes: EntryAttributes,
+        _mapped: NonNull<u8>,
+    ) -> Result<(), MemoryTypeError> {
+        memory::check(attributes, memory::types())
+    }
+
+    fn loaded_root(_address: VirtAddr) -> Option<Root> {
+        control::loaded_root()
     }
 }

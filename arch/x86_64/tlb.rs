@@ -55,14 +55,21 @@ impl Shootdown for LocalShootdown {
 /// Forgets this CPU's translations of `ranges`, under every PCID: what the handler of a shootdown interrupt calls.
 #[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
 pub fn flush_local(ranges: &[AddressRange], scope: FlushScope) {
-    use x86_64::instructions::tlb;
     use x86_64::registers::control::{Cr4, Cr4Flags};
     let pcid = if Cr4::read().contains(Cr4Flags::PCID) { Pcid::Enabled } else { Pcid::Disabled };
     match FlushPlan::of(ranges, scope, pcid) {
         FlushPlan::EachPage => ranges.iter().flat_map(|range| range.pages()).for_each(flush_page),
-        FlushPlan::Everything => tlb::flush_all(),
+        FlushPlan::Everything => reload_cr3(),
         FlushPlan::EveryContext => flush_every_context(),
     }
+}
+
+/// Forgets everything under the PCID that is loaded by writing CR3's own value, bit for bit: a type that knows it may not know
+/// LAM's bits or an encryption bit. Without CR4.PCIDE bit 63 is zero.
+#[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
+fn reload_cr3() {
+    // SAFETY: the value that was there; no `nomem`, so no access moves across.
+    unsafe { core::arch::asm!("mov {0}, cr3", "mov cr3, {0}", out(reg) _, options(nostack, preserves_flags)) };
 }
 
 /// Forgets everything under every PCID by changing CR4.PGE and changing it back, which every processor with PCIDs can (Intel

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::mem::MaybeUninit;
 
+use super::reach;
 use super::rows::FaultRows;
 use super::stats::Counters;
 use super::{Arena, CreateError, Metadata, Shared};
@@ -15,7 +16,7 @@ use crate::platform::{CpuIdentity, FlushScope, PhysMap, Platform, Shootdown, Upp
 use crate::programs::RunningPrograms;
 use crate::report;
 use crate::sync::{AtomicU64, Line};
-use crate::tables::{NotVacant, Tables};
+use crate::tables::{NotVacant, Tables, UPPER_ENTRIES};
 use crate::violations::ViolationRing;
 
 /// No arena was created: why, and all that was lent for it.
@@ -92,20 +93,32 @@ fn build<P: Platform, A: Arch>(
     if !Tables::<A>::upper_is_vacant(platform) {
         return Err(CreateError::UpperEntryInUse);
     }
+    let map = platform.phys_map();
+    reach::ends_at_lent_entries::<A>(layout, map).map_err(|unreachable| {
+        // Somebody may have linked them since they were looked at.
+        let vacant = Tables::<A>::upper_is_vacant(platform);
+        if vacant { CreateError::UnsupportedCpu(unreachable) } else { CreateError::UpperEntryInUse }
+    })?;
     // SAFETY: nothing was built in it yet, and `give_back` is called only if no part is used: parts go into the arena.
     let words = unsafe { metadata.words() };
     let parts = layout.geometry().carve(words).ok_or(CreateError::MetadataTooSmall)?;
     let tables = Tables::build(platform, layout, attributes).ok_or(CreateError::OutOfFrames)?;
-    match tables.link(platform) {
-        Ok(()) => Ok((tables, parts)),
-        Err(NotVacant { linked }) => {
-            undo_link(platform, layout, tables, linked);
-            Err(CreateError::UpperEntryInUse)
-        }
+    if let Err(unsupported) = reach::check_memory::<A>(layout, map, tables.scratch_page()) {
+        tables.release(platform);
+        return Err(CreateError::UnsupportedCpu(unsupported));
     }
+    if let Err(NotVacant { linked }) = tables.link(platform) {
+        undo_link(platform, layout, tables, linked);
+        return Err(CreateError::UpperEntryInUse);
+    }
+    if let Err(unreachable) = reach::goes_beyond_lent_entries::<A>(layout, map) {
+        undo_link(platform, layout, tables, UPPER_ENTRIES);
+        return Err(CreateError::UnsupportedCpu(unreachable));
+    }
+    Ok((tables, parts))
 }
 
-/// Somebody has taken a lent entry since they were looked at. Those that were linked before it are taken back and forgotten
+/// Somebody has taken a lent entry since they were looked at, or no walker comes by. Those that were linked before it are taken back and forgotten
 /// everywhere, for a processor may have walked through them unasked; then the tables' frames go back.
 fn undo_link<P: Platform, A: Arch>(platform: &P, layout: &ArenaLayout, tables: Tables<A>, linked: usize) {
     if linked > 0 {

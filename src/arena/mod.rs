@@ -10,7 +10,7 @@
 use core::fmt;
 
 use crate::addr::{PageIndex, PageRange};
-use crate::arch::{Arch, Native, UnsupportedCpu};
+use crate::arch::{Arch, Native};
 use crate::layout::ArenaLayout;
 use crate::pages::PageMaps;
 use crate::platform::{CpuId, CpuIdentity, Platform};
@@ -32,6 +32,7 @@ mod frames;
 mod free;
 mod install;
 mod lent;
+mod reach;
 mod reclaim;
 mod recover;
 mod request;
@@ -113,15 +114,6 @@ struct Shared {
 }
 
 impl<P: Platform, A: Arch> Arena<P, A> {
-    /// Checks that the CPU this runs on translates the way the arena relies on. [`new`](Self::new) does it for the CPU that it
-    /// runs on; every other CPU that will use the window calls this once. Context: *any*.
-    ///
-    /// # Errors
-    /// [`UnsupportedCpu`] names the setting to change.
-    pub fn check_cpu(&self) -> Result<(), UnsupportedCpu> {
-        A::check_cpu(&self.layout)
-    }
-
     /// Where the arena lies.
     pub const fn layout(&self) -> &ArenaLayout {
         &self.layout

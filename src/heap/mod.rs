@@ -42,6 +42,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
+use crate::once::Once;
 use crate::slab::{Slab, SlabError};
 use crate::source::{MetadataSource, PageSource};
 
@@ -60,8 +61,6 @@ pub use arena::ArenaHeap;
 pub use early::{EarlyHeap, EarlyStats};
 pub use error::{HeapError, InitError, InitRefused};
 pub use stats::HeapStats;
-
-use init::Once;
 
 /// A heap. See the [module](self) for one on memory that the kernel has already.
 ///

@@ -116,12 +116,26 @@ pub trait FrameSource {
     unsafe fn free(&self, frame: Frame);
 }
 
+impl<T: FrameSource + ?Sized> FrameSource for &T {
+    fn alloc(&self, node: Option<NodeId>) -> Option<Frame> {
+        (**self).alloc(node)
+    }
+
+    unsafe fn free(&self, frame: Frame) {
+        // SAFETY: as the caller promises.
+        unsafe { (**self).free(frame) }
+    }
+}
+
 /// The kernel's map of physical memory.
 ///
 /// # Contract
 /// - [`frame_to_ptr`](Self::frame_to_ptr) gives, for each frame of the platform's [`FrameSource`], the address of its
 ///   4096 bytes, writable, aligned to 4096, the same one each time, callable in any context. Under a model checker
 ///   (as in `tests/loom`) the memory behind a frame must have room for a table of its larger atomics.
+/// - It gives, too, the tables that are loaded where the arena is created and where
+///   [`check_cpu`](crate::Arena::check_cpu) is called, as far as a walk to the window passes them: on x86_64 both follow
+///   that walk. (On aarch64 the processor is asked.)
 /// - [`attributes`](Self::attributes) gives the memory type, shareability and encryption bits that this map itself
 ///   uses: the same frame must never be reachable with two memory types (Intel SDM vol. 3, 13.12.4; Arm ARM B2.16).
 pub trait PhysMap {
@@ -236,6 +250,12 @@ pub enum FlushScope {
 pub trait Shootdown {
     /// Flushes `ranges` everywhere and returns when all CPUs have done it.
     fn shootdown(&self, ranges: &[AddressRange], scope: FlushScope);
+}
+
+impl<T: Shootdown + ?Sized> Shootdown for &T {
+    fn shootdown(&self, ranges: &[AddressRange], scope: FlushScope) {
+        (**self).shootdown(ranges, scope);
+    }
 }
 
 /// The name of the running CPU and its interrupt level.

@@ -11,6 +11,7 @@ mod defer;
 mod free;
 mod guard;
 mod heal;
+mod kit;
 mod log;
 mod place;
 mod record;
@@ -44,6 +45,7 @@ use claims;
 pub(crate) fn all() -> impl Iterator<Item = &'static Claim> {
     [
         create::CLAIMS,
+        kit::CLAIMS,
         alloc::CLAIMS,
         place::CLAIMS,
         refuse::CLAIMS,

@@ -5,16 +5,25 @@
 //! processor it runs on. The backends live in the folder `arch/` beside `src/`; all of them compile on every host, and
 //! only the few lines of inline assembly are bound to their processor.
 
-use core::fmt;
+use core::ptr::NonNull;
 
-use crate::layout::{AddressWidth, ArenaLayout};
-use crate::platform::{EntryAttributes, Frame};
+use crate::addr::VirtAddr;
+use crate::layout::ArenaLayout;
+use crate::platform::{EntryAttributes, Frame, PhysMap};
 use crate::sync::{AtomicU64, Ordering};
 
-#[path = "../arch/mod.rs"]
+mod refused;
+mod walk;
+
+#[path = "../../arch/mod.rs"]
 mod backends;
 
 pub use backends::{Native, aarch64, portable, x86_64};
+pub use refused::{MemoryTypeError, UnsupportedCpu};
+pub use walk::{Root, WalkEnd};
+
+#[cfg(not(kernel_arena_loom))]
+pub(crate) use walk::{Step, walk};
 
 /// Who may reach a page through a program view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +54,9 @@ pub enum TableReach {
     Open,
     /// The kernel view's topmost entry: not reachable from user mode, nothing below executable.
     KernelView,
+    /// An entry above the kernel view's, which the kernel may use for other things, too: closed to user mode where a mapper
+    /// would open it when it needs to (x86_64), otherwise as `Open`.
+    Kernel,
 }
 
 /// A page-table format with three levels of 2^[`TABLE_SHIFT`](Self::TABLE_SHIFT) 64-bit entries that matter here: lent
@@ -85,6 +97,18 @@ pub unsafe trait Arch: Sized + 'static {
 
     /// The table that an entry points to; `None` if it is not present.
     fn decode_table(word: u64, attributes: EntryAttributes) -> Option<Frame>;
+
+    /// Whether a present entry above the leaves maps memory itself: a large page, a block.
+    fn is_block(word: u64) -> bool {
+        let _ = word;
+        false
+    }
+
+    /// Whether a present entry above the leaves forbids all writes below it.
+    fn is_read_only(word: u64) -> bool {
+        let _ = word;
+        false
+    }
 
     /// Installs `entry` where `vacant` was read: one compare-exchange. Release: what was written to the frame before is
     /// visible to whoever sees the entry. Pairs with the Acquire of [`load`](Self::load) and with the table walker, for
@@ -130,59 +154,31 @@ pub unsafe trait Arch: Sized + 'static {
     /// # Errors
     /// [`UnsupportedCpu`] names what to change.
     fn check_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu>;
-}
 
-/// What about a CPU's set-up keeps the arena from working on it.
-#[non_exhaustive]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnsupportedCpu {
-    /// The page-table format is not this processor's: use `Native`.
-    OtherArchitecture,
-    /// x86_64: EFER.NXE is off, so that the no-execute bit of a leaf would be reserved: turn it on.
-    NoExecuteDisabled,
-    /// x86_64: CR0.WP is off, so that the kernel would write through read-only entries: turn it on.
-    WriteProtectDisabled,
-    /// The base is not canonical for the width that this CPU translates: choose another, or enable wider addresses.
-    AddressWidth {
-        /// What this CPU translates.
-        machine: AddressWidth,
-    },
-    /// aarch64: TCR_EL1.HPD0 or HPD1 is set, so that the kernel view's protection of its upper entry is ignored: clear it.
-    HierarchicalPermissionsDisabled,
-    /// aarch64: TCR_EL1.DS is set, which gives descriptor bits 9:8 and 49:48 other meanings: clear it.
-    LargeAddressDescriptors,
-    /// aarch64: TCR2_EL1.PIE is set, so that permissions are looked up indirectly: clear it.
-    IndirectPermissions,
-    /// aarch64: TCR2_EL1.D128 is set, so that descriptors have 128 bits: clear it.
-    WideDescriptors,
-    /// aarch64: the translation granule is not 4 KiB: set TCR_EL1.TG0 and TG1.
-    Granule,
-    /// aarch64: table walks are not inner-shareable write-back: set TCR_EL1.SH, IRGN and ORGN.
-    WalkAttributes,
-    /// aarch64: the kernel runs at EL2 without HCR_EL2.E2H and TGE: set both, or run at EL1.
-    HypervisorMode,
-}
+    /// Checks that `attributes` make ordinary memory on this CPU, the same that it is at `mapped`, where the physical map
+    /// has a frame of the arena's. Where nothing is walked, as in a process, they do.
+    ///
+    /// # Errors
+    /// [`MemoryTypeError`] says what they make instead.
+    fn check_memory_type(
+        layout: &ArenaLayout,
+        attributes: EntryAttributes,
+        mapped: NonNull<u8>,
+    ) -> Result<(), MemoryTypeError> {
+        let _ = (layout, attributes, mapped);
+        Ok(())
+    }
 
-impl fmt::Display for UnsupportedCpu {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self {
-            Self::OtherArchitecture => "the page-table format is not this processor's: use Native",
-            Self::NoExecuteDisabled => "EFER.NXE is off: turn it on",
-            Self::WriteProtectDisabled => "CR0.WP is off: turn it on",
-            Self::AddressWidth { machine } => {
-                return write!(f, "the window is not canonical for the {} bits this CPU translates", machine.bits());
-            }
-            Self::HierarchicalPermissionsDisabled => "TCR_EL1.HPD0 or HPD1 is set: clear both",
-            Self::LargeAddressDescriptors => "TCR_EL1.DS is set: clear it",
-            Self::IndirectPermissions => "TCR2_EL1.PIE is set: clear it",
-            Self::WideDescriptors => "TCR2_EL1.D128 is set: clear it",
-            Self::Granule => "the translation granule is not 4 KiB: set TCR_EL1.TG0 and TG1",
-            Self::WalkAttributes => "table walks are not inner-shareable write-back: set TCR_EL1.SH, IRGN and ORGN",
-            Self::HypervisorMode => "the kernel runs at EL2 without HCR_EL2.E2H and TGE: set both",
-        };
-        f.write_str(text)
+    /// The table where this CPU begins to translate `address`; `None` where nothing is walked.
+    fn loaded_root(address: VirtAddr) -> Option<Root> {
+        let _ = address;
+        None
+    }
+
+    /// Where this CPU's walk for `address` ends now, without an access; `None` where nothing is walked. By itself it follows
+    /// the tables from [`loaded_root`](Self::loaded_root) through `map`.
+    fn probe(address: VirtAddr, map: &impl PhysMap) -> Option<WalkEnd> {
+        // SAFETY: whoever lends `map` vouches that it reaches the tables that are loaded (`PhysMap`'s contract).
+        Self::loaded_root(address).map(|root| unsafe { walk::end_of::<Self>(root, address, map) })
     }
 }
-
-impl core::error::Error for UnsupportedCpu {}

@@ -1,0 +1,6 @@
+//! The glue of `kernel_arena::kit`: windows that link themselves, statics, parts.
+
+mod cells;
+mod memory;
+mod reach;
+mod window;
