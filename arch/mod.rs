@@ -4,6 +4,14 @@ pub mod aarch64;
 pub mod portable;
 pub mod x86_64;
 
+/// The interrupt masks of the CPU that runs.
+#[cfg(all(target_arch = "aarch64", not(any(unix, windows))))]
+pub(crate) use aarch64::interrupts;
+#[cfg(any(unix, windows, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+pub(crate) use portable::interrupts;
+#[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
+pub(crate) use x86_64::interrupts;
+
 /// The format of the processor that the crate is compiled for.
 #[cfg(target_arch = "x86_64")]
 pub type Native = x86_64::X86_64;

@@ -8,6 +8,8 @@
 pub mod control;
 pub mod descriptor;
 pub mod fault;
+#[cfg(all(target_arch = "aarch64", not(any(unix, windows))))]
+pub(crate) mod interrupts;
 pub mod memory;
 mod probe;
 mod slot;

@@ -7,9 +7,9 @@
 
 use spin::Mutex;
 use x86_64::PhysAddr;
-use x86_64::instructions::interrupts::without_interrupts;
 use x86_64::structures::paging::{FrameAllocator, FrameDeallocator, PhysFrame, Size4KiB};
 
+use crate::arch::interrupts;
 use crate::platform::{Frame, FrameSource, NodeId};
 
 /// A frame allocator of the `x86_64` crate, as a frame source. Memory nodes are ignored.
@@ -51,7 +51,10 @@ impl<T: FrameAllocator<Size4KiB> + FrameDeallocator<Size4KiB>> FrameSource for L
 
 /// With interrupts masked. A process cannot mask them, and none come.
 fn masked<R>(f: impl FnOnce() -> R) -> R {
-    if cfg!(any(unix, windows)) { f() } else { without_interrupts(f) }
+    let flags = interrupts::mask();
+    let result = f();
+    interrupts::restore(flags);
+    result
 }
 
 #[cfg(all(test, not(kernel_arena_loom)))]

@@ -18,6 +18,8 @@ mod walk;
 #[path = "../../arch/mod.rs"]
 mod backends;
 
+#[cfg(not(kernel_arena_loom))]
+pub(crate) use backends::interrupts;
 pub use backends::{Native, aarch64, portable, x86_64};
 pub use refused::{MemoryTypeError, UnsupportedCpu};
 pub use walk::{Root, WalkEnd};

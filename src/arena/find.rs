@@ -10,7 +10,7 @@ use super::{AllocError, Arena, Context};
 use crate::addr::PageRange;
 use crate::arch::Arch;
 use crate::pages::{Avoid, Moment};
-use crate::platform::{CpuIdentity, Platform};
+use crate::platform::Platform;
 use crate::sync::Ordering;
 
 /// How many races an allocation may lose before it says that the arena is busy.
@@ -55,9 +55,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Where this CPU goes on searching after it has lost a race, as a fraction of the extent in 2^-16: a CPU's number with
-    /// its bits reversed, so that few CPUs lie far apart.
+    /// its bits reversed, so that few CPUs lie far apart. A hint: it may be another CPU by now.
     fn own_start(&self) -> u16 {
-        self.platform.cpus().current().map_or(0, |current| current.cpu.number().reverse_bits())
+        self.cpu().map_or(0, |cpu| cpu.number().reverse_bits())
     }
 
     /// Why there is no run: because none would be there even if all operations had ended, or because of those that have not.

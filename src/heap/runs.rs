@@ -38,7 +38,7 @@ fn alloc_by<S: PageSource, M: MetadataSource>(
     // What depots and empty slabs keep may be what is missing.
     let pages = take().or_else(|error| match error {
         AllocError::NoSpace(_) | AllocError::Busy(_) | AllocError::OutOfFrames => {
-            slab.give_way_here(|| take().ok()).ok_or(error)
+            slab.give_way(|| take().ok()).ok_or(error)
         }
         hopeless => Err(hopeless),
     });

@@ -8,6 +8,7 @@
 //! | [`Parts`] | a [`Platform`](crate::Platform) made of five parts, with the whole contract in one place |
 //! | [`Window`] | lent entries that link themselves below the root that is loaded |
 //! | [`FrameFns`] | frames from two functions |
+//! | [`OneCpu`], [`Masking`], [`Unnamed`] | how the running CPU is named, and held |
 //! | [`MetadataCell`], [`ArenaCell`] | statics without `static mut`: what an arena is lent, and the arena |
 //! | [`x86_64::recover`], [`aarch64::recover`] | the first line of a fault handler |
 //!
@@ -16,17 +17,11 @@
 //! ```no_run
 //! use kernel_arena::arch::x86_64::tlb::LocalShootdown;
 //! use kernel_arena::heap::ArenaHeap;
-//! use kernel_arena::kit::{ArenaCell, FrameFns, MetadataCell, Parts, Window};
+//! use kernel_arena::kit::{ArenaCell, FrameFns, MetadataCell, OneCpu, Parts, Window};
 //! use kernel_arena::platform::{EntryAttributes, FixedOffset};
 //! use kernel_arena::{AddressWidth, Arena, ArenaLayout, Registry};
-//! # use kernel_arena::platform::{CpuCount, CpuIdentity, CpuLevel};
 //! # fn alloc_frame() -> Option<u64> { None }
 //! # fn free_frame(_: u64) {}
-//! # struct OneCpu;
-//! # impl CpuIdentity for OneCpu {
-//! #     fn current(&self) -> Option<CpuLevel> { None }
-//! #     fn count(&self) -> CpuCount { CpuCount::ONE }
-//! # }
 //!
 //! type Kernel = Parts<FrameFns, FixedOffset, LocalShootdown, OneCpu, Window>;
 //! const LAYOUT: ArenaLayout = ArenaLayout::fixed(0xffff_9000_0000_0000, AddressWidth::BITS_48, 4096).private();
@@ -58,11 +53,13 @@
 pub mod aarch64;
 mod cells;
 mod frames;
+mod identity;
 mod parts;
 mod window;
 pub mod x86_64;
 
 pub use cells::{ArenaCell, MetadataCell};
 pub use frames::FrameFns;
+pub use identity::{Masking, OneCpu, Unnamed};
 pub use parts::Parts;
 pub use window::{LinkError, Window};

@@ -9,9 +9,12 @@ use crate::addr::{AddressRange, KernelAddr};
 use crate::sync::AtomicU64;
 
 mod fixed_offset;
+mod identity;
 mod types;
 
 pub use fixed_offset::FixedOffset;
+pub(crate) use identity::Held;
+pub use identity::{CpuIdentity, Hold};
 pub use types::{CpuCount, CpuId, CpuLevel, EntryAttributes, Frame, NodeId};
 
 /// Everything the kernel lends to an arena.
@@ -256,51 +259,6 @@ impl<T: Shootdown + ?Sized> Shootdown for &T {
     fn shootdown(&self, ranges: &[AddressRange], scope: FlushScope) {
         (**self).shootdown(ranges, scope);
     }
-}
-
-/// The name of the running CPU and its interrupt level.
-///
-/// # Contract
-/// - From reading [`current`](Self::current) to the last write that relies on it, no other code runs at that (CPU,
-///   level): preemption is off at thread level, and each entry that may interrupt it and calls in (interrupts, faults,
-///   NMIs, debug exceptions) has a higher level. Allocators have places for [`LEVELS`](crate::slab::LEVELS) levels of
-///   [`CPUS`](crate::slab::CPUS) CPUs.
-/// - `None` (CPU not known yet, levels used up) is always right and takes a slower path.
-/// - A number that [`lend_idle`](Self::lend_idle) lends is nobody's meanwhile.
-/// - None of its functions unwinds.
-/// - Callable in any context.
-pub trait CpuIdentity {
-    /// The running CPU and level, if known.
-    fn current(&self) -> Option<CpuLevel>;
-
-    /// The running CPU, if it is known, whether or not its level is: the CPU that a violation names, and by which faults
-    /// that come again and again are counted. Nothing is written that relies on it, so other code may run on the CPU
-    /// meanwhile. A kernel that always knows the CPU, but runs out of levels, says so here.
-    fn cpu(&self) -> Option<CpuId> {
-        self.current().map(|current| current.cpu)
-    }
-
-    /// Allocators call this on a slow path after `current` said `None`: where CPUs get their numbers on demand (threads
-    /// in the place of CPUs, say), this one may get its own now. By itself it does nothing.
-    fn bind(&self) {}
-
-    /// Lends the places of CPUs that nobody is: calls `each` with the number of every CPU that runs no code at any level
-    /// now (one that is down, or the number of a thread that has ended), and keeps that number from being given out, by
-    /// [`bind`](Self::bind) or otherwise, until `each` returns. By itself it lends none.
-    ///
-    /// What the last holder of a number did happens before the call of `each`, and what `each` does before whatever the
-    /// next holder does. Several may lend at once, each number to one of them at a time; a number that cannot be had
-    /// without waiting is left out. Callable in any context in which the allocators above drain.
-    ///
-    /// So whoever drains an allocator reaches the magazines that CPUs left behind
-    /// ([`Slab::drain`](crate::slab::Slab::drain)).
-    fn lend_idle(&self, each: &mut dyn FnMut(CpuId)) {
-        let _ = each;
-    }
-
-    /// How many CPUs there can be: every index that `current` gives is below. [`Arena::new`](crate::Arena::new) refuses
-    /// a layout that was made for fewer.
-    fn count(&self) -> CpuCount;
 }
 
 /// The page-table entries above the arena's own tables.

@@ -53,6 +53,16 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         class.empty.push(magazine.index(), &self.tables().magazines);
     }
 
+    /// Stores a magazine that is in the caller's hands, whatever is in it: a full one among the full ones, if there is room,
+    /// any other among the empty ones, its objects having gone to their slabs. The dummy stays where it is.
+    pub(super) fn put_away(&self, state: &ClassState, class: SizeClass, magazine: &Magazine) {
+        if magazine.is_dummy() || magazine.room() == 0 && self.store_full(state, class, magazine) {
+            return;
+        }
+        self.flush(class, magazine);
+        self.store_empty(state, magazine);
+    }
+
     /// Puts all objects of a magazine back into their slabs: neighbours of the same word with one atomic operation.
     ///
     /// In batches: first all are looked up, then all are put back, for a locked operation keeps the loads behind it

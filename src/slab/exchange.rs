@@ -1,15 +1,18 @@
 //! The slow paths: what happens when the loaded magazine is empty, or full, or not there yet.
+//!
+//! Each is a row of steps, some of which hold the place that the code runs on (`place`). Between two of them anything may
+//! happen, so each finds its own way: an object that has no place any more goes to its slab, a magazine that is not wanted
+//! any more to the depot.
 
 use core::alloc::Layout;
 
 use super::class::ClassState;
 use super::classes::SizeClass;
 use super::header::WORD_OBJECTS;
-use super::magazine::{Magazine, Rack};
+use super::magazine::Magazine;
 use super::{Slab, SlabError};
 use crate::addr::ArenaPtr;
 use crate::misuse::Misuse;
-use crate::platform::{CpuIdentity, CpuLevel};
 use crate::source::{MetadataSource, PageSource};
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
@@ -21,8 +24,8 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             return self.alloc_debug(debugger, layout).map(ArenaPtr::new);
         }
         let class = SizeClass::of(layout).ok_or(SlabError::of(layout))?;
-        let object = match self.rack_for(class) {
-            Some((state, rack)) => self.refill(state, class, rack)?,
+        let object = match self.magazines_for(class) {
+            Some(state) => self.refill(state, class)?,
             None => self.take_one(class)?,
         };
         Ok(ArenaPtr::new(object))
@@ -39,112 +42,46 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             self.misuse(object, Misuse::WrongSize);
             return;
         };
-        match self.rack_for(class) {
-            Some((state, rack)) => {
-                let magazine = self.make_room(state, class, rack);
-                if !magazine.push(object) {
-                    self.put_one(object);
-                }
-            }
-            None => self.put_one(object),
+        let kept = self.magazines_for(class).is_some_and(|state| self.make_room(state, class, object));
+        if !kept {
+            self.put_one(object);
         }
-    }
-
-    /// The rack of this (CPU, level), made if need be, with magazines for this class. `None` if the CPU is unknown or
-    /// there is no memory for one: then the slabs serve.
-    ///
-    /// A CPU that gets its number only now gets the magazines that go with it, and nothing that the fast path saw of others
-    /// is true of these: they may be full, or empty.
-    fn rack_for(&self, class: SizeClass) -> Option<(&ClassState, &Rack)> {
-        let state = self.class(class)?;
-        let here = self.here().or_else(|| self.here_once_bound())?;
-        let rack = self.rack_at(here);
-        let rack = if self.racks.is_dummy(rack) { self.make_rack(here)? } else { rack };
-        if rack.loaded(class).is_dummy() {
-            let loaded = self.take_empty(state, class)?;
-            let Some(previous) = self.take_empty(state, class) else {
-                self.store_empty(state, loaded);
-                return None;
-            };
-            rack.bind_first(class, loaded, previous);
-        } else if rack.previous(class).is_dummy() {
-            // Left so by a thread that a forked child does not have.
-            rack.bind(class, rack.loaded(class), self.take_empty(state, class)?);
-        }
-        Some((state, rack))
-    }
-
-    /// The place of a CPU that has its name only now: one that gives out names on demand was told that it is time.
-    fn here_once_bound(&self) -> Option<CpuLevel> {
-        self.source.cpus().bind();
-        self.here()
-    }
-
-    /// A rack for this (CPU, level), which alone makes and uses it.
-    fn make_rack(&self, here: CpuLevel) -> Option<&Rack> {
-        if !self.racks.prepare_level(here.level, &self.metadata) {
-            return None;
-        }
-        let rack = self.tables().racks.get(self.tables().racks.take(&self.metadata)?)?;
-        rack.unbind_all(self.racks.dummy().dummy());
-        // SAFETY: things of the store are never unmade while the slab is there.
-        unsafe { self.racks.set(u32::from(here.cpu.number()), here.level, rack) };
-        Some(rack)
     }
 
     /// An object from the loaded magazine, the previous one, the depot, or a slab, in this order.
-    fn refill(&self, state: &ClassState, class: SizeClass, rack: &Rack) -> Result<u32, SlabError> {
-        let (loaded, previous) = (rack.loaded(class), rack.previous(class));
-        if let Some(object) = loaded.pop() {
-            return Ok(object);
-        }
-        if let Some(object) = previous.pop() {
-            rack.bind(class, previous, loaded);
+    fn refill(&self, state: &ClassState, class: SizeClass) -> Result<u32, SlabError> {
+        if let Some(object) = self.on_rack(|rack| rack.pop(class)).flatten() {
             return Ok(object);
         }
         if let Some(full) = self.take_full(state) {
-            rack.bind(class, full, previous);
-            self.store_empty(state, loaded);
-            if let Some(object) = full.pop() {
+            let (object, left) = self.with_loaded(class, full, |rack| rack.pop(class));
+            // Where there are no magazines any more, the full one is still in our hands.
+            let object = object.or_else(|| left.pop());
+            self.put_away(state, class, left);
+            if let Some(object) = object {
                 return Ok(object);
             }
         }
-        let loaded = rack.loaded(class);
-        let taken = self.take(class, loaded.room().clamp(1, WORD_OBJECTS), Some(rack))?;
-        for offset in taken.offsets() {
-            // There is room: no more were taken, and nothing else runs at this (CPU, level).
-            if !loaded.push(offset) {
-                self.put_one(offset);
-            }
-        }
-        match loaded.pop() {
-            Some(object) => Ok(object),
-            None => self.take_one(class),
-        }
+        let taken = self.take(class, class.magazine_objects().clamp(1, WORD_OBJECTS))?;
+        Ok(self.keep_all_but_one(class, taken))
     }
 
-    /// A magazine with room for an object when the loaded one is full: the previous one, or an empty one, its objects
-    /// having gone to the depot, or the previous one after its objects went back to their slabs.
-    fn make_room<'a>(&'a self, state: &ClassState, class: SizeClass, rack: &'a Rack) -> &'a Magazine {
-        let (loaded, previous) = (rack.loaded(class), rack.previous(class));
-        if loaded.room() > 0 {
-            return loaded;
+    /// Puts an object into the loaded magazine, the previous one, or an empty one in its place: then the objects of the
+    /// previous one go to the depot, or to their slabs. Says whether it did.
+    fn make_room(&self, state: &ClassState, class: SizeClass, object: u32) -> bool {
+        if self.on_rack(|rack| rack.push(class, object)) == Some(true) {
+            return true;
         }
-        if previous.room() > 0 {
-            rack.bind(class, previous, loaded);
-            return previous;
-        }
-        if let Some(empty) = self.take_empty(state, class) {
-            // First out of the rack, then into the depot: it is never in both.
-            rack.bind(class, empty, loaded);
-            if !self.store_full(state, class, previous) {
-                self.flush(class, previous);
-                self.store_empty(state, previous);
-            }
-            return empty;
-        }
+        let Some(empty) = self.take_empty(state, class).or_else(|| self.empty_previous(class)) else { return false };
+        let (kept, left) = self.with_loaded(class, empty, |rack| rack.push(class, object).then_some(()));
+        self.put_away(state, class, left);
+        kept.is_some()
+    }
+
+    /// The previous magazine, after its objects went back to their slabs: where there is no memory for another.
+    fn empty_previous(&self, class: SizeClass) -> Option<&Magazine> {
+        let previous = self.on_rack(|rack| rack.take_previous(class)).flatten()?;
         self.flush(class, previous);
-        rack.bind(class, previous, loaded);
-        previous
+        Some(previous)
     }
 }

@@ -13,7 +13,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     ///
     /// Any number may do so at once, each for himself. On an error everything that was taken goes back; what
     /// bookkeeping was made stays for the next time.
-    pub(super) fn grow(&self, class: SizeClass, count: u32) -> Result<Taken, SlabError> {
+    pub(super) fn grow(&self, class: SizeClass, count: u32) -> Result<Taken<'_>, SlabError> {
         let index = self.tables().headers.take(&self.metadata).ok_or(SlabError::OutOfMetadata)?;
         let Some(header) = self.tables().headers.get(index) else { return Err(SlabError::OutOfMetadata) };
         let made = self.pages_for(class).and_then(|pages| self.make(header, class, pages, count));
@@ -53,7 +53,13 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         }
     }
 
-    fn make(&self, header: &Header, class: SizeClass, pages: PageRange, count: u32) -> Result<Taken, SlabError> {
+    fn make<'a>(
+        &self,
+        header: &'a Header,
+        class: SizeClass,
+        pages: PageRange,
+        count: u32,
+    ) -> Result<Taken<'a>, SlabError> {
         if !self.tables().map.prepare(pages, &self.metadata) {
             // SAFETY: taken a moment ago, and nobody uses them.
             unsafe { self.source.free_pages(pages) };
@@ -71,6 +77,6 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         if header.has_objects() {
             self.list(header);
         }
-        Ok(Taken { slab, word: 0, objects: own })
+        Ok(Taken { header, slab, word: 0, objects: own })
     }
 }

@@ -1,9 +1,9 @@
 //! Magazines: stacks of objects that one CPU, at one interrupt level, has to itself (O4).
 //!
-//! Loads and stores are Relaxed and no instruction is locked: whoever holds a magazine is alone with it. Who that is
+//! Loads and stores are Relaxed and no instruction is locked: whoever has a magazine is alone with it. Who that is
 //! goes from one to another through the depot's stacks (Release, Acquire), or stays with a (CPU, level), whose code
-//! runs in one order ([`CpuIdentity`](crate::platform::CpuIdentity)). Atomics they are all the same, so that statistics
-//! may look. A kernel that breaks that contract gets the same object twice.
+//! runs in one order and is held while it is at its magazines (`place`). Atomics they are all the same, so that statistics
+//! may look. A kernel that breaks the contract of [`CpuIdentity`](crate::platform::CpuIdentity) gets the same object twice.
 
 use core::ptr;
 
@@ -158,12 +158,62 @@ impl Rack {
         self.bind(class, loaded, previous);
     }
 
-    /// Takes a class's magazines away: it has the dummy again.
-    pub(super) fn unbind(&self, class: SizeClass) -> [&Magazine; 2] {
+    /// Whether a class has magazines of its own here.
+    pub(super) fn has(&self, class: SizeClass) -> bool {
+        !self.loaded(class).is_dummy()
+    }
+
+    /// Takes a class's magazines away, if it has any: it has the dummy again.
+    pub(super) fn unbind(&self, class: SizeClass) -> Option<[&Magazine; 2]> {
+        if !self.has(class) {
+            return None;
+        }
         let both = [self.loaded(class), self.previous(class)];
         self.bind(class, self.dummy(), self.dummy());
         self.bound.store(self.bound() - 1, Ordering::Relaxed);
-        both
+        Some(both)
+    }
+
+    /// Takes an object from the loaded magazine, or from the previous one, which is the loaded one then.
+    pub(super) fn pop(&self, class: SizeClass) -> Option<u32> {
+        let (loaded, previous) = (self.loaded(class), self.previous(class));
+        loaded.pop().or_else(|| {
+            let object = previous.pop()?;
+            self.bind(class, previous, loaded);
+            Some(object)
+        })
+    }
+
+    /// Puts an object into the loaded magazine, or into the previous one, which is the loaded one then; says whether there
+    /// was room.
+    pub(super) fn push(&self, class: SizeClass, object: u32) -> bool {
+        let (loaded, previous) = (self.loaded(class), self.previous(class));
+        if loaded.push(object) {
+            return true;
+        }
+        let pushed = previous.push(object);
+        if pushed {
+            self.bind(class, previous, loaded);
+        }
+        pushed
+    }
+
+    /// Loads a magazine of the caller's for a class that has some. The loaded one is the previous one then, and the one that
+    /// was that (a dummy perhaps) is the caller's.
+    pub(super) fn load(&self, class: SizeClass, magazine: &Magazine) -> &Magazine {
+        let previous = self.previous(class);
+        self.bind(class, magazine, self.loaded(class));
+        previous
+    }
+
+    /// Takes the previous magazine away, if there is one. The next that is loaded leaves one there again.
+    pub(super) fn take_previous(&self, class: SizeClass) -> Option<&Magazine> {
+        let previous = self.previous(class);
+        if previous.is_dummy() {
+            return None;
+        }
+        self.bind(class, self.loaded(class), self.dummy());
+        Some(previous)
     }
 
     /// Gives a class its magazines. They are never unmade while the rack is used (`Store`). Release: statistics on

@@ -4,7 +4,9 @@
 //! Three layers, each asked only when the one above has nothing:
 //!
 //! - *Magazines*: each (CPU, interrupt level) has two for a class, and is alone with them. Allocation and free touch
-//!   one magazine and no locked instruction. An interrupt that allocates has a level of its own, so nothing is masked.
+//!   one magazine and no locked instruction. An interrupt that allocates has a level of its own, so nothing need be
+//!   masked; a kernel that preempts can have its threads held for those few instructions
+//!   ([`CpuIdentity::hold`](crate::platform::CpuIdentity::hold)).
 //! - *Depots*: a class keeps full magazines on a lock-free stack; a CPU that frees what another allocates hands them
 //!   on, a magazine at a time.
 //! - *Slabs*: pages cut into objects of one class, one bit an object. A magazine is refilled from one word of bits, up
@@ -34,7 +36,6 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::addr::ArenaPtr;
-use crate::platform::{CpuIdentity, CpuLevel};
 use crate::source::{MetadataSource, PageSource};
 
 mod canary;
@@ -53,6 +54,7 @@ mod listing;
 mod live;
 mod magazine;
 mod map;
+mod place;
 mod racks;
 mod reclaim;
 mod retire;
@@ -74,9 +76,7 @@ pub use stats::{ClassStats, SlabStats};
 #[cfg(not(kernel_arena_loom))]
 pub(crate) use shown::Filled;
 
-use classes::{hot_class, is_hot};
 use debug::Debugger;
-use magazine::Rack;
 use racks::RackTable;
 use tables::Tables;
 
@@ -229,53 +229,12 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         (self.mode == Mode::Debug).then(|| &self.tables().debugger)
     }
 
-    /// The hot path: an object from the loaded magazine.
-    #[inline]
-    pub(crate) fn pop(&self, layout: Layout) -> Option<u32> {
-        if !is_hot(layout) {
-            return None;
-        }
-        self.hot_rack().hot(hot_class(layout.size())).pop()
-    }
-
-    /// The hot path: an object into the loaded magazine.
-    #[inline]
-    pub(crate) fn push(&self, object: u32, layout: Layout) -> bool {
-        if !is_hot(layout) {
-            return false;
-        }
-        self.hot_rack().hot(hot_class(layout.size())).push(object)
-    }
-
     /// The offset of an address in the source's memory.
     #[cfg(not(kernel_arena_loom))]
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the memory lies within 4 GiB of the base")]
     pub(crate) fn offset_of(&self, address: *mut u8) -> u32 {
         address.addr().wrapping_sub(self.base.addr()) as u32
-    }
-
-    /// The (CPU, level) that this runs on, if it is known and has a place in the table. Slow paths ask once, and pass it
-    /// on: the answer may change when a name is given out.
-    fn here(&self) -> Option<CpuLevel> {
-        let here = self.source.cpus().current()?;
-        (u32::from(here.cpu.number()) < CPUS && here.level < LEVELS).then_some(here)
-    }
-
-    /// The magazines of a place; the dummy's where it has none yet.
-    fn rack_at(&self, here: CpuLevel) -> &Rack {
-        self.racks.get(u32::from(here.cpu.number()), here.level)
-    }
-
-    /// The magazines of the place that this runs on, or the dummy's: the hot path asks nothing more.
-    #[inline]
-    fn hot_rack(&self) -> &Rack {
-        match self.source.cpus().current() {
-            Some(CpuLevel { cpu, level }) if u32::from(cpu.number()) < CPUS && level < LEVELS => {
-                self.racks.get(u32::from(cpu.number()), level)
-            }
-            _ => self.racks.dummy(),
-        }
     }
 }
 

@@ -91,13 +91,18 @@ impl RackTable {
         link.load(Ordering::Relaxed) != self.dummies
     }
 
-    /// Sets the rack of a (CPU, level) that has none, on a level with a node of its own.
+    /// Sets the rack of a (CPU, level) that has none, if its level has a node of its own; says whether it did. The caller holds
+    /// that place.
     ///
     /// # Safety
     /// The rack is valid, for shared use, as long as the table is.
-    pub(super) unsafe fn set(&self, cpu: u32, level: u8, rack: &Rack) {
-        let entry = &self.node(level)[(cpu % RACK_CPUS) as usize];
-        entry.store(ptr::from_ref(rack).cast_mut(), Ordering::Release);
+    pub(super) unsafe fn set(&self, cpu: u32, level: u8, rack: &Rack) -> bool {
+        let free = !ptr::eq(self.node(level), self.dummies) && self.is_dummy(self.get(cpu, level));
+        if free {
+            let entry = &self.node(level)[(cpu % RACK_CPUS) as usize];
+            entry.store(ptr::from_ref(rack).cast_mut(), Ordering::Release);
+        }
+        free
     }
 
     /// The racks of a CPU, at all levels.

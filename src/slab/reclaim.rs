@@ -2,7 +2,7 @@
 
 use super::Slab;
 use super::classes::SizeClass;
-use super::magazine::Rack;
+use super::magazine::{Magazine, Rack};
 use crate::platform::{CpuId, CpuIdentity};
 use crate::source::{Frees, MetadataSource, PageSource};
 use crate::sync::Ordering;
@@ -17,20 +17,15 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     pub fn drain(&self) -> u32 {
         // Whoever lists late may put a name on a list after a drain has looked: here all lists are looked through.
         self.tables().names_listed.store(1, Ordering::Relaxed);
-        self.drain_from(self.here().map(|here| self.rack_at(here)))
+        self.drain_lists()
     }
 
-    fn drain_from(&self, own: Option<&Rack>) -> u32 {
+    fn drain_lists(&self) -> u32 {
         let before = self.tables().totals.0.retired.load(Ordering::Relaxed);
         self.end_quarantine();
         for class in SizeClass::all() {
             self.drain_class(class);
-        }
-        if let Some(rack) = own {
-            for class in SizeClass::all() {
-                self.flush(class, rack.loaded(class));
-                self.flush(class, rack.previous(class));
-            }
+            self.empty_own(class);
         }
         self.empty_idle_racks(None);
         self.retire_empty();
@@ -47,18 +42,18 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Makes the allocator give up pages that are kept for speed until `retry` has what it wants: first those of empty
     /// slabs, then what depots and magazines hold. Nothing is given up that does not help: not where freed pages come
     /// back by a reclaim only.
-    pub(super) fn give_way<T>(&self, own: Option<&Rack>, retry: impl Fn() -> Option<T>) -> Option<T> {
+    pub(crate) fn give_way<T>(&self, retry: impl Fn() -> Option<T>) -> Option<T> {
         if self.source.frees() == Frees::Deferred {
             return None;
         }
         let again = |slabs: u32| if slabs > 0 { retry() } else { None };
-        again(self.end_quarantine() + self.retire_empty()).or_else(|| again(self.drain_from(own)))
+        again(self.end_quarantine() + self.retire_empty()).or_else(|| again(self.drain_lists()))
     }
 
-    /// The same for a caller that has not asked yet where it runs.
-    #[cfg(not(kernel_arena_loom))]
-    pub(crate) fn give_way_here<T>(&self, retry: impl Fn() -> Option<T>) -> Option<T> {
-        self.give_way(self.here().map(|here| self.rack_at(here)), retry)
+    /// Empties the magazines that a class has where this runs. They are taken out first, so that the place is held for a few
+    /// instructions, however many objects there are; the class gets others when it wants some.
+    fn empty_own(&self, class: SizeClass) {
+        self.put_both_away(class, self.on_rack(|rack| rack.unbind(class)).flatten());
     }
 
     /// Empties magazines that CPUs left behind which nobody is now, and keeps these for others: those of one class, or
@@ -80,8 +75,13 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// Empties a class's magazines in a rack, and keeps them for whoever needs some.
     fn unbind(&self, rack: &Rack, class: SizeClass) {
-        let Some(state) = self.class(class).filter(|_| !rack.loaded(class).is_dummy()) else { return };
-        for magazine in rack.unbind(class).into_iter().filter(|magazine| !magazine.is_dummy()) {
+        self.put_both_away(class, rack.unbind(class));
+    }
+
+    /// Empties magazines that were taken out of a rack, and keeps them for others.
+    fn put_both_away(&self, class: SizeClass, both: Option<[&Magazine; 2]>) {
+        let Some(state) = self.class(class) else { return };
+        for magazine in both.into_iter().flatten().filter(|magazine| !magazine.is_dummy()) {
             self.flush(class, magazine);
             self.store_empty(state, magazine);
         }

@@ -2,7 +2,7 @@
 
 use super::classes::SizeClass;
 use super::header::{Description, Header, WORD_OBJECTS};
-use super::magazine::Rack;
+use super::magazine::Magazine;
 use super::{Slab, SlabError};
 use crate::Misuse;
 use crate::pages::ones;
@@ -11,23 +11,32 @@ use crate::sync::Ordering;
 
 /// Objects of one word that somebody took out of their slab, which is pinned by that.
 #[derive(Debug)]
-pub(super) struct Taken {
+pub(super) struct Taken<'a> {
+    pub(super) header: &'a Header,
     pub(super) slab: Description,
     pub(super) word: u32,
-    /// At least one bit.
+    /// At first at least one bit.
     pub(super) objects: u64,
 }
 
-impl Taken {
-    /// Their offsets, highest first: a magazine that is filled in this order hands out the lowest first.
-    pub(super) fn offsets(&self) -> impl Iterator<Item = u32> {
-        let Self { slab, word, mut objects } = *self;
-        let first = slab.offset(word * WORD_OBJECTS);
-        core::iter::from_fn(move || {
-            let highest = objects.checked_ilog2()?;
-            objects &= !(1 << highest);
-            Some(first + highest * slab.class().size_u32())
-        })
+impl Taken<'_> {
+    /// Takes the lowest one out.
+    fn pop_lowest(&mut self) -> u32 {
+        let lowest = self.objects.trailing_zeros() & 63;
+        self.objects &= !(1 << lowest);
+        self.slab.offset(self.word * WORD_OBJECTS + lowest)
+    }
+
+    /// Moves them into a magazine as long as there is room, highest first: so it hands out the lowest first. At most 64
+    /// rounds.
+    pub(super) fn move_to(&mut self, magazine: &Magazine) {
+        let (first, size) = (self.slab.offset(self.word * WORD_OBJECTS), self.slab.class().size_u32());
+        while let Some(highest) = self.objects.checked_ilog2() {
+            if !magazine.push(first + highest * size) {
+                break;
+            }
+            self.objects &= !(1 << highest);
+        }
     }
 }
 
@@ -45,17 +54,16 @@ fn lowest(word: u64, count: u32) -> u64 {
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Takes between 1 and `count` objects of a class, all of one word: of the slab on top of the list, else of a new
-    /// one, else of wherever there is one. `own` is the caller's rack, if there is one.
-    pub(super) fn take(&self, class: SizeClass, count: u32, own: Option<&Rack>) -> Result<Taken, SlabError> {
+    /// one, else of wherever there is one.
+    pub(super) fn take(&self, class: SizeClass, count: u32) -> Result<Taken<'_>, SlabError> {
         let listed = self.take_listed(class, count).map(Ok);
-        let taken = listed.unwrap_or_else(|| {
-            self.grow(class, count).or_else(|error| self.last_resort(class, count, own).ok_or(error))
-        })?;
+        let taken = listed
+            .unwrap_or_else(|| self.grow(class, count).or_else(|error| self.last_resort(class, count).ok_or(error)))?;
         self.count_out(class, taken.objects.count_ones());
         Ok(taken)
     }
 
-    fn take_listed(&self, class: SizeClass, count: u32) -> Option<Taken> {
+    fn take_listed(&self, class: SizeClass, count: u32) -> Option<Taken<'_>> {
         let state = self.class(class)?;
         loop {
             let (top, index) = state.partial.peek()?;
@@ -69,7 +77,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// Takes objects out of a slab, if it is of this class and has any. One atomic operation, unless somebody else is
     /// taking them at the same moment.
-    fn take_from(&self, header: &Header, class: SizeClass, count: u32) -> Option<Taken> {
+    fn take_from<'a>(&self, header: &'a Header, class: SizeClass, count: u32) -> Option<Taken<'a>> {
         let seen = header.description().filter(|slab| slab.class() == class)?;
         (0..seen.words()).find_map(|word| {
             let wanted = lowest(header.hint(word), count);
@@ -81,7 +89,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             match header.description() {
                 Some(slab) if slab.class() == class => {
                     self.note_taken(header);
-                    Some(Taken { slab, word, objects })
+                    Some(Taken { header, slab, word, objects })
                 }
                 _ => {
                     self.put(header, word, objects);
@@ -94,19 +102,19 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// When there are no pages: objects of the class are looked for wherever they may be. Only if there is none, and
     /// only if it can help, others give up what is kept for speed.
     #[cold]
-    fn last_resort(&self, class: SizeClass, count: u32, own: Option<&Rack>) -> Option<Taken> {
+    fn last_resort(&self, class: SizeClass, count: u32) -> Option<Taken<'_>> {
         let grow = || {
             self.class(class)?.most_pages.store(0, Ordering::Relaxed);
             self.grow(class, count).ok()
         };
-        let found = self.find_any(class, count).or_else(|| self.give_way(own, grow));
+        let found = self.find_any(class, count).or_else(|| self.give_way(grow));
         // What others have freed meanwhile, or what was in the way of somebody.
         found.or_else(|| self.find_in_slabs(class, count))
     }
 
     /// Objects of the class that are in no list: in quarantine, in its depot, in magazines that a CPU left behind, in
     /// slabs that others have in their hands. Takes nothing from other classes.
-    fn find_any(&self, class: SizeClass, count: u32) -> Option<Taken> {
+    fn find_any(&self, class: SizeClass, count: u32) -> Option<Taken<'_>> {
         self.end_quarantine();
         self.unload_depot(class);
         self.find_in_slabs(class, count).or_else(|| {
@@ -116,7 +124,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     }
 
     /// Looks at every slab, if there can be an object in any.
-    fn find_in_slabs(&self, class: SizeClass, count: u32) -> Option<Taken> {
+    fn find_in_slabs(&self, class: SizeClass, count: u32) -> Option<Taken<'_>> {
         if self.class(class)?.free() == 0 {
             return None;
         }
@@ -183,8 +191,19 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// Takes one object that goes through no magazine.
     pub(super) fn take_one(&self, class: SizeClass) -> Result<u32, SlabError> {
-        let taken = self.take(class, 1, None)?;
-        // At least one bit is set: `Taken` says so.
-        Ok(taken.slab.offset(taken.word * WORD_OBJECTS + (taken.objects.trailing_zeros() & 63)))
+        Ok(self.take(class, 1)?.pop_lowest())
+    }
+
+    /// Hands out one of the objects, and keeps the others in the magazine of the place that this runs on, as long as there is
+    /// room: it may be another place than the one for which they were taken, or have been filled meanwhile. What is left
+    /// goes back.
+    pub(super) fn keep_all_but_one(&self, class: SizeClass, mut taken: Taken<'_>) -> u32 {
+        let object = taken.pop_lowest();
+        self.on_rack(|rack| taken.move_to(rack.loaded(class)));
+        if taken.objects != 0 {
+            self.count_in(class, taken.objects.count_ones());
+            self.put_back(taken.header, taken.slab, taken.word, taken.objects);
+        }
+        object
     }
 }

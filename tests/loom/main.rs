@@ -35,6 +35,7 @@ mod slab_debug;
 mod slab_grow;
 mod slab_list;
 mod slab_magazines;
+mod slab_preempted;
 mod slab_retire;
 mod slab_reuse;
 mod stack;

@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use kernel_arena::platform::{CpuCount, CpuId, CpuIdentity, CpuLevel};
+use kernel_arena::platform::{CpuCount, CpuId, CpuIdentity, CpuLevel, Hold};
 use kernel_arena::slab::{Mode, Slab};
 use kernel_arena::source::{MetadataPage, MetadataSource, PageSource};
 use kernel_arena::sync::{AtomicU64, Ordering};
@@ -46,6 +46,10 @@ pub(crate) enum Cpus {
     Named,
     /// Nobody knows which is which: all work on the slabs directly.
     Unnamed,
+    /// They are threads of one CPU, which preempt each other, but not where one holds: so it is like a lock of theirs.
+    Holding,
+    /// The same, and nothing is held.
+    Preempted,
 }
 
 /// An allocator on so many pages.
@@ -168,6 +172,10 @@ struct Window {
     bytes: Box<[Bytes]>,
     pages: Vec<Page>,
     named: AtomicBool,
+    cpus: Cpus,
+    /// Whoever holds has it, where threads of one CPU hold.
+    held: loom::sync::Mutex<()>,
+    guard: UnsafeCell<Option<loom::sync::MutexGuard<'static, ()>>>,
     /// The CPUs that are down.
     idle: AtomicU64,
     no_more_pages: AtomicBool,
@@ -206,7 +214,10 @@ impl Window {
         Self {
             bytes: (0..=pages).map(|_| bytes()).collect(),
             pages: (0..pages).map(|_| Page::new()).collect(),
-            named: AtomicBool::new(cpus == Cpus::Named),
+            named: AtomicBool::new(cpus != Cpus::Unnamed),
+            cpus,
+            held: loom::sync::Mutex::new(()),
+            guard: UnsafeCell::new(None),
             idle: AtomicU64::new(0),
             no_more_pages: AtomicBool::new(false),
             no_more_metadata: AtomicBool::new(false),
@@ -273,9 +284,30 @@ impl Page {
 }
 
 impl CpuIdentity for Lent {
+    fn hold(&self) -> Hold {
+        if self.0.cpus == Cpus::Holding {
+            let guard = self.0.held.lock().expect("not poisoned");
+            // SAFETY: it goes before the lock does: every hold is released.
+            let guard = unsafe {
+                std::mem::transmute::<loom::sync::MutexGuard<'_, ()>, loom::sync::MutexGuard<'static, ()>>(guard)
+            };
+            // SAFETY: whoever has the lock alone touches it.
+            unsafe { *self.0.guard.get() = Some(guard) };
+        }
+        Hold::NOTHING
+    }
+
+    fn release(&self, _hold: Hold) {
+        if self.0.cpus == Cpus::Holding {
+            // SAFETY: as above.
+            let guard = unsafe { (*self.0.guard.get()).take() };
+            drop(guard.expect("it is held"));
+        }
+    }
+
     fn current(&self) -> Option<CpuLevel> {
-        let level = || CpuLevel { cpu: CpuId::new(current_cpu()), level: 0 };
-        self.0.named.load(SeqCst).then(level)
+        let cpu = if matches!(self.0.cpus, Cpus::Holding | Cpus::Preempted) { 0 } else { current_cpu() };
+        self.0.named.load(SeqCst).then_some(CpuLevel { cpu: CpuId::new(cpu), level: 0 })
     }
 
     fn count(&self) -> CpuCount {

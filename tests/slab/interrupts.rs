@@ -6,7 +6,7 @@ use kernel_arena::AllocError;
 use kernel_arena::slab::{Mode, SlabError};
 
 use super::bench::{Bench, Object, bytes};
-use super::cpus::{interrupt_at, interrupted, nameless, on};
+use super::cpus::{holds, interrupt_at, interrupted, nameless, on, preempt_at};
 
 /// Something of everything, in few pages: growth, magazines, depots, overflow, retirement, drain, exhaustion.
 fn story(bench: &Bench) {
@@ -45,11 +45,20 @@ fn intrude(bench: &Bench, leave: bool) {
 
 /// The story, interrupted at every `step`-th point from `first` on.
 fn everywhere(mode: Mode, first: u64, step: usize, intruder: impl Fn(&Bench) + Copy + 'static) {
+    every_time(mode, first, step, |point, inner| interrupt_at(point, move || intruder(&inner)));
+}
+
+/// The story, into which another thread of the same CPU comes, once at every `step`-th point from `first` on.
+fn preempted_everywhere(mode: Mode, first: u64, step: usize, intruder: impl Fn(&Bench) + Copy + 'static) {
+    every_time(mode, first, step, |point, inner| preempt_at(point, move || intruder(&inner)));
+}
+
+fn every_time(mode: Mode, first: u64, step: usize, come: impl Fn(u64, Rc<Bench>)) {
     let mut points = 0;
     for point in (first..).step_by(step) {
         let bench = Bench::with(64, mode);
         let inner = Rc::clone(&bench);
-        interrupt_at(point, move || intruder(&inner));
+        come(point, inner);
         story(&bench);
         let done = !interrupted();
         bench.check_all();
@@ -124,6 +133,44 @@ fn an_interrupt_at_any_point_of_the_debug_mode_does_no_harm() {
         intrude(bench, true);
         bench.slab.drain();
     });
+}
+
+#[test]
+fn a_thread_of_the_same_cpu_at_any_point_does_no_harm() {
+    preempted_everywhere(Mode::Fast, 0, 31, |bench| intrude(bench, true));
+}
+
+#[test]
+fn a_thread_of_the_same_cpu_that_drains_does_no_harm() {
+    preempted_everywhere(Mode::Fast, 1, 31, |bench| {
+        intrude(bench, true);
+        bench.slab.drain();
+    });
+}
+
+#[test]
+fn a_thread_of_the_same_cpu_that_fills_magazines_does_no_harm() {
+    preempted_everywhere(Mode::Fast, 2, 29, |bench| {
+        for size in [200, 2048] {
+            let mine: Vec<Object> = (0..40).filter_map(|_| tolerate(bench.alloc(bytes(size)))).collect();
+            bench.free_all(mine);
+        }
+    });
+}
+
+/// An object that is at hand costs one hold, and so does one for which there is room.
+#[test]
+fn a_fast_path_holds_once() {
+    let bench = Bench::new(64);
+    let object = bench.alloc(bytes(64)).unwrap();
+    let before = holds();
+    bench.free_all([object]);
+    assert_eq!(holds() - before, 1);
+    let object = bench.alloc(bytes(64)).unwrap();
+    assert_eq!(holds() - before, 2);
+    bench.free_all([object]);
+    bench.drain_everywhere(1);
+    bench.finish();
 }
 
 /// The memory that an interrupted operation has in its hands is missing meanwhile; afterwards it is there.
