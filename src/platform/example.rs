@@ -2,6 +2,9 @@
 // that the examples of this crate run where they are tested.
 use std::sync::Mutex;
 
+// CPU 0, at level 0 where interrupts are enabled. For kernels that do not preempt threads in kernel mode, and whose handlers
+// keep interrupts masked; they may allocate. `kit` has others.
+pub use kernel_arena::kit::OneCpu;
 use kernel_arena::platform::*;
 use kernel_arena::sync::AtomicU64;
 use kernel_arena::{AddressRange, AddressWidth, ArenaLayout, KernelAddr};
@@ -21,20 +24,11 @@ impl FrameSource for Frames {
     }
 }
 
-pub struct OneCpu;
+pub struct Flush;
 
-impl Shootdown for OneCpu {
+impl Shootdown for Flush {
     fn shootdown(&self, ranges: &[AddressRange], _scope: FlushScope) {
         for _page in ranges.iter().flat_map(|range| range.pages()) { /* invlpg */ }
-    }
-}
-impl CpuIdentity for OneCpu {
-    // Always right. With one CPU whose handlers neither allocate nor free: CPU 0, level 0, for the faster paths.
-    fn current(&self) -> Option<CpuLevel> {
-        None
-    }
-    fn count(&self) -> CpuCount {
-        CpuCount::ONE
     }
 }
 
@@ -64,7 +58,7 @@ pub struct MyKernel {
 unsafe impl Platform for MyKernel {
     type Frames = Frames;
     type PhysMap = FixedOffset;
-    type Shootdown = OneCpu;
+    type Shootdown = Flush;
     type Cpus = OneCpu;
     type Upper = Upper;
     fn frames(&self) -> &Frames {
@@ -73,8 +67,8 @@ unsafe impl Platform for MyKernel {
     fn phys_map(&self) -> &FixedOffset {
         &self.map
     }
-    fn shootdown(&self) -> &OneCpu {
-        &self.cpu
+    fn shootdown(&self) -> &Flush {
+        &Flush
     }
     fn cpus(&self) -> &OneCpu {
         &self.cpu

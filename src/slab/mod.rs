@@ -110,24 +110,14 @@ pub enum Mode {
 /// # Examples
 /// ```
 /// use core::alloc::Layout;
-/// use kernel_arena::platform::{CpuCount, CpuId, CpuIdentity, CpuLevel};
+/// use kernel_arena::kit::OneCpu;
 /// use kernel_arena::slab::{Mode, Slab};
 /// use kernel_arena::source::{Region, StaticMetadata, region_words};
-///
-/// struct OneCpu;
-/// impl CpuIdentity for OneCpu {
-///     fn current(&self) -> Option<CpuLevel> {
-///         Some(CpuLevel { cpu: CpuId::new(0), level: 0 })
-///     }
-///     fn count(&self) -> CpuCount {
-///         CpuCount::ONE
-///     }
-/// }
 ///
 /// static METADATA: StaticMetadata<32> = StaticMetadata::new();
 /// let memory = Box::leak(Box::new_uninit_slice(64));
 /// let words = Box::leak(Box::new_uninit_slice(region_words(64)));
-/// // SAFETY: one thread uses it, which nothing interrupts.
+/// // SAFETY: one CPU, whose handlers mask interrupts, and whose threads are not preempted in kernel mode.
 /// let region = unsafe { Region::new(memory, words, OneCpu) };
 /// let slab = Slab::new(region, &METADATA, Mode::Fast).unwrap();
 ///

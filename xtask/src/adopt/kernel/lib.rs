@@ -8,9 +8,9 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use kernel_arena::heap::ArenaHeap;
+use kernel_arena::kit::OneCpu;
 use kernel_arena::platform::{
-    CpuCount, CpuId, CpuIdentity, CpuLevel, EntryAttributes, FixedOffset, FlushScope, Frame, FrameSource, NodeId, Platform,
-    Shootdown, UpperSlots,
+    EntryAttributes, FixedOffset, FlushScope, Frame, FrameSource, NodeId, Platform, Shootdown, UpperSlots,
 };
 use kernel_arena::slab::{Mode, Slab};
 use kernel_arena::source::{ArenaPages, FrameMetadata};
@@ -39,15 +39,6 @@ impl Shootdown for Machine {
     fn shootdown(&self, _ranges: &[AddressRange], _scope: FlushScope) {}
 }
 
-impl CpuIdentity for Machine {
-    fn current(&self) -> Option<CpuLevel> {
-        Some(CpuLevel { cpu: CpuId::new(0), level: 0 })
-    }
-    fn count(&self) -> CpuCount {
-        CpuCount::ONE
-    }
-}
-
 impl UpperSlots for Machine {
     fn window_base(&self) -> KernelAddr {
         LAYOUT.base()
@@ -64,7 +55,7 @@ unsafe impl Platform for Machine {
     type Frames = Self;
     type PhysMap = FixedOffset;
     type Shootdown = Self;
-    type Cpus = Self;
+    type Cpus = OneCpu;
     type Upper = Self;
     fn frames(&self) -> &Self {
         self
@@ -75,8 +66,8 @@ unsafe impl Platform for Machine {
     fn shootdown(&self) -> &Self {
         self
     }
-    fn cpus(&self) -> &Self {
-        self
+    fn cpus(&self) -> &OneCpu {
+        &OneCpu
     }
     fn upper(&self) -> &Self {
         self
