@@ -127,6 +127,7 @@
 //! - `allocator-api2`: a heap is an `Allocator`, too, of the version that `hashbrown` uses.
 //! - `defmt`, `log`: creation, destruction, and violations that are taken out of the record, are logged; with `defmt` value
 //!   types are `Format`.
+//! - `frames`: `kit::RecyclingFrames`, frames from an allocator that cannot take them back, behind a lock.
 //! - `std`: [`hosted`](https://docs.rs/kernel-arena/latest/kernel_arena/hosted), the allocators for programs of a unix
 //!   host.
 //! - `x86_64-frames`: the adapter `arch::x86_64::frames` for frame allocators of the `x86_64` crate, behind a lock.

@@ -8,6 +8,7 @@
 //! | [`Parts`] | a [`Platform`](crate::Platform) made of five parts, with the whole contract in one place |
 //! | [`Window`] | lent entries that link themselves below the root that is loaded |
 //! | [`FrameFns`] | frames from two functions |
+//! | `RecyclingFrames` (feature `frames`) | frames from an allocator that cannot take them back |
 //! | [`OneCpu`], [`Masking`], [`Unnamed`] | how the running CPU is named, and held |
 //! | [`MetadataCell`], [`ArenaCell`] | statics without `static mut`: what an arena is lent, and the arena |
 //! | [`x86_64::recover`], [`aarch64::recover`] | the first line of a fault handler |
@@ -55,6 +56,8 @@ mod cells;
 mod frames;
 mod identity;
 mod parts;
+#[cfg(feature = "frames")]
+mod recycling;
 mod window;
 pub mod x86_64;
 
@@ -62,4 +65,6 @@ pub use cells::{ArenaCell, MetadataCell};
 pub use frames::FrameFns;
 pub use identity::{Masking, OneCpu, Unnamed};
 pub use parts::Parts;
+#[cfg(feature = "frames")]
+pub use recycling::{FrameRange, FreshFn, FreshFrames, RecyclingFrames};
 pub use window::{LinkError, Window};

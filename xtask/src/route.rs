@@ -178,7 +178,9 @@ impl Route {
         Ok(command)
     }
 
-    /// The same, for a package that is none of this workspace's and lies in `directory`.
+    /// A cargo command for a package that is none of this workspace's and lies in `directory`, unoptimised, into a target
+    /// directory of its own: cargo takes a core library that is unpacked below this workspace for another one when it is
+    /// named from outside, and would compile it anew each time one follows the other.
     pub(crate) fn foreign_cargo(
         &self,
         directory: &Path,
@@ -186,13 +188,14 @@ impl Route {
         subcommand: &str,
         arch: Arch,
     ) -> Command {
-        let mut command = self.bare_cargo(&workspace.kernels(), subcommand, &[arch]);
+        let mut command = self.bare_cargo(&workspace.target("adopt").join("built"), subcommand, &[arch]);
         command.current_dir(directory);
         command
     }
 
     fn cargo_into(&self, target: &Path, workspace: &Workspace, subcommand: &str, arches: &[Arch]) -> Command {
         let mut command = self.bare_cargo(target, subcommand, arches);
+        command.arg("--release");
         command.current_dir(workspace.root());
         // Where messages stand in the source is written into the file only with full debug information.
         for package in LOGGING {
@@ -211,7 +214,7 @@ impl Route {
         };
         child::forget_package(&mut command);
         command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-        command.args([subcommand, "--locked", "--release"]);
+        command.args([subcommand, "--locked"]);
         command.args(arches.iter().flat_map(|arch| ["--target", arch.target()])).arg("--target-dir").arg(target);
         if let Self::Targets { linker: Some(linker) } | Self::BuildStd { linker, .. } = self {
             command.envs(arches.iter().map(|arch| (arch.linker_variable(), linker)));
