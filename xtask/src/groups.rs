@@ -2,7 +2,7 @@
 
 use crate::arch::Arch;
 use crate::cli::{Length, Tests};
-use crate::kernels::{Bench, claims, heap, races, steps, tour};
+use crate::kernels::{Bench, claims, heap, minimal, races, steps, tour};
 use crate::part::{Part, Selection};
 use crate::route::Route;
 use crate::setup::Want;
@@ -53,7 +53,7 @@ impl Group {
         if tests.part.has(Part::Host) && tests.length == Length::Long {
             groups.push(Self::Hashbrown);
         }
-        let kernels = [Part::Claims, Part::Demo, Part::Steps, Part::Races, Part::Heap];
+        let kernels = [Part::Minimal, Part::Claims, Part::Demo, Part::Steps, Part::Races, Part::Heap];
         for arch in Arch::ALL.into_iter().filter(|arch| tests.arches.contains(arch)) {
             if tests.part.has(Part::Adopt) {
                 groups.push(Self::AdoptOn(arch));
@@ -124,6 +124,7 @@ impl Group {
                     Part::Steps => steps::list(&bench),
                     Part::Races => races::list(&bench),
                     Part::Heap => heap::list(&bench),
+                    Part::Minimal => minimal::list(&bench),
                     _ => Ok(tour::list(&bench)),
                 }
             }
@@ -149,6 +150,7 @@ impl Group {
                     Part::Steps => steps::run(&bench, report),
                     Part::Races => races::run(&bench, report),
                     Part::Heap => heap::run(&bench, report),
+                    Part::Minimal => minimal::run(&bench, report),
                     _ => tour::run(&bench, report),
                 }
             }
@@ -188,8 +190,8 @@ mod tests {
         assert_eq!(groups("test races"), ["x86_64::races", "aarch64::races"]);
         assert_eq!(groups("test races --arch arm64"), ["aarch64::races"]);
         assert_eq!(groups("test adopt --arch x86_64"), ["adopt::", "x86_64::adopt::"]);
-        assert_eq!(groups("test kernels").len(), 10);
-        assert_eq!(groups("test host").len() + 12, groups("test").len());
+        assert_eq!(groups("test kernels").len(), 12);
+        assert_eq!(groups("test host").len() + 14, groups("test").len());
         assert!(groups("test host --long").contains(&"hashbrown::".to_owned()));
     }
 

@@ -15,7 +15,7 @@ use crate::term;
 use crate::workspace::Workspace;
 
 /// What is linted for bare metal.
-const BARE_METAL: [&str; 7] = ["kernel-arena", "support", "demo", "claims", "steps", "races", "heap"];
+const BARE_METAL: [&str; 8] = ["kernel-arena", "support", "demo", "claims", "steps", "races", "heap", "minimal"];
 
 /// What those targets are called.
 const BOTH: &str = "bare metal";

@@ -25,11 +25,13 @@ pub(crate) enum Part {
     Heap,
     /// One kernel's.
     Demo,
+    /// One kernel's.
+    Minimal,
 }
 
 impl Part {
     /// What they are called on the command line.
-    pub(crate) const NAMES: [(&'static str, Self); 11] = [
+    pub(crate) const NAMES: [(&'static str, Self); 12] = [
         ("all", Self::All),
         ("host", Self::Host),
         ("models", Self::Models),
@@ -41,6 +43,7 @@ impl Part {
         ("races", Self::Races),
         ("heap", Self::Heap),
         ("demo", Self::Demo),
+        ("minimal", Self::Minimal),
     ];
 
     /// The part of this name.

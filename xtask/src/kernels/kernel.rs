@@ -54,6 +54,10 @@ pub(super) const HEAP_OF_TWO: Kernel = Kernel { usual_seconds: 10, cpus: 2, ..HE
 /// The same for a long test.
 pub(super) const LONG_HEAP: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..HEAP };
 
+/// The smallest kernels, which rest on nothing of this repository's but the library.
+pub(super) const MINIMAL: Kernel =
+    Kernel { name: "minimal", usual_seconds: 2, cpus: 1, flavour: Flavour::Usual, messages: &[] };
+
 /// The library's own messages and the tour's first, with their places in the source.
 const DEMO_MESSAGES: &[&str] = &[
     "INFO  the tour begins *(examples/demo/src/*)",

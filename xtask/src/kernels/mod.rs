@@ -12,6 +12,7 @@ pub(crate) mod heap;
 mod intlog;
 mod judge;
 mod kernel;
+pub(crate) mod minimal;
 pub(crate) mod races;
 mod sampled;
 pub(crate) mod steps;

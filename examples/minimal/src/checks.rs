@@ -1,0 +1,141 @@
+//! What is claimed of a kernel with an arena, tried one after the other. What does not hold is a panic.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::fmt::Write;
+use core::hint::black_box;
+
+use kernel_arena::{AllocRequest, Arena, KernelAddr, Owner, PageCount, ViolationKind};
+use spin::Mutex;
+
+use crate::arena::{HEAP, MyPlatform};
+use crate::{kernel, println, stack, ticks, wild};
+
+/// The kernel's arena.
+type Kernel = &'static Arena<MyPlatform>;
+
+/// A claim, and what tries it.
+type Check = (&'static str, fn(Kernel));
+
+/// How many ticks are waited for.
+const TICKS: u64 = 200;
+/// How many blocks the thread takes at a time: more than a magazine has.
+const BLOCKS: usize = 300;
+/// The most that a recovered fault may take of the stack that it interrupts, in bytes, with optimisation and without.
+const FAULT_STACK: usize = if cfg!(debug_assertions) { 3 << 10 } else { 1 << 10 };
+
+/// What is being tried.
+static RUNNING: Mutex<Option<&str>> = Mutex::new(None);
+
+/// What is being tried, if anything: for a panic to name.
+pub(crate) fn running() -> Option<&'static str> {
+    *RUNNING.try_lock()?
+}
+
+/// Tries all, and says how many that was.
+pub(crate) fn run(arena: Kernel) -> usize {
+    let checks: [Check; 8] = [
+        ("a wild read finds 0, and is recorded", wild_read),
+        ("a wild write is recorded, and reclaimed", wild_write),
+        ("the guard behind the window is recovered", guard),
+        ("a page that was freed is recovered", freed_page),
+        ("Box, Vec and BTreeMap live in the window", collections),
+        ("blocks of the thread and of the timer stay apart", timer),
+        ("frames come back", frames),
+        ("a recovered fault takes little stack", little_stack),
+    ];
+    for (name, check) in checks {
+        *RUNNING.lock() = Some(name);
+        check(arena);
+        println!("ok {name}");
+    }
+    *RUNNING.lock() = None;
+    assert_eq!(arena.validate(), Ok(()), "the arena is whole");
+    checks.len()
+}
+
+/// Expects one violation, of this kind and at this address, and prints it.
+fn expect_violation(arena: Kernel, kind: ViolationKind, address: KernelAddr) {
+    let violation = arena.take_violation().expect("the access is recorded");
+    println!("{violation:?}");
+    assert_eq!((violation.kind, violation.address), (kind, address));
+    assert_eq!(arena.take_violation(), None, "and nothing else");
+}
+
+fn wild_read(arena: Kernel) {
+    let address = wild::address(arena, 0x12_3458);
+    assert_eq!(wild::read(address), 0);
+    expect_violation(arena, ViolationKind::Read, address);
+}
+
+fn wild_write(arena: Kernel) {
+    let address = wild::address(arena, 0x23_4568);
+    wild::write(address, 7);
+    expect_violation(arena, ViolationKind::Write, address);
+    arena.reclaim();
+    assert_eq!(wild::read(address), 0, "the scratch page was zeroed");
+    expect_violation(arena, ViolationKind::Read, address);
+}
+
+fn guard(arena: Kernel) {
+    let address = KernelAddr::new(arena.layout().upper_guard().start().value());
+    assert_eq!(wild::read(address), 0);
+    expect_violation(arena, ViolationKind::Read, address);
+}
+
+fn freed_page(arena: Kernel) {
+    let page = arena.alloc_pages(AllocRequest::new(PageCount::ONE, Owner::Kernel)).expect("there are pages");
+    let address = arena.layout().to_kernel(page.to_ptr());
+    wild::write(address, 7);
+    assert_eq!((wild::read(address), arena.take_violation()), (7, None), "the page is there");
+    arena.free_pages(page.to_ptr(), PageCount::ONE, Owner::Kernel).expect("it is ours");
+    assert_eq!(wild::read(address), 0);
+    expect_violation(arena, ViolationKind::Read, address);
+}
+
+fn collections(arena: Kernel) {
+    let boxed = Box::new(7_u64);
+    let vec: Vec<u64> = (0..10_000).collect();
+    let map: BTreeMap<u64, _> = (0..1000).map(|number| (number, number.to_string())).collect();
+    assert_eq!((*boxed, vec.iter().sum::<u64>()), (7, 49_995_000));
+    assert!(map.iter().all(|(number, text)| text.parse() == Ok(*number)));
+    let window = arena.layout().window();
+    for address in [(&raw const *boxed).addr(), vec.as_ptr().addr()] {
+        assert!(address as u64 - window.start().value() < window.size_bytes(), "{address:#x} is in the window");
+    }
+}
+
+/// With an identity that names one (CPU, level) to both, this fails within some ticks.
+fn timer(arena: Kernel) {
+    let until = ticks::count() + TICKS;
+    kernel::interruptible(|| {
+        while ticks::count() < until {
+            let blocks = ticks::blocks(BLOCKS, u64::MAX);
+            assert!(ticks::are_whole(&blocks, u64::MAX), "a block of the thread's is damaged");
+        }
+    });
+    let mut recorded = 0;
+    while let Some(violation) = arena.take_violation() {
+        assert_eq!(violation.kind, ViolationKind::Read);
+        recorded += 1;
+    }
+    assert!(recorded > 0, "wild reads of the timer's handler are recorded");
+}
+
+/// Takes and gives back more memory than the machine has.
+fn frames(_: Kernel) {
+    for _ in 0..80 {
+        drop(black_box(Vec::<u64>::with_capacity(1 << 20)));
+        HEAP.reclaim();
+    }
+}
+
+fn little_stack(arena: Kernel) {
+    let address = wild::address(arena, 0x34_5678);
+    let bytes = stack::taken(|| _ = wild::read(address));
+    println!("stack {bytes} bytes");
+    assert!(bytes <= FAULT_STACK);
+    expect_violation(arena, ViolationKind::Read, address);
+}
