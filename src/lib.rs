@@ -55,6 +55,9 @@
 //! # assert!(!is_recovered(&arena, &Fault { address, access, instruction }));
 //! ```
 //!
+//! How a kernel that is there takes an arena in, and what it looks like when it breaks a rule, is in
+//! [*Porting*](documents::porting), line by line for x86_64 and aarch64.
+//!
 //! What the kernel lends (frames, a physical map, TLB shootdown, the CPU's number, five page-table entries) is described
 //! by [`platform`], with a whole example at [`Platform`]; the page-table formats are in [`arch`].
 //!
@@ -216,6 +219,9 @@ pub mod documents {
     /// [costs]: https://docs.rs/crate/kernel-arena/latest
     #[doc = include_str!("../docs/HEAP.md")]
     pub mod objects {}
+
+    #[doc = include_str!("../docs/PORTING.md")]
+    pub mod porting {}
 }
 
 /// The examples in the README are compiled with the others.

@@ -2,7 +2,8 @@
 //!
 //! Rules (I, S, O) and claims (T, N) are cited as a letter and a number wherever they are relied on or tested. What each means
 //! stands in `docs/MODEL.md`, `docs/HEAP.md` and `docs/TESTS.md`, as the first cell of a table or the bold start of an item.
-//! That each function which can refuse has its row is in `calls`, that what is named exists in `spans`.
+//! That each function which can refuse has its row is in `calls`, that what is named exists in `spans`, that the code of
+//! `docs/PORTING.md` is what is booted in `porting`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 #[path = "documents/calls.rs"]
 mod calls;
+#[path = "documents/porting.rs"]
+mod porting;
 #[path = "documents/source.rs"]
 mod source;
 #[path = "documents/spans.rs"]
