@@ -26,6 +26,7 @@ mod creation;
 mod exhaustion;
 mod extremes;
 mod faults;
+mod foreign;
 mod frames;
 mod invalid_free;
 mod large;
@@ -48,7 +49,7 @@ const SECOND: ArenaPtr = ArenaPtr::new(0xffff_f000);
 /// One page.
 const ONE: PageCount = PageCount::ONE;
 /// Nothing that `reclaim` could bring back.
-const NOTHING: Reclaimable = Reclaimable { deferred: 0, tainted: 0 };
+const NOTHING: Reclaimable = Reclaimable { deferred: 0, tainted: 0, foreign: None };
 
 /// An arena of two pages that end with the window, as most of upstream's are.
 fn two_pages<F: Format>() -> Machine<F> {

@@ -2,6 +2,7 @@
 
 use super::claimed::Claimed;
 use super::frames::FrameChain;
+use super::install::Collided;
 use super::{AllocError, AllocRequest, Arena, Context, Placement, Reclaimable};
 use crate::addr::{ArenaPtr, PAGE_SIZE, PageCount, PageIndex, PageRange};
 use crate::arch::Arch;
@@ -28,23 +29,30 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let claimer = self.check(&request)?;
         let mut foreseen = Some(self.foresee(&request, &claimer)?);
         let mut chain = FrameChain::new(&self.platform);
-        for _ in 0..TRIES {
+        let mut scratched = 0;
+        while scratched < TRIES {
             chain.fill(request.count.get(), request.node).ok_or(AllocError::OutOfFrames)?;
             let claimed = self.claim_for(&request, &claimer, foreseen.take())?;
-            if let Ok(pages) = self.install(claimed, &mut chain, &request) {
-                return Ok(pages);
+            match self.install(claimed, &mut chain, &request) {
+                Ok(pages) => return Ok(pages),
+                Err(Collided::Scratch) => scratched += 1,
+                // It is set aside, so no later try meets it, of this call or another: there are no more of these than pages.
+                Err(Collided::Foreign) => {}
             }
             // A run is looked for elsewhere; pages that were named are where the faults are.
             if let Claimer::These(pages) | Claimer::Reserved(pages) = claimer {
-                return Err(self.why_scratched(pages, request.context));
+                return Err(self.why_collided(pages, request.context));
             }
         }
         Err(AllocError::Busy(self.reclaimable()))
     }
 
-    /// Why pages that were named could not be installed: a fault put scratch there, and the caller may not wait, or it keeps
-    /// doing so.
-    fn why_scratched(&self, pages: PageRange, context: Context) -> AllocError {
+    /// Why pages that were named could not be installed: somebody else has written to a slot; or a fault put scratch there, and
+    /// the caller may not wait, or it keeps doing so.
+    fn why_collided(&self, pages: PageRange, context: Context) -> AllocError {
+        if let Some(page) = self.first_foreign(pages) {
+            return AllocError::Foreign { page };
+        }
         let scratched = |page: &PageIndex| {
             matches!(self.state(page.number()), SlotState::Scratch | SlotState::ScratchOverReserved(_))
         };
@@ -106,7 +114,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// Why a page that was named could not be claimed.
     fn why_claimed(&self, page: u32) -> AllocError {
-        if self.is_passing(page) {
+        if self.is_foreign(page) {
+            AllocError::Foreign { page: PageIndex::masked(page) }
+        } else if self.is_passing(page) {
             AllocError::Busy(self.reclaimable())
         } else {
             AllocError::Taken { page: PageIndex::masked(page) }
@@ -126,7 +136,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     pub(super) fn reclaimable(&self) -> Reclaimable {
         let (deferred, tainted) = self.maps.reclaimable();
-        Reclaimable { deferred, tainted }
+        Reclaimable { deferred, tainted, foreign: self.shared.0.foreign.get() }
     }
 
     /// The pages that a pointer and a count name, if they lie in the extent.

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::mem::MaybeUninit;
 
+use super::foreign::LastForeign;
 use super::reach;
 use super::rows::FaultRows;
 use super::stats::Counters;
@@ -65,7 +66,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             running: RunningPrograms::new(parts.running),
             violations: ViolationRing::new(parts.violations),
             metadata,
-            shared: Line(Shared { batches: AtomicU64::new(0), counters: Counters::new() }),
+            shared: Line(Shared { batches: AtomicU64::new(0), counters: Counters::new(), foreign: LastForeign::new() }),
         }
     }
 }

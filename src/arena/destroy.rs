@@ -7,6 +7,7 @@ use crate::MetadataWord;
 use crate::arch::Arch;
 use crate::platform::{FlushScope, FrameSource, Platform};
 use crate::report;
+use crate::slot::SlotState;
 use crate::tables::UPPER_ENTRIES;
 
 /// What comes back from an arena that was destroyed.
@@ -18,6 +19,9 @@ pub struct Destroyed<P> {
     pub metadata: &'static mut [MaybeUninit<MetadataWord>],
     /// Pages that were still allocated, or queued; their frames are back.
     pub pages: u32,
+    /// Pages whose slot held a word that is not the arena's. What that word led to is its writer's; a frame of the arena's that
+    /// it has taken the place of is lost.
+    pub foreign_pages: u32,
 }
 
 impl<P: Platform, A: Arch> Arena<P, A> {
@@ -36,22 +40,25 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         self.tables.unlink(&self.platform, UPPER_ENTRIES);
         let everything = [self.layout.window(), self.layout.upper_guard()];
         self.flush(&everything, FlushScope::Tables);
-        let pages = self.free_all_pages();
+        let (pages, foreign_pages) = self.free_all_pages();
         report::destroyed(&self.layout, pages);
         let Self { platform, tables, metadata, .. } = self;
         tables.release(&platform);
-        Destroyed { platform, metadata: metadata.give_back(), pages }
+        Destroyed { platform, metadata: metadata.give_back(), pages, foreign_pages }
     }
 
-    fn free_all_pages(&self) -> u32 {
-        let mut pages = 0;
+    /// How many pages of ours there were, and how many words of others.
+    fn free_all_pages(&self) -> (u32, u32) {
+        let (mut pages, mut foreign) = (0, 0);
         for slot in self.layout.extent().numbers().filter_map(|page| self.slot(page)) {
-            if let Some(frame) = self.codec.decode(A::swap(slot, 0)).frame() {
+            let state = self.codec.decode(A::swap(slot, 0));
+            if let Some(frame) = state.frame() {
                 // SAFETY: it came from this source, its slot held it alone, and every CPU has forgotten the window.
                 unsafe { self.platform.frames().free(frame) };
                 pages += 1;
             }
+            foreign += u32::from(matches!(state, SlotState::Foreign(_)));
         }
-        pages
+        (pages, foreign)
     }
 }

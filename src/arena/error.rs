@@ -13,15 +13,22 @@ use crate::slot::Owner;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reclaimable {
-    /// Pages queued by a deferred free.
+    /// Pages queued by a deferred free, and those that were set aside because of a foreign word.
     pub deferred: u32,
     /// Free pages whose slot may hold the scratch page.
     pub tainted: u32,
+    /// The page in whose slot a word that is not the arena's was last found, if that word has not gone: something is mapped
+    /// there. Nobody gets such a page until the word is cleared, and `reclaim` has seen it.
+    pub foreign: Option<PageIndex>,
 }
 
 impl fmt::Display for Reclaimable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "reclaim would bring back {} deferred and {} tainted pages", self.deferred, self.tainted)
+        write!(f, "reclaim would bring back {} deferred and {} tainted pages", self.deferred, self.tainted)?;
+        match self.foreign {
+            Some(page) => write!(f, "; page {} holds a word that is not the arena's: clear it first", page.number()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -101,6 +108,12 @@ pub enum AllocError {
         /// The first such page.
         page: PageIndex,
     },
+    /// This page, of those named, has a slot that the arena did not write: somebody maps something in the window, which nobody
+    /// but the arena may. It was left as it is. Unmap it, flush it, and `reclaim`.
+    Foreign {
+        /// The first such page.
+        page: PageIndex,
+    },
     /// No run of that many pages is free; in [`Context::Any`](crate::Context::Any) pages that may hold the scratch page count as
     /// taken. Free some, or `reclaim`.
     NoSpace(Reclaimable),
@@ -122,6 +135,7 @@ impl fmt::Display for AllocError {
             Self::NotReserved { page } => write!(f, "page {} is not reserved", page.number()),
             Self::NotOwner { page, owner } => write!(f, "page {} is reserved for {owner:?}", page.number()),
             Self::Tainted { page } => write!(f, "page {} holds the scratch page: reclaim first", page.number()),
+            Self::Foreign { page } => foreign(f, *page),
             Self::NoSpace(pages) => write!(f, "no run of that many pages is free; {pages}"),
             Self::Busy(pages) => {
                 write!(f, "pages in the middle of another operation are in the way, try again; {pages}")
@@ -154,6 +168,12 @@ pub enum FreeError {
         /// Whose it is.
         owner: Owner,
     },
+    /// The slot of this page holds a word that the arena did not write: somebody maps something in the window, which nobody but
+    /// the arena may. Nothing was freed. What was there before is lost unless that word is put back.
+    Foreign {
+        /// The first such page.
+        page: PageIndex,
+    },
     /// Another free came between for some of the pages; the others were freed.
     Raced {
         /// How many pages this call freed.
@@ -171,6 +191,7 @@ impl fmt::Display for FreeError {
             Self::NotOwner { page, owner } => {
                 write!(f, "page {} is owned by {owner:?}", page.number())
             }
+            Self::Foreign { page } => foreign(f, *page),
             Self::Raced { freed } => write!(f, "another free came between: {} pages were freed here", freed.get()),
         }
     }
@@ -197,6 +218,18 @@ pub enum ReserveError {
         /// The first such page.
         page: PageIndex,
     },
+    /// The slot of this page holds a word that the arena did not write: somebody maps something in the window, which nobody but
+    /// the arena may. It was left as it is. Unmap it, flush it, and `reclaim`.
+    Foreign {
+        /// The first such page.
+        page: PageIndex,
+    },
+}
+
+/// What all say of a page that somebody else has written to.
+fn foreign(f: &mut fmt::Formatter<'_>, page: PageIndex) -> fmt::Result {
+    let page = page.number();
+    write!(f, "page {page} holds a word that is not the arena's: map nothing in the window; unmap it, then reclaim")
 }
 
 impl fmt::Display for ReserveError {
@@ -207,6 +240,7 @@ impl fmt::Display for ReserveError {
             Self::Outside => f.write_str("the range is not in the extent"),
             Self::Taken { page } => write!(f, "page {} is taken", page.number()),
             Self::Busy { page } => write!(f, "page {} is in the middle of another operation, try again", page.number()),
+            Self::Foreign { page } => foreign(f, *page),
         }
     }
 }

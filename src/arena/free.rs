@@ -143,6 +143,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
                         return Err(FreeError::NotOwner { page, owner: theirs });
                     }
                 }
+                SlotState::Foreign(_) => return Err(FreeError::Foreign { page }),
                 _ => return Err(FreeError::NotAllocated { page }),
             }
         }

@@ -13,9 +13,14 @@ use crate::sync::AtomicU64;
 /// How often an allocation heals one of its pages again that faults keep scratching meanwhile.
 const HEALS: u32 = 4;
 
-/// A fault put the scratch page where a page was to go. Frames that were not used are still in the chain.
+/// What was found where a page was to go. Frames that were not used are still in the chain.
 #[derive(Debug)]
-pub(super) struct Collided;
+pub(super) enum Collided {
+    /// A fault put the scratch page there.
+    Scratch,
+    /// Somebody else has written to the slot. The page is set aside.
+    Foreign,
+}
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Installs frames of `chain` into claimed pages (S2): all of them, or none that anybody will see. In vain, the pages are
@@ -27,15 +32,15 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         request: &AllocRequest,
     ) -> Result<PageRange, Collided> {
         let pages = claimed.pages();
-        if self.install_all(&mut claimed, chain, request).is_ok() {
+        let Err(collided) = self.install_all(&mut claimed, chain, request) else {
             A::publish_and_sync();
             return Ok(pages);
-        }
+        };
         match request.placement {
             Placement::Reserved(_) => self.set_aside_again(pages, claimed, request),
             Placement::Anywhere { .. } | Placement::Exactly(_) => self.give_up(pages, claimed, request.owner),
         }
-        Err(Collided)
+        Err(collided)
     }
 
     /// Hands each page out as it is installed.
@@ -61,8 +66,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         owner: Owner,
         context: Context,
     ) -> Result<(), Collided> {
-        let slot = self.slot(page).ok_or(Collided)?;
-        let frame = chain.pop().ok_or(Collided)?;
+        let slot = self.slot(page).ok_or(Collided::Foreign)?;
+        let frame = chain.pop().ok_or(Collided::Scratch)?;
         self.install_one(slot, page, frame, owner, context).inspect_err(|_| chain.put_back(frame))
     }
 
@@ -76,26 +81,33 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         context: Context,
     ) -> Result<(), Collided> {
         for _ in 0..=HEALS {
-            // A fault can only have put scratch there: nobody else installs into a page that is claimed.
-            if self.transition(slot, |seen| installed(seen, frame, owner)).is_ok() {
-                return Ok(());
+            // A fault can only have put scratch there: nobody else of ours installs into a page that is claimed.
+            match self.transition(slot, |seen| installed(seen, frame, owner)) {
+                Ok(_) => return Ok(()),
+                Err(SlotState::Foreign(_)) => return Err(Collided::Foreign),
+                Err(_) if context == Context::Any => return Err(Collided::Scratch),
+                Err(_) => self.clear_scratch_in(PageRange::of(page, 1)),
             }
-            if context == Context::Any {
-                return Err(Collided);
-            }
-            self.clear_scratch_in(PageRange::of(page, 1));
         }
-        Err(Collided)
+        Err(Collided::Scratch)
     }
 
     /// Looks at every slot; where scratch is found, takes it away and flushes once for all, or, where the caller may not
-    /// wait, fails.
+    /// wait, fails. It fails where somebody else has written to a slot.
     fn clear_scratch(&self, pages: PageRange, context: Context) -> Result<(), Collided> {
-        if !pages.numbers().any(|page| self.state(page) == SlotState::Scratch) {
+        let mut scratched = false;
+        for page in pages.numbers() {
+            match self.state(page) {
+                SlotState::Scratch => scratched = true,
+                SlotState::Foreign(_) => return Err(Collided::Foreign),
+                _ => {}
+            }
+        }
+        if !scratched {
             return Ok(());
         }
         if context == Context::Any {
-            return Err(Collided);
+            return Err(Collided::Scratch);
         }
         self.clear_scratch_in(pages);
         Ok(())
@@ -124,12 +136,16 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Undoes an installation of `pages` that failed where `rest` begins: the pages before are queued to be freed, for their
-    /// translation may have been used; the others are marked where they hold scratch, and given up.
+    /// translation may have been used; the others are marked where they hold scratch, and given up, but for the first that
+    /// holds a foreign word, which is set aside.
     fn give_up(&self, pages: PageRange, rest: Claimed<'_>, owner: Owner) {
         for page in pages.first().number()..rest.pages().first().number() {
             self.queue(page, owner);
         }
         self.mark_scratch(rest.pages());
+        if let Some(page) = self.first_foreign(rest.pages()) {
+            self.give_up_foreign(rest, page);
+        }
     }
 
     /// S5 for a page that was installed but not handed out. A wrong free of it may have come first: then there is nothing to

@@ -28,6 +28,7 @@ mod create;
 mod destroy;
 mod error;
 mod find;
+mod foreign;
 mod frames;
 mod free;
 mod install;
@@ -52,6 +53,7 @@ pub use request::{AllocRequest, Context, Placement};
 pub use stats::Stats;
 pub use validate::ValidateError;
 
+use foreign::LastForeign;
 use lent::Metadata;
 use rows::FaultRows;
 use stats::Counters;
@@ -111,6 +113,7 @@ struct Shared {
     /// Batches of pages that were taken away: what gives vacated words their tags.
     batches: AtomicU64,
     counters: Counters,
+    foreign: LastForeign,
 }
 
 impl<P: Platform, A: Arch> Arena<P, A> {

@@ -24,6 +24,9 @@ pub struct Reclaimed {
     pub healed_regions: u32,
 }
 
+/// What a page was in whose slot a foreign word has been: translated, for all that is known, and not to a frame of ours.
+const GONE: SlotState = SlotState::Foreign(!0);
+
 /// Regions that are flushed at once.
 const REGION_BATCH: usize = 16;
 
@@ -52,6 +55,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Takes the queue's bits, word by word, and frees what they stand for as `free_pages` does.
     #[inline(never)] // Each of these has a batch of its own on the stack: one at a time.
     fn finish_deferred(&self) -> u32 {
+        let foreign = self.shared.0.foreign.get();
         let mut batch = Batch::new(self);
         let mut freed = 0;
         let queue = &self.maps.deferred;
@@ -61,20 +65,32 @@ impl<P: Platform, A: Arch> Arena<P, A> {
                 freed += u32::from(self.finish_one(self.maps.page_of(word * 64 + bit), &mut batch));
             }
         }
+        if let Some(page) = foreign.filter(|page| !self.is_foreign(page.number())) {
+            self.shared.0.foreign.forget(page);
+        }
         freed
     }
 
-    /// S4 for a page whose queue bit we took: nobody else may change its slot.
+    /// S4 for a page whose queue bit we took: nobody else may change its slot. Whether it was freed.
     fn finish_one(&self, page: u32, batch: &mut Batch<'_, P, A>) -> bool {
         let Some(slot) = self.slot(page) else {
             return false;
         };
         let mut room = batch.room();
-        let Ok(was) = self.transition(slot, |seen| finished(seen, || room.tag())) else {
-            return false;
-        };
-        room.owe(self.won_back(page), was);
-        true
+        match self.transition(slot, |seen| finished(seen, || room.tag())) {
+            Ok(was) => {
+                room.owe(self.won_back(page), was);
+                return true;
+            }
+            Err(SlotState::Foreign(_)) => self.set_aside_foreign(page),
+            // It was set aside, and the foreign word is gone. What it led to may be remembered.
+            Err(SlotState::Vacant | SlotState::Vacated(_) | SlotState::Scratch) => {
+                room.owe(self.won_back(page), GONE);
+            }
+            // Somebody else has made it a page of ours.
+            Err(_) => {}
+        }
+        false
     }
 
     /// Heals marked pages of the extent's leaf tables. Those of the extent are claimed first, for an allocation might be on its
@@ -143,7 +159,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             let Some(entry) = self.tables.region_entry(&self.platform, region) else {
                 continue;
             };
-            if A::compare_exchange(entry, self.tables.scratch_link(), 0).is_err() {
+            // By the word that is there: others may have set bits in it.
+            let word = A::load(entry);
+            if !self.tables.is_scratch_link(word) || A::compare_exchange(entry, word, 0).is_err() {
                 continue;
             }
             let pages = Tables::<A>::LEAF_PAGES;

@@ -41,6 +41,36 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// unless the outcome is [`FaultOutcome::NotOurs`].
     ///
     /// Context: *any*, an NMI during any other operation included.
+    ///
+    /// # Kernels that map pages on demand
+    /// Their handler asks the arena first, and never maps anything into [`ArenaLayout::recoverable`], window and upper guard:
+    /// ```
+    /// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/example.rs")); }
+    /// # use kernel::{LAYOUT, MyKernel};
+    /// # use kernel_arena::{Arena, FaultOutcome, arch::x86_64::decode_fault};
+    /// # fn map_a_page_of_the_kernels(_address: u64) -> bool { true }
+    /// # static ARENAS: kernel_arena::Registry<MyKernel, 1> = kernel_arena::Registry::new();
+    /// /// Whether to return to the instruction.
+    /// fn page_fault(address: u64, error_code: u64, rip: u64) -> bool {
+    ///     let fault = decode_fault(address, error_code, rip);
+    ///     fault.is_some_and(|fault| ARENAS.handle_kernel_fault(&fault) != FaultOutcome::NotOurs)
+    ///         || !LAYOUT.recoverable().contains(kernel_arena::VirtAddr::new(address)) && map_a_page_of_the_kernels(address)
+    /// }
+    /// # let metadata = Box::leak(Box::new_uninit_slice(LAYOUT.metadata_words()));
+    /// # let arena = Box::leak(Box::new(Arena::<MyKernel>::new(MyKernel::boot(), LAYOUT, metadata).unwrap()));
+    /// # let _for_ever = ARENAS.register_static(arena).unwrap();
+    /// # let base = LAYOUT.base().value();
+    /// # assert!(page_fault(base + 0x1000, 0, 0), "recovered");
+    /// # assert!(!page_fault(base + 0x1000, 1, 0), "a protection fault in the window");
+    /// # assert!(page_fault(base - 0x10_0000, 0, 0), "the kernel's own");
+    /// ```
+    ///
+    /// A page that is mapped there all the same stays as it is, and is nobody's to allocate: where one was named, errors name it
+    /// (`Foreign`), [`validate`](Self::validate) finds it (`ForeignWord`), and a fault on it is `Spurious` if it has a
+    /// translation, as if an allocation had been faster, else `NotOurs`. When it is unmapped and flushed, the next
+    /// [`reclaim`](Self::reclaim) makes it the arena's again.
+    ///
+    /// [`ArenaLayout::recoverable`]: crate::ArenaLayout::recoverable
     pub fn handle_kernel_fault(&self, fault: &Fault) -> FaultOutcome {
         let offset = fault.address.value().wrapping_sub(self.layout.base().value());
         let Some(place) = self.place(offset) else {
@@ -110,7 +140,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
                 A::publish();
                 Ok(())
             }
-            word if word == link => Err(Missed::Present),
+            word if self.tables.is_scratch_link(word) => Err(Missed::Present),
             _ => Err(Missed::Foreign),
         }
     }

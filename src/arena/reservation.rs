@@ -23,6 +23,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
                 SlotState::Reserved(theirs) | SlotState::ScratchOverReserved(theirs) => {
                     return Err(AllocError::NotOwner { page, owner: theirs });
                 }
+                SlotState::Foreign(_) => return Err(AllocError::Foreign { page }),
                 _ => return Err(AllocError::NotReserved { page }),
             }
         }

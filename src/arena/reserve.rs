@@ -8,7 +8,7 @@ use crate::addr::{ArenaPtr, PageCount, PageIndex};
 use crate::arch::Arch;
 use crate::pages::Taken;
 use crate::platform::Platform;
-use crate::slot::Owner;
+use crate::slot::{Owner, SlotState};
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Sets pages aside: nothing is allocated there until they are freed. A kernel access to them is a violation as to any
@@ -30,17 +30,26 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             return Err(ReserveError::ZeroPages);
         }
         self.maps.claim(pages).map_err(|Taken(page)| self.why_taken(page))?;
-        self.set_aside(Claimed::new(&self.maps, pages), owner);
+        let claimed = Claimed::new(&self.maps, pages);
+        if let Some(page) = self.first_foreign(pages) {
+            self.give_up_foreign(claimed, page);
+            return Err(ReserveError::Foreign { page });
+        }
+        self.set_aside(claimed, owner);
         Ok(())
     }
 
-    /// Claimed pages: vacant -> reserved, scratch -> scratch-over-reserved.
+    /// Claimed pages: vacant -> reserved, scratch -> scratch-over-reserved. One to which somebody else has just written is left
+    /// to `reclaim`.
     pub(super) fn set_aside(&self, mut claimed: Claimed<'_>, owner: Owner) {
         for page in claimed.pages().numbers() {
             debug_assert!(self.maps.is_claimed(page));
             if let Some(slot) = self.slot(page) {
-                let done = self.transition(slot, |seen| set_aside(seen, owner));
-                debug_assert!(done.is_ok(), "a page that we claimed is {done:?}");
+                match self.transition(slot, |seen| set_aside(seen, owner)) {
+                    Ok(_) => {}
+                    Err(SlotState::Foreign(_)) => self.set_aside_foreign(page),
+                    Err(other) => debug_assert!(false, "a page that we claimed is {other:?}"),
+                }
             }
             claimed.hand_out_first();
         }
@@ -48,6 +57,12 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     fn why_taken(&self, page: u32) -> ReserveError {
         let index = PageIndex::masked(page);
-        if self.is_passing(page) { ReserveError::Busy { page: index } } else { ReserveError::Taken { page: index } }
+        if self.is_foreign(page) {
+            ReserveError::Foreign { page: index }
+        } else if self.is_passing(page) {
+            ReserveError::Busy { page: index }
+        } else {
+            ReserveError::Taken { page: index }
+        }
     }
 }

@@ -16,14 +16,20 @@ use crate::tables::{Tables, upper_entries};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValidateError {
-    /// A lent upper entry does not hold what the arena put there.
-    UpperEntry,
+    /// A lent upper entry does not hold what the arena put there. A mapper that maps a page of user mode somewhere below the same
+    /// entry sets bits in it: map nothing in [`recoverable`](crate::ArenaLayout::recoverable), and put the entry back as it was.
+    UpperEntry {
+        /// Which: 0 to 3 are the window's, lowest address first, 4 is the guard's.
+        entry: u32,
+        /// The bits that differ.
+        changed: u64,
+    },
     /// A directory entry does not hold what the arena put there; the number of its region.
     DirectoryEntry {
         /// The region, counted in leaf tables from the window's start.
         region: u32,
     },
-    /// A slot holds a word that the arena does not write.
+    /// A slot holds a word that the arena does not write: something else is mapped there. Unmap it, flush it, and `reclaim`.
     ForeignWord {
         /// The page.
         page: u32,
@@ -58,7 +64,9 @@ pub enum ValidateError {
 impl fmt::Display for ValidateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UpperEntry => f.write_str("a lent upper entry was changed"),
+            Self::UpperEntry { entry, changed } => {
+                write!(f, "bits {changed:#x} of lent entry {entry} were changed: map nothing in the window")
+            }
             Self::DirectoryEntry { region } => {
                 write!(f, "the directory entry of region {region} was changed")
             }
@@ -96,9 +104,11 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     fn validate_tables(&self) -> Result<(), ValidateError> {
-        let mut linked = upper_entries(&self.platform).zip(self.tables.upper_words());
-        if !linked.all(|(entry, word)| A::load(entry) == word) {
-            return Err(ValidateError::UpperEntry);
+        for ((number, entry), word) in (0..).zip(upper_entries(&self.platform)).zip(self.tables.upper_words()) {
+            let changed = A::load(entry) ^ word;
+            if changed != 0 {
+                return Err(ValidateError::UpperEntry { entry: number, changed });
+            }
         }
         (0..REGIONS).try_for_each(|region| self.validate_region(region))
     }
@@ -124,13 +134,15 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         if !self.maps.in_extent(bit) {
             return check_scratch_only(state, marked, page);
         }
+        if let SlotState::Foreign(_) = state {
+            return Err(ValidateError::ForeignWord { page });
+        }
         let claimed = self.maps.is_claimed(page);
         let queued = self.maps.deferred.bits().test(bit, Ordering::Acquire);
         if queued != matches!(state, SlotState::Deferred(..)) {
             return Err(ValidateError::QueueDisagrees { page });
         }
         match state {
-            SlotState::Foreign(_) => Err(ValidateError::ForeignWord { page }),
             SlotState::Scratch | SlotState::ScratchOverReserved(_) if !marked => Err(ValidateError::NotMarked { page }),
             SlotState::Vacant | SlotState::Vacated(_) | SlotState::Scratch if claimed => {
                 Err(ValidateError::Lost { page })

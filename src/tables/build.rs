@@ -60,8 +60,9 @@ impl<A: Arch> Tables<A> {
 
     fn free_leaves<P: Platform>(&self, platform: &P) {
         for page in self.built().step_by(Self::LEAF_PAGES as usize) {
-            let entry = self.directory_entry(platform, page);
-            if let Some(table) = entry.and_then(|entry| A::decode_table(A::swap(entry, 0), self.attributes)) {
+            let word = self.directory_entry(platform, page).map_or(0, |entry| A::swap(entry, 0));
+            // What somebody else has put there is not ours to give back.
+            if let Some(table) = A::decode_table(word, self.attributes).filter(|_| self.is_leaf_link(word)) {
                 // SAFETY: it came from this source, and the entry that led to it is gone.
                 unsafe { platform.frames().free(table) };
             }

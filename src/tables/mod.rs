@@ -88,6 +88,11 @@ impl<A: Arch> Tables<A> {
         A::table(self.scratch_table, TableReach::Open, self.attributes)
     }
 
+    /// Whether a directory entry's word links the scratch table, whatever else somebody has set in it.
+    pub(crate) fn is_scratch_link(&self, word: u64) -> bool {
+        A::decode_table(word, self.attributes) == Some(self.scratch_table)
+    }
+
     /// Where `page` is translated; `None` beyond what a model's tables cover.
     pub(crate) fn locate<'a, P: Platform>(&self, platform: &'a P, page: u32) -> Option<Location<'a>> {
         let entry = self.directory_entry(platform, page)?;

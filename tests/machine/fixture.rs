@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kernel_arena::platform::NodeId;
 use kernel_arena::{
@@ -101,6 +102,36 @@ impl<F: Format> Machine<F> {
     fn arena_count(&self) -> usize {
         let homes = self.0.arenas.iter();
         homes.filter(|home| home.get().is_some()).count()
+    }
+
+    /// The word of a slot of the first arena.
+    pub(crate) fn slot_word(&self, at: ArenaPtr) -> u64 {
+        self.slot(at).load(Ordering::Relaxed)
+    }
+
+    /// Writes to a slot of the first arena, which nobody but the arena may.
+    pub(crate) fn scribble(&self, at: ArenaPtr, word: u64) {
+        self.slot(at).store(word, Ordering::Relaxed);
+        self.hardware().observe();
+    }
+
+    /// A lent entry of the first arena.
+    pub(crate) fn upper_entry(&self, entry: usize) -> &AtomicU64 {
+        &self.0.arenas[0].get().expect("it was created").upper.0[entry]
+    }
+
+    fn slot(&self, at: ArenaPtr) -> &AtomicU64 {
+        let (hardware, offset) = (self.hardware(), u64::from(at.offset()));
+        let below = |word: u64, shift: u32| {
+            let table = (hardware.rules.table)(word).expect("it is linked").frame;
+            let first = hardware.memory.pointer(table).cast::<AtomicU64>();
+            // SAFETY: a table of the arena's has 512 words, which are atomics.
+            let entry = unsafe { first.add(index(offset >> shift & 511)) };
+            // SAFETY: as above; the arena lives as long as the machine is borrowed.
+            unsafe { entry.as_ref() }
+        };
+        let directory = below(self.upper_entry(index(offset >> 30)).load(Ordering::Relaxed), 21);
+        below(directory.load(Ordering::Relaxed), 12)
     }
 
     /// Allocates pages for a program, anywhere in the first arena.
@@ -220,7 +251,7 @@ impl<F: Format> Machine<F> {
         let (hardware, rules) = (self.hardware(), &self.hardware().rules);
         let lent = &self.0.arenas[arena].get().expect("it was created").upper;
         let words = std::array::from_fn(|n| {
-            let word = lent.0[n].load(std::sync::atomic::Ordering::Relaxed);
+            let word = lent.0[n].load(Ordering::Relaxed);
             (rules.open_entry)((rules.table)(word).expect("it is linked").frame)
         });
         hardware.views.borrow_mut().push(View { window: arena, tag, base, words });
@@ -291,8 +322,13 @@ impl<F: Format> Machine<F> {
     /// Validates and destroys the arenas, and checks that everything lent came back. How many pages were still allocated or
     /// queued.
     pub(crate) fn finish(self) -> u32 {
-        self.clear_hooks();
         self.validate();
+        self.end().0
+    }
+
+    /// The same without a look at the slots, which may be foreign; how many of these there were, too.
+    pub(crate) fn end(self) -> (u32, u32) {
+        self.clear_hooks();
         let bases: Vec<u64> = {
             let views = self.hardware().views.borrow();
             views.iter().map(|view| view.base).collect()
@@ -301,12 +337,13 @@ impl<F: Format> Machine<F> {
             self.detach_view(ProgramBase::new(ProgramAddr::new(base)).unwrap());
         }
         let inner = Rc::into_inner(self.0).expect("no other handle to the machine is left");
-        let mut pages = 0;
+        let (mut pages, mut foreign) = (0, 0);
         for home in inner.arenas.into_iter().filter_map(OnceCell::into_inner) {
             let words = home.arena.layout().metadata_words();
             inner.registry.remove(home.registration).expect("no fault is in flight");
             let destroyed = home.arena.destroy();
             pages += destroyed.pages;
+            foreign += destroyed.foreign_pages;
             assert_eq!(destroyed.metadata.len(), words);
             // SAFETY: the slice that `create_arena` leaked; the arena is gone.
             drop(unsafe { Box::from_raw(destroyed.metadata) });
@@ -316,7 +353,7 @@ impl<F: Format> Machine<F> {
         for cpu in &inner.hardware.cpus {
             assert!(cpu.tlb.borrow().is_empty(), "a TLB remembers a window that is gone");
         }
-        pages
+        (pages, foreign)
     }
 
     pub(super) fn hardware(&self) -> &Rc<Hardware> {

@@ -43,7 +43,7 @@ fn two_pages_can_be_had_one_by_one_where_nothing_may_wait<F: Format>() {
         m.write(1, SECOND, 2).unwrap();
         assert_eq!(defer(m, SECOND, 1), Ok(()));
         assert_eq!([m.read(1, FIRST), m.read(0, SECOND)], [Ok(1), Ok(2)]);
-        let deferred = Reclaimable { deferred: 1, tainted: 0 };
+        let deferred = Reclaimable { deferred: 1, tainted: 0, foreign: None };
         assert_eq!(refused(m, || alloc(m, sleepless(1))), AllocError::NoSpace(deferred));
     });
     assert_eq!(m.arena().reclaim().freed_pages, 1);
@@ -123,7 +123,7 @@ fn the_whole_arena_can_be_had_in_one_call_where_nothing_may_wait<F: Format>() {
         assert_eq!(alloc(m, sleepless(150)), Ok(ArenaPtr::new(0x1000)));
         assert_eq!(refused(m, || alloc(m, sleepless(1))), AllocError::NoSpace(NOTHING));
         assert_eq!(defer(m, ArenaPtr::new(0x1000), 150), Ok(()));
-        let deferred = Reclaimable { deferred: 150, tainted: 0 };
+        let deferred = Reclaimable { deferred: 150, tainted: 0, foreign: None };
         assert_eq!(refused(m, || alloc(m, sleepless(150))), AllocError::NoSpace(deferred));
     });
     assert_eq!(m.arena().reclaim().freed_pages, 150);

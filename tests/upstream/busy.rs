@@ -54,7 +54,7 @@ fn a_passing_page_that_was_touched_is_busy<F: Format>() {
         assert_eq!(alloc(m, request(1).exactly_at(page(2))), Err(AllocError::Busy(NOTHING)));
         assert_eq!(reserve(m, page(2), 1), Err(ReserveError::Busy { page: index(2) }));
     });
-    let tainted = Reclaimable { deferred: 0, tainted: 1 };
+    let tainted = Reclaimable { deferred: 0, tainted: 1, foreign: None };
     assert_eq!(alloc(&m, sleepless(1)), Err(AllocError::NoSpace(tainted)), "it has passed, and holds scratch");
     assert_eq!(m.alloc(1), page(2));
     m.finish();
@@ -67,7 +67,7 @@ fn busy_names_what_waits_for_reclaim<F: Format>() {
     assert_eq!(defer(&m, page(5), 2), Ok(()));
     m.free(page(8), 1);
     m.write(0, page(8), 1).unwrap();
-    let waiting = Reclaimable { deferred: 2, tainted: 1 };
+    let waiting = Reclaimable { deferred: 2, tainted: 1, foreign: None };
     while_page_2_is_freed(&m, move |m| {
         assert_eq!(alloc(m, request(1).exactly_at(page(2))), Err(AllocError::Busy(waiting)));
         assert_eq!(alloc(m, request(2)), Err(AllocError::NoSpace(waiting)));
@@ -82,7 +82,7 @@ fn what_scratch_prevents_too_is_busy_only_for_who_may_wait<F: Format>() {
     m.free(page(1), 1);
     m.write(0, page(1), 1).unwrap();
     while_page_2_is_freed(&m, |m| {
-        let waiting = Reclaimable { deferred: 0, tainted: 1 };
+        let waiting = Reclaimable { deferred: 0, tainted: 1, foreign: None };
         assert_eq!(alloc(m, request(2)), Err(AllocError::Busy(waiting)));
         assert_eq!(alloc(m, sleepless(2)), Err(AllocError::NoSpace(waiting)));
         assert_eq!(alloc(m, sleepless(1)), Err(AllocError::Busy(waiting)));
@@ -157,7 +157,7 @@ fn an_allocation_that_faults_keep_scratching_gives_up_without_a_trace<F: Format>
         let error = alloc(&m, request(pages).exactly_at(page(1))).unwrap_err();
         m.clear_hooks();
         let deferred = m.arena().stats().deferred_pages;
-        let waiting = Reclaimable { deferred, tainted: 1 };
+        let waiting = Reclaimable { deferred, tainted: 1, foreign: None };
         assert_eq!(error, AllocError::Busy(waiting));
         assert_eq!(deferred, pages - 1);
         assert_eq!(m.frames_in_use(), tables + (pages - 1) as usize, "other frames went back at once");

@@ -9,7 +9,7 @@ use super::{NOTHING, alloc, defer, free, index, page, refused, request, reserve,
 use crate::machine::{Format, Machine, count};
 
 const fn waiting(deferred: u32, tainted: u32) -> Reclaimable {
-    Reclaimable { deferred, tainted }
+    Reclaimable { deferred, tainted, foreign: None }
 }
 
 fn each_malformed_allocation_is_refused_by_name<F: Format>() {

@@ -90,7 +90,7 @@ fn alloc_refuses_for_want_of_a_run_and_says_what_reclaim_would_bring(site: &Site
     refuses(site, "two gaps of a page", pages(2), AllocError::NoSpace(Reclaimable::default()))?;
     site.defer(2001, 5)?;
     site.reads(page(3000), 0, Faults::RECOVERED)?;
-    let reclaimable = Reclaimable { deferred: 5, tainted: 1 };
+    let reclaimable = Reclaimable { deferred: 5, tainted: 1, foreign: None };
     refuses(site, "with pages to reclaim", pages(6), AllocError::NoSpace(reclaimable))?;
     site.arena.reclaim();
     equal("after reclaim", site.alloc(6)?.first(), index(2000))
