@@ -7,7 +7,7 @@ pub mod x86_64;
 /// The interrupt masks of the CPU that runs.
 #[cfg(all(target_arch = "aarch64", not(any(unix, windows))))]
 pub(crate) use aarch64::interrupts;
-#[cfg(any(unix, windows, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(all(not(kernel_arena_loom), any(unix, windows, not(any(target_arch = "x86_64", target_arch = "aarch64")))))]
 pub(crate) use portable::interrupts;
 #[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
 pub(crate) use x86_64::interrupts;

@@ -3,7 +3,7 @@
 //! Its slots are changed by the `sync` module's atomics only, so loom sees every access, and a table may have
 //! as few as two entries, so that a model of the whole arena stays small.
 
-#[cfg(any(unix, windows, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(all(not(kernel_arena_loom), any(unix, windows, not(any(target_arch = "x86_64", target_arch = "aarch64")))))]
 pub(crate) mod interrupts;
 
 use crate::arch::{Arch, Leaf, Reach, TableReach, UnsupportedCpu};
