@@ -83,8 +83,8 @@ impl KernelAddr {
     /// - Its pages can be read and written from when they are allocated until they are freed. What else the window has is
     ///   recovered if the kernel's handler asks the arena, but only as the machine goes: a load gives 0 or what other wild
     ///   stores left, and for the language it is an access to memory that is not there. The compiler may repeat, merge or
-    ///   leave out plain accesses, so use [`read_volatile`](pointer::read_volatile) and
-    ///   [`write_volatile`](pointer::write_volatile) wherever a page may be missing.
+    ///   leave out plain accesses, so use [`read_volatile`](core::ptr::read_volatile) and
+    ///   [`write_volatile`](core::ptr::write_volatile) wherever a page may be missing.
     /// - On a *shared* arena programs write at any moment: no `&T`, no `&mut T`, no slice. Copy values out by volatile or
     ///   atomic accesses, once, and look at the copy: its bytes may be no valid `T`.
     /// - On a [private](crate::ArenaLayout::private) one, pages are memory like any other as long as they are allocated.
