@@ -82,6 +82,10 @@ pub unsafe trait Arch: Sized + 'static {
     /// D8.16.1, "break-before-make"). Then the fault path flushes a page whose slot was just vacated.
     const BREAK_BEFORE_MAKE: bool;
 
+    /// Whether a fault says how far its walk came, so that [`Fault`](crate::Fault) is made only of those that came to the
+    /// arena's tables. Where it does not, the fault path looks: under a root that does not lead there, nothing it does helps.
+    const FAULTS_TELL_LEVELS: bool = true;
+
     /// The bits of a leaf that [`EntryAttributes::leaf`] may set.
     const LEAF_ATTRIBUTES: u64;
 

@@ -11,7 +11,7 @@
 use core::ptr::NonNull;
 
 use super::Arena;
-use crate::addr::{PAGE_SHIFT, VirtAddr};
+use crate::addr::{KernelAddr, PAGE_SHIFT, VirtAddr, WINDOW_SIZE};
 use crate::arch::{Arch, UnsupportedCpu, WalkEnd};
 use crate::layout::ArenaLayout;
 use crate::platform::{Frame, PhysMap, Platform};
@@ -34,6 +34,14 @@ pub(super) fn goes_beyond_lent_entries<A: Arch>(
         WalkEnd::Missing { shift } => shift < lent,
         end => end == WalkEnd::Mapped,
     })
+}
+
+/// Whether the root that is loaded does not lead to the lent entry for an address at this offset from the base, so that an
+/// access to it is a fault whatever the arena's tables hold. A few loads: for the fault path.
+pub(super) fn is_cut_off<A: Arch>(address: KernelAddr, offset: u64, map: &impl PhysMap) -> bool {
+    let lent = if offset < WINDOW_SIZE { WINDOW_ENTRY_SHIFT } else { GUARD_ENTRY_SHIFT };
+    let end = A::probe(VirtAddr::new(address.value()), map);
+    matches!(end, Some(WalkEnd::Missing { shift }) if shift >= lent)
 }
 
 /// Asks for the last page of each GiB of the window, where a walk goes through each entry that it shares with no other, and

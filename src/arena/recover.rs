@@ -7,8 +7,8 @@
 //! It claims nothing, for the claim may be held by what it interrupted. That is safe because it changes only slots that have
 //! no translation, and only to the scratch page (S1), which every claimer expects to find.
 
-use super::Arena;
 use super::transition::scratched;
+use super::{Arena, reach};
 use crate::addr::{GUARD_SIZE, PAGE_SHIFT, WINDOW_PAGES, WINDOW_SIZE};
 use crate::arch::Arch;
 use crate::fault::{Fault, FaultOutcome};
@@ -87,7 +87,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
                 self.rows.end(cpu);
                 FaultOutcome::Recovered
             }
-            Err(Missed::Present) => self.spurious(offset, cpu),
+            Err(Missed::Present) => self.spurious(fault, offset, cpu),
             Err(Missed::Lost) => {
                 self.shared.0.counters.lost_installs.fetch_add(1, Ordering::Relaxed);
                 self.rows.end(cpu);
@@ -145,9 +145,12 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         }
     }
 
-    /// A fault that found its slot present.
-    fn spurious(&self, offset: u64, cpu: Option<CpuId>) -> FaultOutcome {
+    /// A fault that found its slot present. Under a root that does not lead to the slot it would come for ever.
+    fn spurious(&self, fault: &Fault, offset: u64, cpu: Option<CpuId>) -> FaultOutcome {
         self.shared.0.counters.spurious.fetch_add(1, Ordering::Relaxed);
+        if !A::FAULTS_TELL_LEVELS && reach::is_cut_off::<A>(fault.address, offset, self.platform.phys_map()) {
+            return FaultOutcome::NotOurs;
+        }
         if self.rows.is_stuck(cpu, offset) {
             return FaultOutcome::NotOurs;
         }

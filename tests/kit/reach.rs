@@ -9,7 +9,10 @@ use kernel_arena::arch::{Arch, Leaf, MemoryTypeError, Root, TableReach, Unsuppor
 use kernel_arena::kit::{Parts, Window};
 use kernel_arena::platform::{CpuCount, CpuIdentity, CpuLevel, EntryAttributes, FixedOffset, Frame};
 use kernel_arena::sync::AtomicU64;
-use kernel_arena::{AddressWidth, Arena, ArenaLayout, CreateError, VirtAddr, WINDOW_SIZE};
+use kernel_arena::{
+    Access, AddressWidth, Arena, ArenaLayout, CreateError, Fault, FaultOutcome, InstructionAddr, KernelAddr, VirtAddr,
+    WINDOW_SIZE,
+};
 
 use super::memory::{Flushes, Memory, entries, map};
 
@@ -29,6 +32,7 @@ struct Walked;
 unsafe impl Arch for Walked {
     const NAME: &'static str = X86_64::NAME;
     const BREAK_BEFORE_MAKE: bool = X86_64::BREAK_BEFORE_MAKE;
+    const FAULTS_TELL_LEVELS: bool = X86_64::FAULTS_TELL_LEVELS;
     const LEAF_ATTRIBUTES: u64 = X86_64::LEAF_ATTRIBUTES;
     const TABLE_ATTRIBUTES: u64 = X86_64::TABLE_ATTRIBUTES;
 
@@ -119,6 +123,12 @@ fn entry(root: Frame, address: u64, shift: u32) -> &'static AtomicU64 {
 const FIRST: u64 = BASE + (1 << 30) - 4096;
 const GUARD: u64 = BASE + WINDOW_SIZE;
 
+/// A read of the kernel at this offset.
+fn read(offset: u64) -> Fault {
+    let address = KernelAddr::new(BASE + offset);
+    Fault { address, access: Access::Read, instruction: InstructionAddr::new(0) }
+}
+
 #[test]
 fn a_window_below_the_loaded_root_is_reached_until_the_arena_ends() {
     let site = site();
@@ -129,9 +139,15 @@ fn a_window_below_the_loaded_root_is_reached_until_the_arena_ends() {
     LOADED.set(Some(other));
     let end = WalkEnd::Missing { shift: 39 };
     assert_eq!(arena.check_cpu(), Err(UnsupportedCpu::Unreachable { address: VirtAddr::new(FIRST), end }));
+    // Its first access is recovered, for all the arena can see; the next has no other reason than the root.
+    for offset in [0x5000, 1 << 31, WINDOW_SIZE] {
+        assert_eq!(arena.handle_kernel_fault(&read(offset)), FaultOutcome::Recovered);
+        assert_eq!(arena.handle_kernel_fault(&read(offset)), FaultOutcome::NotOurs, "{offset:#x}");
+    }
     // SAFETY: a root of this test's.
     unsafe { arena.platform().lead_to_window(other) };
     assert_eq!(arena.check_cpu(), Ok(()));
+    assert_eq!(arena.handle_kernel_fault(&read(0x5000)), FaultOutcome::Spurious, "as ever");
     let (memory, map, shootdown, _, window) = arena.destroy().platform.into_parts();
     assert_eq!(memory.left(), left - 1, "but for the other root");
     // SAFETY: the arena is gone, and so is the other root.

@@ -79,7 +79,7 @@ fn a_reserved_page_that_holds_scratch_is_given_up_with_its_mark() {
     for context in [Context::MayWait, Context::Any] {
         explore(
             &format!("scratched reservation given up against alloc, {context:?}"),
-            UNBOUNDED,
+            preemptions(3),
             2,
             move |memory, first| {
                 let arena = start::<Small>(memory, 1, 1);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::bump::{Bump, Span};
 use crate::race::{race, race_of_three};
 use crate::watched::Watched;
-use crate::world::{UNBOUNDED, explore_without_arena, preemptions};
+use crate::world::{explore_without_arena, preemptions};
 
 /// A region of a few bytes, each with something that whoever has it may change.
 struct Region {
@@ -72,7 +72,7 @@ impl Region {
 
 #[test]
 fn blocks_that_come_and_go_have_bytes_of_their_own() {
-    explore_without_arena("take and give back against the same", UNBOUNDED, 2, |first| {
+    explore_without_arena("take and give back against the same", preemptions(4), 2, |first| {
         let region = Region::new();
         let visit = |region: &Region| {
             for bytes in [2, 1] {
@@ -103,7 +103,7 @@ fn blocks_that_are_kept_are_not_given_to_another() {
 
 #[test]
 fn who_takes_after_two_that_gave_back_sees_what_both_did() {
-    explore_without_arena("give back against give back against take", preemptions(3), 3, |first| {
+    explore_without_arena("give back against give back against take", preemptions(2), 3, |first| {
         let region = Region::new();
         let (one, two) = (region.take(1).expect("room"), region.take(1).expect("room"));
         let give_one = move |region: &Region| region.give_back(one);
