@@ -53,8 +53,8 @@ impl Hold {
 /// - **Pairs.** Each `hold` is released once, on the same CPU and in the same thread or handler, the last one first: a
 ///   handler at another level may hold and release in between, and the kernel may have masked interrupts long before.
 ///   Allocators do not hold twice, and call nothing of the kernel's while they hold but `current`: no source, no shootdown.
-///   They hold for a piece of code without loops, or with one of at most 64 rounds: 30 instructions around a fast path,
-///   some 1000 after a refill.
+///   They hold for a piece of code without loops, or with one of at most 63 rounds: some 30 instructions around a fast
+///   path, at most about 800 where a refill fills a magazine.
 /// - **Back as it was.** `release` gets what `hold` gave, and leaves everything as it was then: interrupts that were masked
 ///   stay masked. It may let another thread run at once.
 /// - Neither waits, and neither calls in. As for the compiler, nothing is moved out between them: the crate sees to that.

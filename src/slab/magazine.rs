@@ -100,6 +100,21 @@ impl Magazine {
         self.count.store(count + 1, Ordering::Relaxed);
         true
     }
+
+    /// Puts in what there is, as long as there is room.
+    pub(super) fn fill(&self, mut next: impl FnMut() -> Option<u32>) {
+        let (before, capacity) = (self.count(), self.capacity.load(Ordering::Relaxed));
+        let mut count = before;
+        while count < capacity {
+            let Some(object) = next() else { break };
+            self.place(count).store(object, Ordering::Relaxed);
+            count += 1;
+        }
+        // Not the dummy's, which is everybody's.
+        if count != before {
+            self.count.store(count, Ordering::Relaxed);
+        }
+    }
 }
 
 /// A magazine for each class, and one, always the dummy, for "no class".

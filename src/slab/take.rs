@@ -31,12 +31,11 @@ impl Taken<'_> {
     /// rounds.
     pub(super) fn move_to(&mut self, magazine: &Magazine) {
         let (first, size) = (self.slab.offset(self.word * WORD_OBJECTS), self.slab.class().size_u32());
-        while let Some(highest) = self.objects.checked_ilog2() {
-            if !magazine.push(first + highest * size) {
-                break;
-            }
+        magazine.fill(|| {
+            let highest = self.objects.checked_ilog2()?;
             self.objects &= !(1 << highest);
-        }
+            Some(first + highest * size)
+        });
     }
 }
 

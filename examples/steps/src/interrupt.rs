@@ -6,7 +6,7 @@
 
 use core::cell::Cell;
 
-use support::{StepAction, exceptions_taken, single_step};
+use support::{Step, StepAction, exceptions_taken, single_step};
 
 use crate::check::{Checked, Failure};
 
@@ -66,7 +66,7 @@ impl Tally {
 /// Runs an operation, and lets the intruder in at the points of the schedule. After a complaint it comes no more.
 pub(crate) fn interrupt<R>(schedule: Schedule, intruder: Intruder<'_>, operation: impl FnOnce() -> R) -> (R, Tally) {
     let (points, visits, complaint) = (Cell::new(0), Cell::new(0), Cell::new(None));
-    let at_each = |instruction: u64| {
+    let at_each = |Step { instruction, .. }: Step| {
         let point: u64 = points.replace(points.get() + 1);
         if point > TOO_MANY {
             complaint.set(Some((point, instruction, "the operation does not come to an end")));
@@ -91,7 +91,7 @@ pub(crate) fn interrupt<R>(schedule: Schedule, intruder: Intruder<'_>, operation
 pub(crate) fn trace<R>(trace: &mut alloc::vec::Vec<u64>, operation: impl FnOnce() -> R) -> R {
     let room = Cell::new(core::mem::take(trace));
     let result = single_step(
-        &|instruction| {
+        &|Step { instruction, .. }| {
             let mut seen = room.take();
             // Where there is no room, it would have to come from the heap, which the operation may be using.
             if seen.len() < seen.capacity() {

@@ -4,7 +4,8 @@
 //! First with a wild access, which is a real page fault (x86_64) or data abort (aarch64) inside the debug exception;
 //! then with a call of every operation that is documented for any context; then with those that may wait, as well; last
 //! with an access to the very page that the operation is changing. The operations of a heap on an arena are
-//! interrupted, too, by somebody who uses that heap ([`heap`]). Afterwards the operation's answer must be right, slots
+//! interrupted, too, by somebody who uses that heap ([`heap`]), and those of a slab by somebody at the same magazines
+//! ([`preempted`]). Afterwards the operation's answer must be right, slots
 //! and maps must agree, frames and pages add up, and everything must come back.
 //!
 //! It wants one CPU. On aarch64 it must be built with `-C target-feature=+lse`, the core library included: an exclusive
@@ -29,6 +30,7 @@ mod interrupt;
 mod intruder;
 mod operations;
 mod passes;
+mod preempted;
 mod run;
 mod selfcheck;
 mod site;
@@ -108,7 +110,8 @@ fn tests() -> Vec<Test> {
         name: format!("{}::guests_at_each_instruction_of_one_run", operation.name),
         body: Box::new(|bench| heap::guests_at_each(bench, operation)),
     });
-    checks.chain(passes).chain(guests).chain(hot).collect()
+    let preempted = preempted::CHECKS.iter().map(|check| Test { name: check.name.into(), body: Box::new(check.body) });
+    checks.chain(passes).chain(guests).chain(hot).chain(preempted).collect()
 }
 
 fn in_sample(name: &str) -> bool {

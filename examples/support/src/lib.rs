@@ -78,7 +78,7 @@ pub use probe::{
     probe_instructions, probe_read_u8, probe_read_u32, probe_read_u64, probe_write_u8, probe_write_u32, probe_write_u64,
 };
 pub use random::Random;
-pub use step::{StepAction, single_step};
+pub use step::{Step, StepAction, single_step};
 pub use window::Window;
 
 /// Names a kernel's main function, a `fn(&'static Machine) -> ExitCode`.

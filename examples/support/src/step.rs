@@ -26,8 +26,17 @@ pub enum StepAction {
     Stop,
 }
 
-/// Called with the address of the instruction that is to be executed next.
-type StepHandler<'a> = &'a dyn Fn(u64) -> StepAction;
+/// Where the code is that runs one instruction at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The address of the instruction that is to be executed next.
+    pub instruction: u64,
+    /// Whether interrupts are masked there: a debug exception is not, but an interrupt could not come now.
+    pub is_masked: bool,
+}
+
+/// Called before each instruction.
+type StepHandler<'a> = &'a dyn Fn(Step) -> StepAction;
 
 /// The handler, a pointer to a [`StepHandler`] on the stack of whoever steps; null if nobody does.
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
@@ -41,7 +50,7 @@ static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 /// # Panics
 ///
 /// If something is being stepped already.
-pub fn single_step<R>(handler: &dyn Fn(u64) -> StepAction, operation: impl FnOnce() -> R) -> R {
+pub fn single_step<R>(handler: &dyn Fn(Step) -> StepAction, operation: impl FnOnce() -> R) -> R {
     let handler: StepHandler<'_> = handler;
     let place = (&raw const handler).cast_mut().cast::<()>();
     let idle = HANDLER.compare_exchange(core::ptr::null_mut(), place, Ordering::Relaxed, Ordering::Relaxed);
@@ -78,15 +87,15 @@ unsafe extern "C" fn run<F: FnOnce() -> R, R>(call: *const ()) {
 /// What the debug exception does: calls the handler, unless the operation has returned, which ends the stepping.
 ///
 /// None if nothing is to be stepped at all: the exception has some other cause.
-pub(crate) fn before(instruction: u64) -> Option<StepAction> {
+pub(crate) fn before(step: Step) -> Option<StepAction> {
     let handler = HANDLER.load(Ordering::Relaxed).cast_const().cast::<StepHandler<'_>>();
     if handler.is_null() {
         return None;
     }
-    if is_return(instruction) {
+    if is_return(step.instruction) {
         return Some(StepAction::Stop);
     }
     // SAFETY: `single_step` stored the pointer on this CPU, which it has not left: what it points to is there.
     let handler = unsafe { *handler };
-    Some(fault::one_level_up(|| handler(instruction)))
+    Some(fault::one_level_up(|| handler(step)))
 }

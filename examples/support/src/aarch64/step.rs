@@ -13,7 +13,7 @@ use aarch64_cpu::registers::{ESR_EL1, MDSCR_EL1, OSLAR_EL1, ReadWriteable, Reada
 use aarch64_rt::RegisterStateRef;
 
 use crate::exit::fail;
-use crate::step::{self, StepAction};
+use crate::step::{self, Step, StepAction};
 
 /// Exception classes (Arm ARM D24.2, ESR_EL1.EC).
 const SOFTWARE_STEP_SAME: u64 = 0x33;
@@ -25,6 +25,8 @@ const EXCLUSIVE: u64 = 1 << 6;
 /// SPSR_EL1.SS and D (Arm ARM D24.2).
 const SPSR_STEP: u64 = 1 << 21;
 const SPSR_DEBUG_MASKED: u64 = 1 << 9;
+/// SPSR_EL1.I.
+const SPSR_IRQ_MASKED: u64 = 1 << 7;
 
 /// Calls `function` with `argument`, one instruction at a time.
 ///
@@ -88,7 +90,8 @@ fn stepped(syndrome: u64, state: &mut RegisterStateRef<'_>) -> bool {
              instruction is stepped: build with `-C target-feature=+lse`\n"
         ));
     }
-    let Some(action) = step::before(instruction) else { return false };
+    let is_masked = state.spsr & SPSR_IRQ_MASKED != 0;
+    let Some(action) = step::before(Step { instruction, is_masked }) else { return false };
     // SAFETY: the code goes on where it was; whether it is stepped makes no difference to it.
     let state = unsafe { state.get_mut() };
     match action {

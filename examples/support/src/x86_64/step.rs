@@ -13,10 +13,12 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use x86_64::registers::debug::{Dr6, Dr6Flags};
 
 use crate::exit::fail;
-use crate::step::{self, StepAction};
+use crate::step::{self, Step, StepAction};
 
 /// RFLAGS.TF (Intel SDM vol. 3, 2.3).
 const TRAP_FLAG: u64 = 1 << 8;
+/// RFLAGS.IF.
+const INTERRUPT_FLAG: u64 = 1 << 9;
 /// What DR6 is when nothing has happened (Intel SDM vol. 3, 19.2.3); the processor only ever sets bits.
 const DR6_CLEAR: u64 = 0xffff_0ff0;
 
@@ -97,7 +99,7 @@ extern "C" fn debug(stack: &mut DebugStack) {
     let cause = Dr6::read();
     // SAFETY: this says only that the cause was seen.
     unsafe { asm!("mov dr6, {}", in(reg) DR6_CLEAR, options(nomem, nostack, preserves_flags)) };
-    let action = if cause.contains(Dr6Flags::STEP) { at(stack.instruction) } else { None };
+    let action = if cause.contains(Dr6Flags::STEP) { at(stack) } else { None };
     match action {
         Some(StepAction::Continue) => {}
         Some(StepAction::Stop) => stack.flags &= !TRAP_FLAG,
@@ -105,15 +107,16 @@ extern "C" fn debug(stack: &mut DebugStack) {
     }
 }
 
-/// Decides what is to happen before the instruction at this address.
-fn at(instruction: u64) -> Option<StepAction> {
+/// Decides what is to happen before the next instruction.
+fn at(stack: &DebugStack) -> Option<StepAction> {
     static LAST: AtomicU64 = AtomicU64::new(0);
 
     // Again at the same instruction: one that jumps to itself, or the next iteration of a string instruction.
+    let instruction = stack.instruction;
     if LAST.swap(instruction, Ordering::Relaxed) == instruction && is_repeated(instruction) {
         return Some(StepAction::Continue);
     }
-    step::before(instruction)
+    step::before(Step { instruction, is_masked: stack.flags & INTERRUPT_FLAG == 0 })
 }
 
 /// Whether the instruction has a repeat prefix (Intel SDM vol. 2, REP), which compilers and assemblers write first.
