@@ -107,7 +107,7 @@ fn collections(arena: Kernel) {
     }
 }
 
-/// With an identity that names one (CPU, level) to both, this fails within some ticks.
+/// With an identity that gives both one name, this fails within some ticks.
 fn timer(arena: Kernel) {
     let until = ticks::count() + TICKS;
     kernel::interruptible(|| {

@@ -33,18 +33,18 @@ pub static HEAP: ArenaHeap<MyPlatform> = ArenaHeap::new();
 
 /// Makes the arena and starts the heap, once, with physical memory mapped where it is.
 pub fn init(frames: BootFrames) -> &'static Arena<MyPlatform> {
-    let attributes = normal_memory().expect("MAIR_EL1 has normal memory");
+    let attributes = normal_memory().expect("no normal memory in MAIR_EL1");
     // SAFETY: all RAM is mapped where it is, as such memory.
     let map = unsafe { FixedOffset::new(0, attributes) };
     FRAMES.fill(frames, map);
     // SAFETY: TTBR0_EL1's is the only root, nobody else edits it now, and these addresses are nobody else's.
-    let window = unsafe { Window::link(&LAYOUT, &FRAMES, &map) }.expect("the window is free");
+    let window = unsafe { Window::link(&LAYOUT, &FRAMES, &map) }.expect("no window");
     // SAFETY: one CPU, which masks interrupts in handlers; nothing that the arena uses lies in its window.
     let platform = unsafe { Parts::new(&FRAMES, map, BroadcastShootdown::default(), OneCpu, window) };
-    let metadata = METADATA.take().expect("the first call");
-    let arena = ARENA.put(Arena::new(platform, LAYOUT, metadata).expect("a good layout")).expect("the first call");
-    let _for_ever = ARENAS.register_static(arena).expect("room for one");
-    HEAP.start(arena).expect("frames for the heap");
+    let metadata = METADATA.take().expect("no second call");
+    let arena = ARENA.put(Arena::new(platform, LAYOUT, metadata).expect("no arena")).expect("no second call");
+    let _for_ever = ARENAS.register_static(arena).expect("no room");
+    HEAP.start(arena).expect("no heap");
     arena
 }
 

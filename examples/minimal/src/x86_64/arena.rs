@@ -31,13 +31,13 @@ pub fn init(offset: u64, frames: BootFrames) -> &'static Arena<MyPlatform> {
     let map = unsafe { FixedOffset::new(offset, EntryAttributes::default()) };
     FRAMES.fill(frames, map);
     // SAFETY: CR3 is the only root, nobody else edits it now, and these addresses are nobody else's.
-    let window = unsafe { Window::link(&LAYOUT, &FRAMES, &map) }.expect("the window is free");
+    let window = unsafe { Window::link(&LAYOUT, &FRAMES, &map) }.expect("no window");
     // SAFETY: one CPU, whose handlers are interrupt gates; nothing that the arena uses lies in its window.
     let platform = unsafe { Parts::new(&FRAMES, map, LocalShootdown, OneCpu, window) };
-    let metadata = METADATA.take().expect("the first call");
-    let arena = ARENA.put(Arena::new(platform, LAYOUT, metadata).expect("a good layout")).expect("the first call");
-    let _for_ever = ARENAS.register_static(arena).expect("room for one");
-    HEAP.start(arena).expect("frames for the heap");
+    let metadata = METADATA.take().expect("no second call");
+    let arena = ARENA.put(Arena::new(platform, LAYOUT, metadata).expect("no arena")).expect("no second call");
+    let _for_ever = ARENAS.register_static(arena).expect("no room");
+    HEAP.start(arena).expect("no heap");
     arena
 }
 
