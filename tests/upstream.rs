@@ -1,8 +1,9 @@
 //! What upstream's selftests claim of an arena, and what they should have claimed, said of this one.
 //!
-//! Upstream is Linux's BPF arena. Each test is named after its claim and says which upstream test it mirrors: T numbers are
-//! tests that exist there, N numbers behaviours that upstream does not test; `docs/TESTS.md` says what each claims. Where this arena promises more than upstream (an error with a reason instead of a
-//! null pointer, an old value that stays readable until a known moment) the test asks for that. What differs throughout:
+//! Upstream is Linux's BPF arena. Each test is named after its claim and says which upstream test it mirrors: T numbers
+//! are tests that exist there, N numbers behaviours that upstream does not test; `docs/TESTS.md` says what each claims.
+//! Where this arena promises more than upstream (an error with a reason instead of a null pointer, an old value that
+//! stays readable until a known moment) the test asks for that. What differs throughout:
 //!
 //! - Upstream's page 0 is the first page of its arena; here it is the first page of the extent.
 //! - Upstream drops a wild store and gives 0 to a wild load. Here both meet the scratch page: a load gives 0 until a wild store
@@ -123,7 +124,8 @@ fn guard<F: Format>(m: &Machine<F>) -> KernelAddr {
     KernelAddr::new(m.arena().layout().base().value() + WINDOW_SIZE)
 }
 
-/// Runs something in an interrupt that comes in the middle of a fault: where nothing may wait, and nothing asks for a shootdown.
+/// Runs something in an interrupt that comes in the middle of a fault: where nothing may wait, and nothing asks for a
+/// shootdown.
 fn in_interrupt<F: Format>(m: &Machine<F>, run: impl Fn(&Machine<F>) + 'static) {
     let address = KernelAddr::new(guard(m).value() + 0x7000);
     let fault = Fault { address, access: Access::Read, instruction: InstructionAddr::new(INSTRUCTION) };

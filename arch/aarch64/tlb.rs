@@ -6,9 +6,10 @@ use crate::platform::{FlushScope, Shootdown};
 /// Above this many pages, forgetting everything is cheaper than page by page.
 pub const FLUSH_ALL_ABOVE_PAGES: u64 = 512;
 
-/// The operand of `tlbi vaae1is` and the other forms for the page at `address`: bits 43:0 are the page number. Bits 47:44 are the
-/// TTL field, a hint at the level of the entry (FEAT_TTL, Arm ARM D8.15.5), and 63:48 are an ASID or reserved: the plain
-/// `address >> 12` of an upper-half address fills both with ones, and a CPU that believes the wrong hint flushes nothing.
+/// The operand of `tlbi vaae1is` and the other forms for the page at `address`: bits 43:0 are the page number. Bits
+/// 47:44 are the TTL field, a hint at the level of the entry (FEAT_TTL, Arm ARM D8.15.5), and 63:48 are an ASID or
+/// reserved: the plain `address >> 12` of an upper-half address fills both with ones, and a CPU that believes the wrong
+/// hint flushes nothing.
 ///
 /// ```
 /// use kernel_arena::{VirtAddr, arch::aarch64::tlb::tlbi_operand};

@@ -29,15 +29,16 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let claimer = self.check(&request)?;
         let mut foreseen = Some(self.foresee(&request, &claimer)?);
         let mut chain = FrameChain::new(&self.platform);
-        let mut scratched = 0;
-        while scratched < TRIES {
+        let (mut scratched, mut foreign) = (0, 0);
+        while scratched < TRIES && foreign <= self.layout.extent().count().get() {
             chain.fill(request.count.get(), request.node).ok_or(AllocError::OutOfFrames)?;
             let claimed = self.claim_for(&request, &claimer, foreseen.take())?;
             match self.install(claimed, &mut chain, &request) {
                 Ok(pages) => return Ok(pages),
                 Err(Collided::Scratch) => scratched += 1,
-                // It is set aside, so no later try meets it, of this call or another: there are no more of these than pages.
-                Err(Collided::Foreign) => {}
+                // It is set aside, so no later try meets it, of this call or another: there are no more of these than
+                // pages, unless somebody keeps writing.
+                Err(Collided::Foreign) => foreign += 1,
             }
             // A run is looked for elsewhere; pages that were named are where the faults are.
             if let Claimer::These(pages) | Claimer::Reserved(pages) = claimer {

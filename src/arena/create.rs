@@ -36,8 +36,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Creates the arena: checks this CPU, takes [`ArenaLayout::table_frames`] frames for tables and the scratch page, and
     /// links the window into the lent entries. `metadata` has at least [`ArenaLayout::metadata_words`] words.
     ///
-    /// Context: *may wait* (for a shootdown, if it gives up half-way), once, before the window is used. It zeroes tables, and calls
-    /// the frame source and, by feature, the log. Other CPUs that will use the window call
+    /// Context: *may wait* (for a shootdown, if it gives up half-way), once, before the window is used. It zeroes
+    /// tables, and calls the frame source and, by feature, the log. Other CPUs that will use the window call
     /// [`check_cpu`](Self::check_cpu).
     ///
     /// # Errors
@@ -119,8 +119,9 @@ fn build<P: Platform, A: Arch>(
     Ok((tables, parts))
 }
 
-/// Somebody has taken a lent entry since they were looked at, or no walker comes by. Those that were linked before it are taken back and forgotten
-/// everywhere, for a processor may have walked through them unasked; then the tables' frames go back.
+/// Somebody has taken a lent entry since they were looked at, or no walker comes by. Those that were linked before it
+/// are taken back and forgotten everywhere, for a processor may have walked through them unasked; then the tables'
+/// frames go back.
 fn undo_link<P: Platform, A: Arch>(platform: &P, layout: &ArenaLayout, tables: Tables<A>, linked: usize) {
     if linked > 0 {
         tables.unlink(platform, linked);

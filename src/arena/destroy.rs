@@ -32,8 +32,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// The caller sees to it that nothing uses the window's addresses any more: an access from now on is a fault that no
     /// arena recovers.
     ///
-    /// Context: *may wait for a shootdown*, of one range that is the whole window. It calls the frame source and, by feature, the
-    /// log.
+    /// Context: *may wait for a shootdown*, of one range that is the whole window. It calls the frame source and, by
+    /// feature, the log.
     ///
     /// [`Registration`]: crate::Registration
     pub fn destroy(self) -> Destroyed<P> {

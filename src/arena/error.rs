@@ -114,11 +114,12 @@ pub enum AllocError {
         /// The first such page.
         page: PageIndex,
     },
-    /// No run of that many pages is free; in [`Context::Any`](crate::Context::Any) pages that may hold the scratch page count as
-    /// taken. Free some, or `reclaim`.
+    /// No run of that many pages is free; in [`Context::Any`](crate::Context::Any) pages that may hold the scratch page
+    /// count as taken. Free some, or `reclaim`.
     NoSpace(Reclaimable),
-    /// Pages in the middle of another operation are in the way, or were given back while the arena looked, or
-    /// faults keep scratching those that were found: try again, or `reclaim`. In an arena of more than 512 pages nobody checks whether they would be enough.
+    /// Pages in the middle of another operation are in the way, or were given back while the arena looked, or faults
+    /// keep scratching those that were found: try again, or `reclaim`. In an arena of more than 512 pages nobody checks
+    /// whether they would be enough.
     Busy(Reclaimable),
     /// The frame source has too few frames: free some.
     OutOfFrames,

@@ -1,10 +1,11 @@
 //! Words in slots that are not the arena's.
 //!
-//! Nobody but the arena may write to its tables, but kernels do: one that maps pages on demand maps one of its own where it
-//! should have asked the arena, a mapper is given an address of the window. Such a word is never overwritten. A page whose slot
-//! holds one is *set aside* as soon as an allocation or a reservation meets it: its number stays claimed, so that the next
-//! search passes it over and finds what is free, and its queue bit is set, so that `reclaim` looks at it. When the word is gone,
-//! `reclaim` flushes the page, whatever it was that was mapped there, and un-claims its number.
+//! Nobody but the arena may write to its tables, but kernels do: one that maps pages on demand maps one of its own
+//! where it should have asked the arena, a mapper is given an address of the window. Such a word is never overwritten.
+//! A page whose slot holds one is *set aside* as soon as an allocation or a reservation meets it: its number stays
+//! claimed, so that the next search passes it over and finds what is free, and its queue bit is set, so that `reclaim`
+//! looks at it. When the word is gone, `reclaim` flushes the page, whatever it was that was mapped there, and un-claims
+//! its number.
 //!
 //! A page that is queued without being deferred is one of these: nothing else sets a queue bit before its slot is deferred.
 
@@ -14,15 +15,15 @@ use crate::addr::{PageIndex, PageRange};
 use crate::arch::Arch;
 use crate::platform::Platform;
 use crate::slot::SlotState;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{Figure, Ordering};
 
 /// The page at which a foreign word was last found, to be named in errors: its number and 1, or 0. Relaxed: it is a hint.
 #[derive(Debug)]
-pub(super) struct LastForeign(AtomicU64);
+pub(super) struct LastForeign(Figure);
 
 impl LastForeign {
     pub(super) fn new() -> Self {
-        Self(AtomicU64::new(0))
+        Self(Figure::new(0))
     }
 
     pub(super) fn set(&self, page: u32) {

@@ -1,8 +1,8 @@
 //! The fault path: the one part that may interrupt any other, at any instruction.
 //!
-//! It takes no lock, allocates nothing, logs nothing, never panics and does a bounded amount of work (I4): it looks at one word,
-//! tries one compare-exchange, sets one mark and writes one record. If it loses the exchange, the instruction runs again and
-//! faults again if it must.
+//! It takes no lock, allocates nothing, logs nothing, never panics and does a bounded amount of work (I4): it looks at
+//! one word, tries one compare-exchange, sets one mark and writes one record. If it loses the exchange, the instruction
+//! runs again and faults again if it must.
 //!
 //! It claims nothing, for the claim may be held by what it interrupted. That is safe because it changes only slots that have
 //! no translation, and only to the scratch page (S1), which every claimer expects to find.
@@ -65,10 +65,10 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// # assert!(page_fault(base - 0x10_0000, 0, 0), "the kernel's own");
     /// ```
     ///
-    /// A page that is mapped there all the same stays as it is, and is nobody's to allocate: where one was named, errors name it
-    /// (`Foreign`), [`validate`](Self::validate) finds it (`ForeignWord`), and a fault on it is `Spurious` if it has a
-    /// translation, as if an allocation had been faster, else `NotOurs`. When it is unmapped and flushed, the next
-    /// [`reclaim`](Self::reclaim) makes it the arena's again.
+    /// A page that is mapped there all the same stays as it is, and is nobody's to allocate: where one was named,
+    /// errors name it (`Foreign`), [`validate`](Self::validate) finds it (`ForeignWord`), and a fault on it is
+    /// `Spurious` if it has a translation, as if an allocation had been faster, else `NotOurs`. When it is unmapped and
+    /// flushed, the next [`reclaim`](Self::reclaim) makes it the arena's again.
     ///
     /// [`ArenaLayout::recoverable`]: crate::ArenaLayout::recoverable
     pub fn handle_kernel_fault(&self, fault: &Fault) -> FaultOutcome {

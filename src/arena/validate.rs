@@ -16,8 +16,9 @@ use crate::tables::{Tables, upper_entries};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValidateError {
-    /// A lent upper entry does not hold what the arena put there. A mapper that maps a page of user mode somewhere below the same
-    /// entry sets bits in it: map nothing in [`recoverable`](crate::ArenaLayout::recoverable), and put the entry back as it was.
+    /// A lent upper entry does not hold what the arena put there. A mapper that maps a page of user mode somewhere
+    /// below the same entry sets bits in it: map nothing in [`recoverable`](crate::ArenaLayout::recoverable), and put
+    /// the entry back as it was.
     UpperEntry {
         /// Which: 0 to 3 are the window's, lowest address first, 4 is the guard's.
         entry: u32,

@@ -1,8 +1,8 @@
 //! What is done when a thread ends, and in a child that was forked.
 //!
-//! The end is heard of by a `pthread` key, made once: to give the running thread a value for it takes no lock. The other hook, a destructor
-//! of a thread-local, is registered under the dynamic loader's lock, so that a thread which a library's constructor
-//! starts, and waits for, would wait for ever.
+//! The end is heard of by a `pthread` key, made once: to give the running thread a value for it takes no lock. The
+//! other hook, a destructor of a thread-local, is registered under the dynamic loader's lock, so that a thread which a
+//! library's constructor starts, and waits for, would wait for ever.
 
 use core::ffi::c_void;
 use core::ptr;

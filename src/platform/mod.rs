@@ -19,8 +19,8 @@ pub use types::{CpuCount, CpuId, CpuLevel, EntryAttributes, Frame, NodeId};
 
 /// Everything the kernel lends to an arena.
 ///
-/// An arena is used from all CPUs, so a platform is `Sync` where there is more than one, or where an interrupt handler uses the arena;
-/// an `Arena` is `Sync` if its platform is.
+/// An arena is used from all CPUs, so a platform is `Sync` where there is more than one, or where an interrupt handler
+/// uses the arena; an `Arena` is `Sync` if its platform is.
 ///
 /// # Safety
 /// The implementor vouches that each part keeps the contract of its trait for as long as the arena exists, and that

@@ -59,8 +59,8 @@ pub use stats::PoolStats;
 
 use ledger::Ledger;
 
-/// Bytes of a granule: sizes are rounded up to it, and every block is aligned to it. Under `cfg(kernel_arena_loom)` 32, so that a
-/// page is two words of them.
+/// Bytes of a granule: sizes are rounded up to it, and every block is aligned to it. Under `cfg(kernel_arena_loom)` 32,
+/// so that a page is two words of them.
 pub const GRANULE_BYTES: u32 = if cfg!(kernel_arena_loom) { 32 } else { 8 };
 /// Pages that a pool takes at once, unless a block needs more or the source has fewer; a model's pool takes one.
 pub const GROWTH_PAGES: u32 = if cfg!(kernel_arena_loom) { 1 } else { 4 };

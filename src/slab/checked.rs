@@ -73,8 +73,9 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// # Errors
     /// [`Misuse`] says what is wrong: [`Outside`](Misuse::Outside), [`NoObjects`](Misuse::NoObjects),
     /// [`NotAtStart`](Misuse::NotAtStart) or [`NotLive`](Misuse::NotLive); it is recorded
-    /// ([`PageSource::record_misuse`]: in an arena as a [violation](crate::ViolationKind::Object)), and nothing was changed. An object that was not handed out by
-    /// [`alloc_checked`](Self::alloc_checked) is *not live* here: a program frees none of the kernel's (I7).
+    /// ([`PageSource::record_misuse`]: in an arena as a [violation](crate::ViolationKind::Object)), and nothing was
+    /// changed. An object that was not handed out by [`alloc_checked`](Self::alloc_checked) is *not live* here: a
+    /// program frees none of the kernel's (I7).
     pub fn free_checked(&self, object: ArenaPtr) -> Result<(), Misuse> {
         let offset = object.offset();
         if !self.source.extent().contains(PageIndex::containing(object)) {

@@ -1,9 +1,9 @@
 //! The pool: granules, blocks and chunks have one holder at a time, and are handed over with all that was done to them.
 //!
-//! Guards the orderings that `pool` argues: claim (Acquire) against un-claim (Release) of granules, the start bit and its count as
-//! the right to free (I6), and that a chunk goes back to the source only when every granule of it was claimed. Whoever has a
-//! block touches its first granule and its page, and the source changes a page's flag when it takes it or gets it back: loom
-//! reports what is not ordered.
+//! Guards the orderings that `pool` argues: claim (Acquire) against un-claim (Release) of granules, the start bit and
+//! its count as the right to free (I6), and that a chunk goes back to the source only when every granule of it was
+//! claimed. Whoever has a block touches its first granule and its page, and the source changes a page's flag when it
+//! takes it or gets it back: loom reports what is not ordered.
 //!
 //! A chunk is one page here, and a page two words of granules. No bound on preemptions where none is named.
 

@@ -1,8 +1,9 @@
 //! The registry: a fault that enters against a removal, and the entry's next arena.
 //!
-//! Guards: once `remove` has returned `Ok`, no fault is inside the arena, none gets in, and what those before did is visible
-//! (entered with Acquire, left with Release, closed with Acquire); whoever finds the entry open finds the arena that is in it
-//! now; a registration opens no other registry's entry. The machine of an arena that was removed is *buried*: loom reports every look at it that is not ordered before.
+//! Guards: once `remove` has returned `Ok`, no fault is inside the arena, none gets in, and what those before did is
+//! visible (entered with Acquire, left with Release, closed with Acquire); whoever finds the entry open finds the arena
+//! that is in it now; a registration opens no other registry's entry. The machine of an arena that was removed is
+//! *buried*: loom reports every look at it that is not ordered before.
 //!
 //! No bound on preemptions.
 

@@ -1,5 +1,5 @@
-//! Random lives on arenas of the software machine, in all formats, with wild accesses in between and whole other allocators in the
-//! middle of operations. Contents are written and read by the machine's CPUs.
+//! Random lives on arenas of the software machine, in all formats, with wild accesses in between and whole other
+//! allocators in the middle of operations. Contents are written and read by the machine's CPUs.
 
 use std::collections::BTreeMap;
 

@@ -205,8 +205,8 @@ impl Bench {
         }
     }
 
-    /// Takes the allocator down: what is out is as it was left, and counted, and all that was lent comes back. How many objects were
-    /// still out.
+    /// Takes the allocator down: what is out is as it was left, and counted, and all that was lent comes back. How many
+    /// objects were still out.
     pub(crate) fn finish(self: Rc<Self>) -> u64 {
         super::cpus::interrupted();
         self.check_all();

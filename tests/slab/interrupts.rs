@@ -1,4 +1,5 @@
-//! An interrupt, or another CPU, at every point of every operation: it allocates and frees as well, and neither harms the other.
+//! An interrupt, or another CPU, at every point of every operation: it allocates and frees as well, and neither harms
+//! the other.
 
 use std::rc::Rc;
 

@@ -1,5 +1,5 @@
-//! Random lives on pages of this process: sizes, alignments, CPUs, levels, ways of allocating, interrupts, scarcity; judged by the
-//! bench's map.
+//! Random lives on pages of this process: sizes, alignments, CPUs, levels, ways of allocating, interrupts, scarcity;
+//! judged by the bench's map.
 
 use std::rc::Rc;
 

@@ -1,7 +1,7 @@
 //! What upstream's selftests claim of its sub-allocators, said of this one.
 //!
-//! Upstream's buddy allocator hands out sizes up to a page and more from one arena; what there is an object here is one of a slab,
-//! and what is larger than the largest class is the heap's.
+//! Upstream's buddy allocator hands out sizes up to a page and more from one arena; what there is an object here is one
+//! of a slab, and what is larger than the largest class is the heap's.
 
 use std::sync::Arc;
 

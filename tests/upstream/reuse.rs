@@ -146,7 +146,8 @@ fn a_healed_address_is_not_reusable_before_the_flush<F: Format>() {
     }
 }
 
-/// N3: a CPU that goes on using a page while it is being freed reaches the old frame or the scratch page, never the next owner's.
+/// N3: a CPU that goes on using a page while it is being freed reaches the old frame or the scratch page, never the
+/// next owner's.
 fn a_stale_translation_never_reaches_the_next_owner<F: Format>() {
     for tlb in [TlbMode::Eager, TlbMode::Lazy] {
         let m = machine::<F>(4, tlb);
