@@ -1,26 +1,24 @@
 //! `cargo bench` in the workspace's root: what a page and an object cost on this machine, in a few seconds.
 //!
 //! On one CPU, with the example platform of `kernel_arena::Platform`'s documents: no page table is walked and no TLB is
-//! flushed, so this is the library's own share. The package `kernel-arena-benches` measures the heap beside other
+//! flushed, so this is the library's own share. `cargo bench --bench pages` is about the search for pages. The package `kernel-arena-benches` measures the heap beside other
 //! allocators, with threads.
 
 #[expect(unreachable_pub, reason = "an example written for documents")]
 #[path = "../src/platform/example.rs"]
 mod kernel;
+#[expect(unreachable_pub, reason = "for two benchmarks")]
+mod median;
 
 use std::alloc::Layout;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 use kernel::{LAYOUT, MyKernel, OneCpu};
 use kernel_arena::slab::{Mode, Slab};
 use kernel_arena::source::{Region, StaticMetadata, region_words};
 use kernel_arena::{AllocRequest, Arena, Owner, PageCount};
+use median::{ROUNDS, median};
 
-/// How long a round takes, about.
-const ROUND: Duration = Duration::from_millis(50);
-/// Of how many rounds the median is told.
-const ROUNDS: usize = 11;
 /// Objects that are taken before the first is given back.
 const BATCH: usize = 64;
 /// Pages for objects.
@@ -72,19 +70,6 @@ fn objects() {
 }
 
 /// Prints what one of so many operations costs that `work` does.
-fn measure(name: &str, operations: usize, mut work: impl FnMut()) {
-    let mut times: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            let (started, mut done) = (Instant::now(), 0);
-            while started.elapsed() < ROUND {
-                (0..64).for_each(|_| work());
-                done += 64 * operations;
-            }
-            #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 operations")]
-            let done = done as f64;
-            started.elapsed().as_secs_f64() * 1e9 / done
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    println!("  {name:<42} {:>8.1} ns", times[ROUNDS / 2]);
+fn measure(name: &str, operations: usize, work: impl FnMut()) {
+    println!("  {name:<42} {:>8.1} ns", median(operations, work));
 }
