@@ -11,7 +11,7 @@ use crate::addr::{
     AddressRange, ArenaPtr, GUARD_SIZE, KernelAddr, OutsideWindow, PAGE_SHIFT, PageCount, PageIndex, PageRange,
     VirtAddr, WINDOW_PAGES, WINDOW_SIZE, window_offset,
 };
-use crate::metadata::MapGeometry;
+use crate::metadata::{MapGeometry, MetadataWord};
 use crate::platform::CpuCount;
 
 /// How many bits of a virtual address the machine translates.
@@ -356,7 +356,7 @@ impl ArenaLayout {
 
     /// Bytes of metadata to be lent to [`Arena::new`](crate::Arena::new): some three bits a page and a few KiB.
     pub const fn metadata_size(&self) -> usize {
-        self.metadata_words() * size_of::<crate::MetadataWord>()
+        self.metadata_words() * size_of::<MetadataWord>()
     }
 
     /// Frames that [`Arena::new`](crate::Arena::new) takes for page tables and the scratch page: four directories, a

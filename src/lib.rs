@@ -188,15 +188,13 @@ pub use arena::{
 };
 pub use fault::{Access, Fault, FaultOutcome, InstructionAddr};
 pub use layout::{AddressWidth, ArenaLayout, LayoutError, Sharing};
+pub use metadata::MetadataWord;
 pub use misuse::Misuse;
 pub use platform::Platform;
 pub use programs::{ProgramId, ProgramScope};
 pub use registry::{RegisterError, Registration, Registry, RemoveError};
 pub use slot::{Owner, SlotState, Tag};
 pub use violations::{VIOLATION_CAPACITY, Violation, ViolationKind};
-
-/// A word of the metadata that the kernel lends to an arena.
-pub type MetadataWord = sync::AtomicU64;
 
 const _: () = assert!(usize::BITS == 64, "kernel-arena is for 64-bit machines");
 

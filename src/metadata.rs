@@ -12,6 +12,9 @@ use crate::platform::CpuCount;
 use crate::sync::{self, AtomicU64};
 use crate::violations::RING_WORDS;
 
+/// A word of the metadata that the kernel lends to an arena.
+pub type MetadataWord = AtomicU64;
+
 /// Pages of a leaf table: the maps are rounded out to whole ones. A model's tables are smaller than a word of a map.
 const TABLE_PAGES: u32 = if cfg!(kernel_arena_loom) { 64 } else { 512 };
 /// 2 MiB regions of the window; a model's tables cover fewer.

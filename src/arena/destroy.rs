@@ -3,8 +3,8 @@
 use core::mem::MaybeUninit;
 
 use super::Arena;
-use crate::MetadataWord;
 use crate::arch::Arch;
+use crate::metadata::MetadataWord;
 use crate::platform::{FlushScope, FrameSource, Platform};
 use crate::report;
 use crate::slot::SlotState;

@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use crate::MetadataWord;
+use crate::metadata::MetadataWord;
 
 /// Memory that the kernel lent for as long as the arena exists.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::mem::MaybeUninit;
 
-use crate::MetadataWord;
 use crate::arch::{Arch, Native};
 use crate::arena::Arena;
+use crate::metadata::MetadataWord;
 use crate::once::Once;
 use crate::platform::Platform;
 use crate::sync::{AtomicU32, Ordering};
