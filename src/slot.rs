@@ -12,6 +12,7 @@
 //! | reserved(owner) | 2:1 = 2, owner in 4:3 |
 //! | leaf | software bits 1:0 owner, bit 2 deferred, bit 3 scratch |
 
+use core::fmt;
 use core::marker::PhantomData;
 
 use crate::arch::{Arch, Leaf, Reach};
@@ -61,7 +62,7 @@ impl Tag {
 
 /// What a slot says about its page.
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SlotState {
     /// Nothing is here.
     Vacant,
@@ -102,6 +103,27 @@ impl SlotState {
     /// Whether an allocation that has claimed the page will install something here. (A fault may, too; and on reserved pages.)
     pub const fn is_vacant(self) -> bool {
         matches!(self, Self::Vacant | Self::Vacated(_))
+    }
+}
+
+impl fmt::Debug for SlotState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut tuple = |name: &str, fields: &[&dyn fmt::Debug]| {
+            let mut tuple = f.debug_tuple(name);
+            fields.iter().for_each(|field| _ = tuple.field(field));
+            tuple.finish()
+        };
+        match self {
+            Self::Vacant => tuple("Vacant", &[]),
+            Self::Vacated(tag) => tuple("Vacated", &[tag]),
+            Self::Reserved(owner) => tuple("Reserved", &[owner]),
+            Self::Scratch => tuple("Scratch", &[]),
+            Self::ScratchOverReserved(owner) => tuple("ScratchOverReserved", &[owner]),
+            Self::Mapped(frame, owner) => tuple("Mapped", &[frame, owner]),
+            Self::Deferred(frame, owner) => tuple("Deferred", &[frame, owner]),
+            // A page-table entry is read in hexadecimal.
+            Self::Foreign(word) => tuple("Foreign", &[&format_args!("{word:#x}")]),
+        }
     }
 }
 
@@ -231,6 +253,14 @@ mod tests {
         for foreign in [0b110, 1 << 12, words[1] ^ 1 << 11] {
             assert_eq!(codec.decode(foreign), SlotState::Foreign(foreign));
         }
+    }
+
+    #[test]
+    fn states_are_shown_as_they_are_written_and_foreign_words_in_hexadecimal() {
+        let frame = Frame::new(0x1234_5000).unwrap();
+        assert_eq!(format!("{:?}", SlotState::Mapped(frame, Owner::Kernel)), "Mapped(Frame(0x12345000), Kernel)");
+        assert_eq!(format!("{:?}", SlotState::Scratch), "Scratch");
+        assert_eq!(format!("{:?}", SlotState::Foreign(0x8000_0000_0000_1067)), "Foreign(0x8000000000001067)");
     }
 
     #[test]
