@@ -1,6 +1,7 @@
 //! Bookkeeping pages that are part of the kernel's image.
 
 use core::cell::UnsafeCell;
+use core::fmt;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
@@ -16,8 +17,8 @@ use crate::sync::{AtomicU32, Ordering};
 /// let page = (&METADATA).alloc().unwrap();
 /// // SAFETY: it came from there and is not used.
 /// unsafe { (&METADATA).free(page) };
+/// assert_eq!(format!("{METADATA:?}"), "StaticMetadata { pages: 4, ever_used: 1, .. }");
 /// ```
-#[derive(Debug)]
 pub struct StaticMetadata<const N: usize> {
     pages: UnsafeCell<[MaybeUninit<MetadataPage>; N]>,
     /// Pages that were never handed out start here.
@@ -50,6 +51,14 @@ impl<const N: usize> StaticMetadata<N> {
 impl<const N: usize> Default for StaticMetadata<N> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl<const N: usize> fmt::Debug for StaticMetadata<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // How many were ever handed out. What came back since is on the stack, which is not counted.
+        let used = self.fresh.load(Ordering::Relaxed);
+        f.debug_struct("StaticMetadata").field("pages", &N).field("ever_used", &used).finish_non_exhaustive()
     }
 }
 
