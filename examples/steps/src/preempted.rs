@@ -6,17 +6,14 @@
 //! nothing something soon is, which shows that the test would see it.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::alloc::Layout;
-use core::cell::{Cell, RefCell};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::cell::Cell;
 
 use kernel_arena::kit::Masking;
 use kernel_arena::platform::{CpuCount, CpuId, CpuIdentity, CpuLevel};
 use kernel_arena::slab::{Mode, Slab};
-use kernel_arena::source::{PageSource, Region, StaticMetadata, region_words};
-use kernel_arena::{ArenaPtr, PageIndex};
-use support::{Step, StepAction, interruptible, println, single_step};
+use kernel_arena::source::{Region, StaticMetadata, region_words};
+use support::{Marked, Step, StepAction, interruptible, println, single_step};
 
 use crate::bench::Bench;
 use crate::check::{Checked, Failure, equal, holds};
@@ -134,8 +131,8 @@ fn slab<C: CpuIdentity>(cpus: C, books: &'static Books) -> Result<Place<C>, Fail
 fn run<C: CpuIdentity>(slab: &Place<C>, phase: u64) -> Seen {
     let seen = Cell::new(Seen::default());
     let in_a_row = Cell::new(0);
-    let other = Party::new(slab, KEPT);
-    let own = Party::new(slab, COUNT);
+    let other = Marked::new(slab, OBJECT, KEPT);
+    let own = Marked::new(slab, OBJECT, COUNT);
     let before_each = |Step { is_masked, .. }: Step| {
         let mut now = seen.get();
         now.points += 1;
@@ -160,71 +157,4 @@ fn run<C: CpuIdentity>(slab: &Place<C>, phase: u64) -> Seen {
     seen.damage = seen.damage.or(outcome.and(other.give_all()).err());
     slab.drain();
     seen
-}
-
-/// Somebody who has objects of the slab, each with a mark of its own.
-struct Party<'a, C> {
-    slab: &'a Place<C>,
-    objects: RefCell<Vec<(ArenaPtr, u64)>>,
-}
-
-impl<'a, C: CpuIdentity> Party<'a, C> {
-    /// One that has at most so many: no memory is taken from the kernel's heap later.
-    fn new(slab: &'a Place<C>, count: usize) -> Self {
-        Self { slab, objects: RefCell::new(Vec::with_capacity(count + 1)) }
-    }
-
-    /// Whoever comes: takes some, gives some, now and then empties the magazines.
-    fn visit(&self, visit: u64) -> Result<(), &'static str> {
-        for _ in 0..visit % 4 {
-            self.take()?;
-        }
-        if visit % 64 == 63 {
-            self.give_all()?;
-        } else if visit % 3 == 1 || self.objects.borrow().len() > KEPT - 4 {
-            self.give()?;
-            self.give()?;
-        }
-        if visit % 32 == 31 {
-            self.slab.drain();
-        }
-        Ok(())
-    }
-
-    fn take(&self) -> Result<(), &'static str> {
-        static MARKS: AtomicU64 = AtomicU64::new(1);
-        let object = self.slab.alloc(OBJECT).map_err(|_| "there is memory, but no object")?;
-        if !self.slab.source().extent().contains(PageIndex::containing(object))
-            || object.offset() as usize & (OBJECT.size() - 1) != 0
-        {
-            return Err("what was given is no object");
-        }
-        let mark = MARKS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: it lies in the slab's memory, and is ours unless this is the damage that is looked for.
-        unsafe { self.word(object).write_volatile(mark) };
-        self.objects.borrow_mut().push((object, mark));
-        Ok(())
-    }
-
-    fn give(&self) -> Result<(), &'static str> {
-        let Some((object, mark)) = self.objects.borrow_mut().pop() else { return Ok(()) };
-        // SAFETY: as above.
-        if unsafe { self.word(object).read_volatile() } != mark {
-            return Err("an object does not hold what was written: two have it");
-        }
-        // SAFETY: it came from there, with this layout, and is given once.
-        unsafe { self.slab.free(object, OBJECT) };
-        Ok(())
-    }
-
-    fn give_all(&self) -> Result<(), &'static str> {
-        while !self.objects.borrow().is_empty() {
-            self.give()?;
-        }
-        Ok(())
-    }
-
-    fn word(&self, object: ArenaPtr) -> *mut u64 {
-        self.slab.to_kernel(object).cast()
-    }
 }

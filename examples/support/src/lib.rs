@@ -51,6 +51,7 @@ mod layout;
 #[cfg(feature = "defmt")]
 mod log;
 mod machine;
+mod marked;
 mod panic;
 mod platform;
 mod probe;
@@ -73,6 +74,7 @@ pub use layout::MAX_CPUS;
 #[cfg(feature = "defmt")]
 pub use log::{LogTally, log_tally};
 pub use machine::Machine;
+pub use marked::{Damage, Marked};
 pub use platform::{KernelPlatform, ThisCpu};
 pub use probe::{
     probe_instructions, probe_read_u8, probe_read_u32, probe_read_u64, probe_write_u8, probe_write_u32, probe_write_u64,

@@ -15,6 +15,7 @@ mod guests;
 mod handover;
 mod kinds;
 mod pool;
+mod preempted;
 mod unknown;
 mod wild;
 
@@ -55,6 +56,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Check> {
         checked::CHECKS,
         debug::CHECKS,
         pool::CHECKS,
+        preempted::CHECKS,
     ]
     .into_iter()
     .flatten()
