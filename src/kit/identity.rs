@@ -23,7 +23,8 @@ const fn thread_on(cpu: CpuId) -> CpuLevel {
 ///
 /// Where interrupts are enabled a thread runs, at level 0; where they are masked (in a handler, in a thread that masked
 /// them, before the kernel enabled them) nobody has a place, and allocations take the slower path. So handlers may allocate
-/// and free, in the midst of whatever they interrupt. Nothing is masked.
+/// and free, in the midst of whatever they interrupt. Nothing is masked. A kernel empties its magazines
+/// ([`Slab::drain`](crate::slab::Slab::drain)) where interrupts are enabled.
 ///
 /// # Contract
 /// - Handlers that call in (interrupts, exceptions, faults, NMIs) are entered with interrupts masked (x86_64: through

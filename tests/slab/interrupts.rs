@@ -159,6 +159,32 @@ fn a_thread_of_the_same_cpu_that_fills_magazines_does_no_harm() {
     });
 }
 
+/// The rack and the magazines that the slower one has made go back, and what the faster one has put into his is not lost.
+#[test]
+fn of_two_threads_that_use_a_place_first_one_makes_its_magazines() {
+    let mut points = 0;
+    for point in 0.. {
+        let bench = Bench::new(64);
+        let inner = Rc::clone(&bench);
+        preempt_at(point, move || {
+            let objects = inner.alloc_many(bytes(200), 20);
+            inner.free_all(objects);
+        });
+        let objects = bench.alloc_many(bytes(200), 5);
+        let done = !interrupted();
+        bench.free_all(objects);
+        bench.check_figures();
+        bench.drain_everywhere(1);
+        assert_eq!(bench.lab.pages_out(), 0, "an object is lost after a thread came at {point}");
+        bench.finish();
+        points = point;
+        if done {
+            break;
+        }
+    }
+    assert!(points > 20, "the first use has {points} points");
+}
+
 /// An object that is at hand costs one hold, and so does one for which there is room.
 #[test]
 fn a_fast_path_holds_once() {
