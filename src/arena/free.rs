@@ -20,7 +20,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// They need not have been allocated together: any part of an allocation or a reservation, and several that follow one
     /// another, may be freed in one call.
     ///
-    /// Context: *may wait for a shootdown*. It calls the frame source. It takes some 3 KiB of stack, for what is owed for 64
+    /// Context: *may wait for a shootdown*. It calls the frame source. It takes some 5 KiB of stack, for what is owed for 64
     /// pages.
     ///
     /// # Errors

@@ -62,7 +62,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Takes a page away, has its translation forgotten and its frame given back, but keeps its number. Rare, so that each page
-    /// may have a shootdown of its own.
+    /// may have a shootdown of its own; and on its own, so that no other allocation has the batch's room on its stack.
+    #[cold]
+    #[inline(never)]
     fn set_aside_installed(&self, page: u32, owner: Owner) {
         let Some(slot) = self.slot(page) else { return };
         let mut batch = Batch::new(self);

@@ -23,8 +23,10 @@ type Check = (&'static str, fn(Kernel));
 const TICKS: u64 = 200;
 /// How many blocks the thread takes at a time: more than a magazine has.
 const BLOCKS: usize = 300;
-/// The most that a recovered fault may take of the stack that it interrupts, in bytes, with optimisation and without.
+/// The most stack that operations may take, in bytes: a fault of the stack that it interrupts; an allocation; pages freed.
 const FAULT_STACK: usize = if cfg!(debug_assertions) { 3 << 10 } else { 1 << 10 };
+const ALLOC_STACK: usize = if cfg!(debug_assertions) { 8 << 10 } else { 2560 };
+const FREE_STACK: usize = 6 << 10;
 
 /// What is being tried.
 static RUNNING: Mutex<Option<&str>> = Mutex::new(None);
@@ -44,7 +46,7 @@ pub(crate) fn run(arena: Kernel) -> usize {
         ("Box, Vec and BTreeMap live in the window", collections),
         ("blocks of the thread and of the timer stay apart", timer),
         ("frames come back", frames),
-        ("a recovered fault takes little stack", little_stack),
+        ("faults, objects and pages take little stack", little_stack),
     ];
     for (name, check) in checks {
         *RUNNING.lock() = Some(name);
@@ -133,9 +135,25 @@ fn frames(_: Kernel) {
 }
 
 fn little_stack(arena: Kernel) {
+    let within = |what: &str, most: usize, work: &mut dyn FnMut()| {
+        let bytes = stack::taken(work);
+        println!("stack {what}: {bytes} bytes");
+        assert!(bytes <= most, "{what}: {bytes} bytes of stack");
+    };
     let address = wild::address(arena, 0x34_5678);
-    let bytes = stack::taken(|| _ = wild::read(address));
-    println!("stack {bytes} bytes");
-    assert!(bytes <= FAULT_STACK);
+    within("a fault", FAULT_STACK, &mut || _ = wild::read(address));
     expect_violation(arena, ViolationKind::Read, address);
+
+    // The first of its class, which takes pages, and a run of pages.
+    within("an object", ALLOC_STACK, &mut || drop(black_box(Vec::<u8>::with_capacity(24 << 10))));
+    within("a run", ALLOC_STACK, &mut || drop(black_box(Vec::<u8>::with_capacity(100 << 10))));
+    let count = PageCount::new(100).expect("a count");
+    let mut pages = Vec::with_capacity(1);
+    within("alloc_pages", ALLOC_STACK, &mut || {
+        pages.extend(arena.alloc_pages(AllocRequest::new(count, Owner::Kernel)));
+    });
+    within("free_pages", FREE_STACK, &mut || {
+        arena.free_pages(pages[0].to_ptr(), count, Owner::Kernel).expect("they are ours");
+    });
+    within("reclaim", FREE_STACK, &mut || _ = HEAP.reclaim());
 }

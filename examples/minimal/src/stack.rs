@@ -6,7 +6,7 @@ const OWN: usize = 256;
 
 /// The bytes of stack that `work` takes, its handlers included, to within 256 bytes.
 #[inline(never)]
-pub(crate) fn taken(work: impl FnOnce()) -> usize {
+pub(crate) fn taken(work: &mut dyn FnMut()) -> usize {
     unsafe extern "C" {
         #[link_name = "boot_stack_begin"]
         static BEGIN: u8;
