@@ -62,7 +62,7 @@ impl CpuIdentity for OneCpu {
 /// for the few instructions in which an allocator is at a CPU's magazines, and are afterwards as they were.
 ///
 /// All code of a CPU is at level 0: nobody else comes while it is there. A fast path has some thirty instructions with
-/// interrupts masked, a refill at most about 800 ([`CpuIdentity`] says more), and no source is called meanwhile.
+/// interrupts masked, a refill at most some 900 ([`CpuIdentity`] says more), and no source is called meanwhile.
 ///
 /// # Contract
 /// - No handler that the mask does not keep away calls in: no NMI, machine check, debug exception or SError, and no fault in

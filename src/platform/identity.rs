@@ -54,7 +54,7 @@ impl Hold {
 ///   handler at another level may hold and release in between, and the kernel may have masked interrupts long before.
 ///   Allocators do not hold twice, and call nothing of the kernel's while they hold but `current`: no source, no shootdown.
 ///   They hold for a piece of code without loops, or with one of at most 63 rounds: some 30 instructions around a fast
-///   path, at most about 800 where a refill fills a magazine.
+///   path, at most some 900 where a refill fills a magazine.
 /// - **Back as it was.** `release` gets what `hold` gave, and leaves everything as it was then: interrupts that were masked
 ///   stay masked. It may let another thread run at once.
 /// - Neither waits, and neither calls in. As for the compiler, nothing is moved out between them: the crate sees to that.
