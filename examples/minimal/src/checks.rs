@@ -25,7 +25,7 @@ const TICKS: u64 = 200;
 const BLOCKS: usize = 300;
 /// The most stack that operations may take, in bytes: a fault of the stack that it interrupts; an allocation; pages freed.
 const FAULT_STACK: usize = if cfg!(debug_assertions) { 3 << 10 } else { 1 << 10 };
-const ALLOC_STACK: usize = if cfg!(debug_assertions) { 8 << 10 } else { 2560 };
+const ALLOC_STACK: usize = if cfg!(debug_assertions) { 9 << 10 } else { 2560 };
 const FREE_STACK: usize = 6 << 10;
 
 /// What is being tried.
