@@ -89,8 +89,9 @@ pub struct Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultOutcome {
     /// Not an address that the arena recovers, one to which the loaded root does not lead (x86_64, where the page is there and
-    /// the access faults all the same: [`Window::link_into`](crate::kit::Window::link_into)), or one that has faulted 2^17 times in a row on this CPU though its page is
-    /// there (some 0.1 s), for a reason that the arena does not see: the kernel handles it as if there were no arena.
+    /// the access faults all the same: [`Window::link_into`](crate::kit::Window::link_into)), or one that has faulted
+    /// 2^17 times in a row on this CPU though its page is there (some 0.1 s), for a reason that the arena does not see:
+    /// the kernel handles it as if there were no arena.
     NotOurs,
     /// The scratch page was installed and the violation recorded: return to the instruction.
     Recovered,

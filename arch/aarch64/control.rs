@@ -106,8 +106,8 @@ impl Control {
         }
     }
 
-    /// Where a walk for `address` begins, by these registers and `ttbrs`, TTBR0_EL1 and TTBR1_EL1: bits 47:1 of the one whose half the
-    /// address is in (an ASID lies above, CnP below).
+    /// Where a walk for `address` begins, by these registers and `ttbrs`, TTBR0_EL1 and TTBR1_EL1: bits 47:1 of the one
+    /// whose half the address is in (an ASID lies above, CnP below).
     pub fn root(self, ttbrs: [u64; 2], address: VirtAddr) -> Option<Root> {
         let upper = is_upper(address.value());
         let shift = if upper { tcr::T1SZ_SHIFT } else { tcr::T0SZ_SHIFT };

@@ -1,9 +1,9 @@
 //! aarch64: VMSAv8-64 stage 1, 4 KiB granule, levels 1 to 3.
 //!
 //! [`descriptor`] is the format, `slot` the inline assembly on it, [`fault`] decodes a data abort, [`control`] checks the
-//! translation registers, [`memory`] the memory type, `probe` asks the walker, [`tlb`] holds the TLBI operand and a ready-made shootdown. Descriptor format: Arm ARM D8.3;
-//! permissions D8.4; break-before-make D8.16.1; barriers for table updates D8.16.2 and K13 ("ordering of explicit writes
-//! and translation table walks").
+//! translation registers, [`memory`] the memory type, `probe` asks the walker, [`tlb`] holds the TLBI operand and a
+//! ready-made shootdown. Descriptor format: Arm ARM D8.3; permissions D8.4; break-before-make D8.16.1; barriers for
+//! table updates D8.16.2 and K13 ("ordering of explicit writes and translation table walks").
 
 pub mod control;
 pub mod descriptor;

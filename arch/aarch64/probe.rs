@@ -34,7 +34,8 @@ impl Translation {
     }
 }
 
-/// Asks this CPU. An interrupt handler between the two instructions that asks, too, and does not put PAR_EL1 back, is kept away.
+/// Asks this CPU. An interrupt handler between the two instructions that asks, too, and does not put PAR_EL1 back, is
+/// kept away.
 #[cfg(all(target_arch = "aarch64", not(any(unix, windows))))]
 pub(super) fn translate(address: VirtAddr) -> Option<Translation> {
     let par: u64;

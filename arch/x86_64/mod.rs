@@ -1,8 +1,8 @@
 //! x86_64: 4-level or 5-level paging with 4 KiB pages.
 //!
 //! [`entry`] is the format, `slot` the inline assembly on it, [`fault`] decodes a #PF, [`control`] checks the control
-//! registers, `memory` the memory type, [`tlb`] flushes this CPU. Entry format: Intel SDM vol. 3, 5.5 (figures 5-11, tables 5-15 to 5-20); AMD64
-//! APM vol. 2, 5.3.
+//! registers, `memory` the memory type, [`tlb`] flushes this CPU. Entry format: Intel SDM vol. 3, 5.5 (figures 5-11,
+//! tables 5-15 to 5-20); AMD64 APM vol. 2, 5.3.
 
 pub mod control;
 pub mod entry;

@@ -17,8 +17,8 @@ const TRIES: u32 = 8;
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Allocates pages, zeroed, there for every CPU when it returns.
     ///
-    /// All of them are zeroed within the call, in any context: its time grows with their number. It takes some 1.5 KiB of stack,
-    /// and 4 more where faults scratch the pages of a reservation in the midst of it.
+    /// All of them are zeroed within the call, in any context: its time grows with their number. It takes some 1.5 KiB
+    /// of stack, and 4 more where faults scratch the pages of a reservation in the midst of it.
     ///
     /// Context: *any* with [`Context::Any`]; with [`Context::MayWait`] it *may wait for a shootdown*, if a page that it takes
     /// holds the scratch page. In both it calls the frame source.

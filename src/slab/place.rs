@@ -62,7 +62,8 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     }
 
     /// Tries something at the magazines of a class, and where it is in vain again with another magazine loaded. The second
-    /// is the magazine that is the caller's afterwards: one that was there, or the same, if the class has none here or it was not needed.
+    /// is the magazine that is the caller's afterwards: one that was there, or the same, if the class has none here or
+    /// it was not needed.
     pub(super) fn with_loaded<'a, R>(
         &'a self,
         class: SizeClass,

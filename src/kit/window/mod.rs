@@ -33,8 +33,9 @@ const MOST_MADE: usize = 5;
 /// # Other roots
 /// A kernel with a root a process touches the window under each of them, so each must lead to these entries. Where roots are
 /// made as copies of the first one's upper half, one that is made *after* [`link`](Self::link) does; one made before, or in
-/// another way, gets them by [`link_into`](Self::link_into). (On aarch64 a window in `TTBR1_EL1`'s half is under one root for all
-/// processes.) [`Arena::check_cpu`](crate::Arena::check_cpu) tells whether the root that is loaded leads there.
+/// another way, gets them by [`link_into`](Self::link_into). (On aarch64 a window in `TTBR1_EL1`'s half is under one
+/// root for all processes.) [`Arena::check_cpu`](crate::Arena::check_cpu) tells whether the root that is loaded leads
+/// there.
 ///
 /// # Examples
 /// See [the module](super).

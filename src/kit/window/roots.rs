@@ -20,8 +20,8 @@ impl<A: Arch> Window<A> {
     /// [`LinkError`]; the other root was not changed.
     ///
     /// # Safety
-    /// `other` is a root table of this format, `map` reaches it and the first root, and nobody else changes either meanwhile. It
-    /// is used no longer than the window is linked, or was passed to `unlink_from` before that ends.
+    /// `other` is a root table of this format, `map` reaches it and the first root, and nobody else changes either
+    /// meanwhile. It is used no longer than the window is linked, or was passed to `unlink_from` before that ends.
     pub unsafe fn link_into(&self, other: Root, map: &impl PhysMap) -> Result<(), LinkError> {
         if other.bits() != self.root.bits() {
             return Err(LinkError::OutOfReach { address: VirtAddr::new(self.base.value()) });
@@ -46,8 +46,8 @@ impl<A: Arch> Window<A> {
         Ok(())
     }
 
-    /// Takes out of another root what [`link_into`](Self::link_into), or a copy, has put there. What TLBs remember under that root is
-    /// the caller's to flush.
+    /// Takes out of another root what [`link_into`](Self::link_into), or a copy, has put there. What TLBs remember
+    /// under that root is the caller's to flush.
     ///
     /// # Safety
     /// As for `link_into`; and nothing uses the window under that root any more.
