@@ -235,6 +235,34 @@ fn where_the_root_has_the_lent_entries_the_arena_comes_first() {
     assert_eq!(used(), 0);
 }
 
+/// The processor and mappers set bits under one root that another does not get.
+#[test]
+fn roots_whose_entries_differ_in_other_bits_lead_to_the_same_tables() {
+    const ACCESSED: u64 = 1 << 5;
+    const USER: u64 = 1 << 2;
+    let memory = Memory::of(16);
+    let (table, root) = memory.root(48);
+    let index = (AT_THE_END >> 39 & 511) as usize;
+    let upper = memory.table().address() | 3;
+    entries(table)[index].store(upper | ACCESSED, Ordering::Relaxed);
+    let window = link::<X86_64>(root, &layout(AT_THE_END, AddressWidth::BITS_48), &memory).unwrap();
+    let (other_table, other) = memory.root(48);
+    entries(other_table)[index].store(upper, Ordering::Relaxed);
+    // SAFETY: roots of this test's.
+    assert_eq!(unsafe { window.link_into(other, &map()) }, Ok(()));
+    assert_eq!(entries(other_table)[index].load(Ordering::Relaxed), upper, "it stays as it is");
+
+    // The guard's entry leads to a table of the window's, whose frame goes back: no root may keep it.
+    let guard = &entries(other_table)[((AT_THE_END + (1 << 32)) >> 39 & 511) as usize];
+    assert!(guard.fetch_or(USER, Ordering::Relaxed) != 0);
+    // SAFETY: as above; again changes nothing.
+    assert_eq!(unsafe { window.link_into(other, &map()) }, Ok(()));
+    // SAFETY: as above.
+    unsafe { window.unlink_from(other, &map()) };
+    assert_eq!(guard.load(Ordering::Relaxed), 0);
+    assert_eq!(entries(other_table)[index].load(Ordering::Relaxed), upper);
+}
+
 /// An encryption bit is part of no address, CR3's included.
 #[test]
 fn an_encryption_bit_is_put_on_and_taken_off() {

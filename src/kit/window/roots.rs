@@ -11,7 +11,7 @@ use crate::sync::AtomicU64;
 
 impl<A: Arch> Window<A> {
     /// Copies the root's entries that lead to the window into another root, made later or in another way: those of it that are
-    /// zero; where it has them already, it stays as it is. All of them, or none.
+    /// zero; where it leads to the same tables already, it stays as it is. All of them, or none.
     ///
     /// Where the roots' own entries cover 1 GiB (aarch64 with up to 39 bits), they are the lent ones: then the arena comes
     /// first, and before it is destroyed each such root is passed to [`unlink_from`](Self::unlink_from).
@@ -31,14 +31,16 @@ impl<A: Arch> Window<A> {
             if word == 0 {
                 return Err(LinkError::NothingToCopy { address });
             }
-            if there != 0 && there != word {
+            if there != 0 && !lead_to_the_same::<A>(there, word, map) {
                 return Err(LinkError::OtherTable { address });
             }
         }
         for (address, ours, theirs) in self.root_entries(other, map) {
             let word = A::load(ours);
             match A::try_install(theirs, 0, word) {
-                Err(there) if there != word => return Err(LinkError::OtherTable { address }),
+                Err(there) if !lead_to_the_same::<A>(there, word, map) => {
+                    return Err(LinkError::OtherTable { address });
+                }
                 _ => {}
             }
         }
@@ -56,9 +58,9 @@ impl<A: Arch> Window<A> {
         for (_, ours, theirs) in self.root_entries(other, map) {
             let pointer = NonNull::from(ours);
             // What led to tables of the kernel's before the window came stays.
-            if made(pointer) || self.entries.contains(&pointer) {
-                // In vain where it is not what we have there.
-                let _ = A::compare_exchange(theirs, A::load(ours), 0);
+            let is_ours = made(pointer) || self.entries.contains(&pointer);
+            if is_ours && lead_to_the_same::<A>(A::load(theirs), A::load(ours), map) {
+                A::swap(theirs, 0);
             }
         }
     }
@@ -83,4 +85,11 @@ impl<A: Arch> Window<A> {
             Some((address, ours, theirs))
         })
     }
+}
+
+/// Whether two entries lead to the same table. The words may differ: where it is walked, the processor marks an entry as
+/// accessed (x86_64) under the one root alone, and a mapper opens it to user mode there.
+fn lead_to_the_same<A: Arch>(one: u64, other: u64, map: &impl PhysMap) -> bool {
+    let table = |word| A::decode_table(word, map.attributes()).filter(|_| !A::is_block(word));
+    table(one).is_some_and(|one| table(other) == Some(one))
 }
