@@ -102,7 +102,7 @@ unsafe impl Arch for AArch64 {
     }
 
     /// By an address translation instruction, which needs no physical map, and heeds what the registers say.
-    fn probe(address: VirtAddr, _map: &impl PhysMap) -> Option<WalkEnd> {
+    unsafe fn probe(address: VirtAddr, _map: &impl PhysMap) -> Option<WalkEnd> {
         probe::translate(address).map(probe::Translation::end)
     }
 }

@@ -183,8 +183,20 @@ pub unsafe trait Arch: Sized + 'static {
 
     /// Where this CPU's walk for `address` ends now, without an access; `None` where nothing is walked. By itself it follows
     /// the tables from [`loaded_root`](Self::loaded_root) through `map`.
-    fn probe(address: VirtAddr, map: &impl PhysMap) -> Option<WalkEnd> {
-        // SAFETY: whoever lends `map` vouches that it reaches the tables that are loaded (`PhysMap`'s contract).
+    ///
+    /// # Safety
+    /// `map` keeps its contract ([`PhysMap`]): it reaches the tables that are loaded.
+    ///
+    /// ```compile_fail,E0133
+    /// use kernel_arena::arch::{Arch, Native};
+    /// use kernel_arena::{VirtAddr, platform::PhysMap};
+    ///
+    /// fn follows_what_anybody_says_is_memory(map: &impl PhysMap) {
+    ///     let _ = Native::probe(VirtAddr::new(0), map);
+    /// }
+    /// ```
+    unsafe fn probe(address: VirtAddr, map: &impl PhysMap) -> Option<WalkEnd> {
+        // SAFETY: as the caller promises.
         Self::loaded_root(address).map(|root| unsafe { walk::end_of::<Self>(root, address, map) })
     }
 }

@@ -94,8 +94,7 @@ fn build<P: Platform, A: Arch>(
     if !Tables::<A>::upper_is_vacant(platform) {
         return Err(CreateError::UpperEntryInUse);
     }
-    let map = platform.phys_map();
-    reach::ends_at_lent_entries::<A>(layout, map).map_err(|unreachable| {
+    reach::ends_at_lent_entries::<A>(layout, platform).map_err(|unreachable| {
         // Somebody may have linked them since they were looked at.
         let vacant = Tables::<A>::upper_is_vacant(platform);
         if vacant { CreateError::UnsupportedCpu(unreachable) } else { CreateError::UpperEntryInUse }
@@ -104,7 +103,7 @@ fn build<P: Platform, A: Arch>(
     let words = unsafe { metadata.words() };
     let parts = layout.geometry().carve(words).ok_or(CreateError::MetadataTooSmall)?;
     let tables = Tables::build(platform, layout, attributes).ok_or(CreateError::OutOfFrames)?;
-    if let Err(unsupported) = reach::check_memory::<A>(layout, map, tables.scratch_page()) {
+    if let Err(unsupported) = reach::check_memory::<A>(layout, platform.phys_map(), tables.scratch_page()) {
         tables.release(platform);
         return Err(CreateError::UnsupportedCpu(unsupported));
     }
@@ -112,7 +111,7 @@ fn build<P: Platform, A: Arch>(
         undo_link(platform, layout, tables, linked);
         return Err(CreateError::UpperEntryInUse);
     }
-    if let Err(unreachable) = reach::goes_beyond_lent_entries::<A>(layout, map) {
+    if let Err(unreachable) = reach::goes_beyond_lent_entries::<A>(layout, platform) {
         undo_link(platform, layout, tables, UPPER_ENTRIES);
         return Err(CreateError::UnsupportedCpu(unreachable));
     }

@@ -21,16 +21,19 @@ const WINDOW_ENTRY_SHIFT: u32 = 30;
 const GUARD_ENTRY_SHIFT: u32 = 21;
 
 /// The lent entries are empty, and the walk ends at them.
-pub(super) fn ends_at_lent_entries<A: Arch>(layout: &ArenaLayout, map: &impl PhysMap) -> Result<(), UnsupportedCpu> {
-    ask::<A>(layout, map, |end, lent| end == WalkEnd::Missing { shift: lent })
+pub(super) fn ends_at_lent_entries<A: Arch>(
+    layout: &ArenaLayout,
+    platform: &impl Platform,
+) -> Result<(), UnsupportedCpu> {
+    ask::<A>(layout, platform, |end, lent| end == WalkEnd::Missing { shift: lent })
 }
 
 /// The lent entries lead to the arena's tables: the walk comes further.
 pub(super) fn goes_beyond_lent_entries<A: Arch>(
     layout: &ArenaLayout,
-    map: &impl PhysMap,
+    platform: &impl Platform,
 ) -> Result<(), UnsupportedCpu> {
-    ask::<A>(layout, map, |end, lent| match end {
+    ask::<A>(layout, platform, |end, lent| match end {
         WalkEnd::Missing { shift } => shift < lent,
         end => end == WalkEnd::Mapped,
     })
@@ -38,23 +41,28 @@ pub(super) fn goes_beyond_lent_entries<A: Arch>(
 
 /// Whether the root that is loaded does not lead to the lent entry for an address at this offset from the base, so that an
 /// access to it is a fault whatever the arena's tables hold. A few loads: for the fault path.
-pub(super) fn is_cut_off<A: Arch>(address: KernelAddr, offset: u64, map: &impl PhysMap) -> bool {
+pub(super) fn is_cut_off<A: Arch>(address: KernelAddr, offset: u64, platform: &impl Platform) -> bool {
     let lent = if offset < WINDOW_SIZE { WINDOW_ENTRY_SHIFT } else { GUARD_ENTRY_SHIFT };
-    let end = A::probe(VirtAddr::new(address.value()), map);
+    let end = probe::<A>(VirtAddr::new(address.value()), platform);
     matches!(end, Some(WalkEnd::Missing { shift }) if shift >= lent)
+}
+
+fn probe<A: Arch>(address: VirtAddr, platform: &impl Platform) -> Option<WalkEnd> {
+    // SAFETY: whoever implements `Platform` vouches for its physical map.
+    unsafe { A::probe(address, platform.phys_map()) }
 }
 
 /// Asks for the last page of each GiB of the window, where a walk goes through each entry that it shares with no other, and
 /// for the guard.
 fn ask<A: Arch>(
     layout: &ArenaLayout,
-    map: &impl PhysMap,
+    platform: &impl Platform,
     good: impl Fn(WalkEnd, u32) -> bool,
 ) -> Result<(), UnsupportedCpu> {
     let window = (1..=4).map(|gib| ((gib << WINDOW_ENTRY_SHIFT) - (1 << PAGE_SHIFT), WINDOW_ENTRY_SHIFT));
     for (offset, shift) in window.chain([(1 << 32, GUARD_ENTRY_SHIFT)]) {
         let address = VirtAddr::new(layout.base().value() + offset);
-        match A::probe(address, map) {
+        match probe::<A>(address, platform) {
             Some(end) if !good(end, shift) => return Err(UnsupportedCpu::Unreachable { address, end }),
             _ => {}
         }
@@ -80,9 +88,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// # Errors
     /// [`UnsupportedCpu`] names the setting to change.
     pub fn check_cpu(&self) -> Result<(), UnsupportedCpu> {
-        let map = self.platform.phys_map();
         A::check_cpu(&self.layout)?;
-        check_memory::<A>(&self.layout, map, self.tables.scratch_page())?;
-        goes_beyond_lent_entries::<A>(&self.layout, map)
+        check_memory::<A>(&self.layout, self.platform.phys_map(), self.tables.scratch_page())?;
+        goes_beyond_lent_entries::<A>(&self.layout, &self.platform)
     }
 }

@@ -148,7 +148,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// A fault that found its slot present. Under a root that does not lead to the slot it would come for ever.
     fn spurious(&self, fault: &Fault, offset: u64, cpu: Option<CpuId>) -> FaultOutcome {
         self.shared.0.counters.spurious.fetch_add(1, Ordering::Relaxed);
-        if !A::FAULTS_TELL_LEVELS && reach::is_cut_off::<A>(fault.address, offset, self.platform.phys_map()) {
+        if !A::FAULTS_TELL_LEVELS && reach::is_cut_off::<A>(fault.address, offset, &self.platform) {
             return FaultOutcome::NotOurs;
         }
         if self.rows.is_stuck(cpu, offset) {
