@@ -28,19 +28,14 @@ const fn is_write_back(mair: u8) -> bool {
     mair == TAGGED || half(mair >> 4) && half(mair & 0xf)
 }
 
-/// The attributes of ordinary memory by this MAIR_EL1: AttrIndx of its first byte that is write-back, inner shareable.
-const fn normal_by(mair: u64) -> Option<EntryAttributes> {
-    let mut index = 0;
-    while index < 8 {
-        if mair >> (8 * index) & 0xff == WRITE_BACK as u64 {
-            return Some(EntryAttributes {
-                leaf: index << INDEX_SHIFT | INNER_SHAREABLE << SHAREABILITY_SHIFT,
-                table: 0,
-            });
-        }
-        index += 1;
-    }
-    None
+/// The attributes of ordinary memory by this MAIR_EL1: AttrIndx of the byte that kernels use, else of its first that is
+/// write-back without tags, inner shareable. What else such bytes say are hints on allocation, in which mappings of a
+/// page may differ (B2.16).
+fn normal_by(mair: u64) -> Option<EntryAttributes> {
+    let of_type = |wanted: fn(&u8) -> bool| (0..).zip(mair.to_le_bytes()).find(|(_, byte)| wanted(byte));
+    let (index, _): (u64, u8) =
+        of_type(|byte| *byte == WRITE_BACK).or_else(|| of_type(|byte| *byte != TAGGED && is_write_back(*byte)))?;
+    Some(EntryAttributes { leaf: index << INDEX_SHIFT | INNER_SHAREABLE << SHAREABILITY_SHIFT, table: 0 })
 }
 
 /// Checks `attributes` against MAIR_EL1, and against what the physical map has at a frame of the arena's.
@@ -65,8 +60,8 @@ fn check(cpus: CpuCount, attributes: EntryAttributes, mair: u64, mapped: Transla
     Ok(())
 }
 
-/// The attributes of ordinary memory on this CPU: inner-shareable write-back, by the first byte of MAIR_EL1 that says so;
-/// `None` if none does. For [`FixedOffset::new`](crate::platform::FixedOffset::new) of a kernel whose physical map has such
+/// The attributes of ordinary memory on this CPU: inner-shareable write-back, by the first byte of MAIR_EL1 that is 0xff,
+/// or else that says so in another way; `None` if none does. For [`FixedOffset::new`](crate::platform::FixedOffset::new) of a kernel whose physical map has such
 /// memory, as it should.
 pub fn normal_memory() -> Option<EntryAttributes> {
     normal_by(mair())
@@ -110,6 +105,10 @@ mod tests {
     fn ordinary_memory_is_found_by_its_byte() {
         assert_eq!(normal_by(MAIR), Some(NORMAL));
         assert_eq!(normal_by(0x00_44_04), None);
+        // Write-back that allocates on reads alone, and transient; the usual byte is preferred.
+        let index = |mair| normal_by(mair).map(|normal| normal.leaf >> 2 & 7);
+        assert_eq!((index(0xee_44_00), index(0x77_04_00), index(0xff_ee_00)), (Some(2), Some(2), Some(2)));
+        assert_eq!(index(0xf0_bb_00), None, "tags, write-through");
     }
 
     #[test]
