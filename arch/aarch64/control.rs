@@ -19,7 +19,8 @@ mod tcr {
     pub(super) const SH0_SHIFT: u32 = 12;
     pub(super) const TG0_SHIFT: u32 = 14;
     pub(super) const UPPER_HALF_SHIFT: u32 = 16;
-    pub(super) const SH_INNER: u64 = 0b11;
+    /// Of SH, set for inner (0b11) and outer (0b10) shareable.
+    pub(super) const SHAREABLE: u64 = 0b10;
     pub(super) const TG0_4K: u64 = 0b00;
     pub(super) const TG1_4K: u64 = 0b10;
     pub(super) const HPD0: u64 = 1 << 41;
@@ -89,7 +90,8 @@ impl Control {
         }
         // Write-back is 0b01 (with write-allocate) or 0b11 (without).
         let write_back = |shift: u32| half >> shift & 1 != 0;
-        if half >> tcr::SH0_SHIFT & 0b11 != tcr::SH_INNER
+        // The outer domain has the inner one in it.
+        if half >> tcr::SH0_SHIFT & tcr::SHAREABLE == 0
             || !write_back(tcr::IRGN0_SHIFT)
             || !write_back(tcr::ORGN0_SHIFT)
         {
@@ -205,9 +207,11 @@ mod tests {
         assert_eq!(with_tcr(TCR ^ 0b11 << 30).check(&upper), Err(Granule));
         assert_eq!(with_tcr(TCR ^ 0b11 << 30).check(&lower), Ok(()));
         assert_eq!(with_tcr(TCR ^ 0b01 << 14).check(&lower), Err(Granule));
-        for shift in [24, 26, 28] {
+        for shift in [24, 26, 29] {
             assert_eq!(with_tcr(TCR ^ 1 << shift).check(&upper), Err(WalkAttributes), "bit {shift}");
         }
+        assert_eq!(with_tcr(TCR & !(0b11 << 28)).check(&upper), Err(WalkAttributes), "not shareable");
+        assert_eq!(with_tcr(TCR ^ 1 << 28).check(&upper), Ok(()), "outer shareable");
         assert_eq!(with_tcr(TCR | 1 << 7).check(&lower), Err(WalksDisabled));
         assert_eq!(with_tcr(TCR | 1 << 7).check(&upper), Ok(()), "only the half of the window matters");
         assert_eq!(with_tcr(TCR | 1 << 23).check(&upper), Err(WalksDisabled));
