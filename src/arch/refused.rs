@@ -50,7 +50,7 @@ pub enum UnsupportedCpu {
     WideDescriptors,
     /// aarch64: the translation granule is not 4 KiB: set TCR_EL1.TG0 and TG1.
     Granule,
-    /// aarch64: table walks are not inner-shareable write-back: set TCR_EL1.SH, IRGN and ORGN.
+    /// aarch64: table walks are not shareable write-back (outer will do, too): set TCR_EL1.SH, IRGN and ORGN.
     WalkAttributes,
     /// aarch64: the kernel runs at EL2 without HCR_EL2.E2H and TGE: set both, or run at EL1.
     HypervisorMode,
@@ -77,13 +77,23 @@ impl fmt::Display for UnsupportedCpu {
             Self::NoExecuteDisabled => "EFER.NXE is off: turn it on",
             Self::WriteProtectDisabled => "CR0.WP is off: turn it on",
             Self::AddressWidth { machine } => {
-                return write!(f, "the window or a guard is not in the {} bits this CPU translates", machine.bits());
+                let bits = machine.bits();
+                return write!(
+                    f,
+                    "the window or a guard is not in the {bits} bits this CPU translates: choose another base"
+                );
             }
             Self::LowerHalf { t0sz } => {
-                return write!(f, "T0SZ is {t0sz}: the window or a guard is above what the lower half translates");
+                return write!(
+                    f,
+                    "T0SZ is {t0sz}: the window or a guard is above what the lower half translates: choose a lower base"
+                );
             }
             Self::UpperHalf { t1sz } => {
-                return write!(f, "T1SZ is {t1sz}: the window or a guard is below what the upper half translates");
+                return write!(
+                    f,
+                    "T1SZ is {t1sz}: the window or a guard is below what the upper half translates: choose a higher base"
+                );
             }
             Self::HalfTooWide { txsz } => return write!(f, "T0SZ or T1SZ is {txsz}: set 16 or more"),
             Self::WalksDisabled => "TCR_EL1.EPD0 or EPD1 is set in the window's half: clear it",
@@ -92,12 +102,12 @@ impl fmt::Display for UnsupportedCpu {
             Self::IndirectPermissions => "TCR2_EL1.PIE is set: clear it",
             Self::WideDescriptors => "TCR2_EL1.D128 is set: clear it",
             Self::Granule => "the translation granule is not 4 KiB: set TCR_EL1.TG0 and TG1",
-            Self::WalkAttributes => "table walks are not inner-shareable write-back: set TCR_EL1.SH, IRGN and ORGN",
+            Self::WalkAttributes => "table walks are not shareable write-back: set TCR_EL1.SH, IRGN and ORGN",
             Self::HypervisorMode => "the kernel runs at EL2 without HCR_EL2.E2H and TGE: set both",
             Self::Unreachable { address, end } => {
                 return write!(
                     f,
-                    "the loaded tables do not lead to the lent entry for {address:?}: the walk ends {end}"
+                    "the loaded tables do not lead to the lent entry for {address:?}, link it: the walk ends {end}"
                 );
             }
             Self::MemoryType(error) => return error.fmt(f),
@@ -149,16 +159,22 @@ impl fmt::Display for MemoryTypeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Device { index, mair } => {
-                write!(f, "AttrIndx {index} is device memory: MAIR_EL1 has {mair:#04x} there")
+                write!(f, "AttrIndx {index} is device memory, take normal_memory(): MAIR_EL1 has {mair:#04x} there")
             }
             Self::NotWriteBack { index, value } => {
-                write!(f, "memory type {index} is not write-back: it is {value:#04x}")
+                write!(f, "memory type {index} is not write-back, take one that is: it is {value:#04x}")
             }
             Self::NotShareable => f.write_str("memory is not shareable among CPUs: set SH to 0b11"),
             Self::NotTheMaps { mair, shareability } => {
-                write!(f, "the physical map itself has memory of type {mair:#04x} and SH {shareability:#b}")
+                write!(
+                    f,
+                    "the physical map itself has memory of type {mair:#04x} and SH {shareability:#b}: map RAM as write-back, \
+                     and give the attributes the same SH"
+                )
             }
-            Self::NotMapped => f.write_str("the physical map does not map a frame of the frame source"),
+            Self::NotMapped => f.write_str(
+                "the physical map does not map a frame of the frame source: map all of them, or give only what is mapped",
+            ),
         }
     }
 }

@@ -237,6 +237,6 @@ fn creation_refuses_memory_of_another_kind() {
     let error = create(site.kernel).map(drop).unwrap_err();
     MEMORY_TYPE.set(Ok(()));
     assert_eq!(error, CreateError::UnsupportedCpu(UnsupportedCpu::MemoryType(device)));
-    assert_eq!(error.to_string(), "AttrIndx 0 is device memory: MAIR_EL1 has 0x04 there");
+    assert_eq!(error.to_string(), "AttrIndx 0 is device memory, take normal_memory(): MAIR_EL1 has 0x04 there");
     assert_eq!(site.memory.left(), left);
 }

@@ -49,14 +49,18 @@ impl fmt::Display for LinkError {
         match self {
             Self::UnsupportedCpu(cpu) => cpu.fmt(f),
             Self::NotWalked => f.write_str("no page tables of this format are known to be loaded"),
-            Self::OutOfReach { address } => write!(f, "the root's tables do not reach {address:?}"),
+            Self::OutOfReach { address } => {
+                write!(f, "the root's tables do not reach {address:?}: choose another base")
+            }
             Self::OutOfFrames => f.write_str("too few frames for the tables above the window: up to five are missing"),
             Self::LargePage { address } => write!(f, "a large page covers {address:?}: choose another base"),
             Self::InUse { address } => write!(f, "something is mapped at {address:?}: choose another base"),
             Self::NothingToCopy { address } => {
                 write!(f, "there is no entry for {address:?} yet: create the arena first")
             }
-            Self::OtherTable { address } => write!(f, "the other root has a table of its own for {address:?}"),
+            Self::OtherTable { address } => {
+                write!(f, "the other root has a table of its own for {address:?}: copy the entries before it gets one")
+            }
         }
     }
 }
