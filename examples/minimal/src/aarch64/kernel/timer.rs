@@ -1,4 +1,4 @@
-//! The timer: each CPU's virtual one (Arm ARM D12), by the GICv2 of `virt` (Arm IHI 0048B), a thousand times a second. Its
+//! The timer: each CPU's virtual one (Arm ARM D12), by the GICv2 of `virt` (Arm IHI 0048B), 500 times a second. Its
 //! handler runs the kernel's [`tick`](crate::tick) with interrupts masked.
 
 use aarch64_cpu::registers::{CNTFRQ_EL0, CNTV_CTL_EL0, CNTV_TVAL_EL0, Readable, Writeable};
@@ -18,8 +18,8 @@ fn write(register: usize, value: u32) {
     unsafe { core::ptr::with_exposed_provenance_mut::<u32>(register).write_volatile(value) }
 }
 
-fn wait_a_millisecond() {
-    CNTV_TVAL_EL0.set(CNTFRQ_EL0.get() / 1000);
+fn set_next() {
+    CNTV_TVAL_EL0.set(CNTFRQ_EL0.get() / 500);
 }
 
 /// Sets controller and timer up.
@@ -28,7 +28,7 @@ pub(super) fn start() {
     write(SET_ENABLE, 1 << TIMER);
     write(PRIORITY_MASK, 0xff);
     write(INTERFACE, 1);
-    wait_a_millisecond();
+    set_next();
     CNTV_CTL_EL0.write(CNTV_CTL_EL0::ENABLE::SET);
 }
 
@@ -39,7 +39,7 @@ pub(super) fn handle() {
     let acknowledged = unsafe { register.read_volatile() };
     if acknowledged == TIMER {
         crate::tick();
-        wait_a_millisecond();
+        set_next();
         write(END_OF_INTERRUPT, acknowledged);
     }
 }

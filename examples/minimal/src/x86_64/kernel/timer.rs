@@ -1,4 +1,4 @@
-//! The timer: IRQ 0 of the old interrupt controllers, a thousand times a second. Its handler runs the kernel's
+//! The timer: IRQ 0 of the old interrupt controllers, 500 times a second. Its handler runs the kernel's
 //! [`tick`](crate::tick) with interrupts off.
 
 use core::arch::naked_asm;
@@ -13,7 +13,7 @@ const CONTROLLERS: [(u16, u16); 2] = [(0x20, 0x21), (0xa0, 0xa1)];
 const TIMER_COMMAND: u16 = 0x43;
 const TIMER_DATA: u16 = 0x40;
 /// The timer counts 1.193182 MHz.
-const DIVISOR: u16 = 1193;
+const DIVISOR: u16 = 2386;
 
 fn write(port: u16, value: u8) {
     // SAFETY: what the controllers and the timer do by it is to interrupt; none touches memory.
