@@ -113,10 +113,18 @@ impl<T: FreshFrames, M: PhysMap> RecyclingFrames<T, M> {
         Self { stock: Mutex::new(None) }
     }
 
-    /// Hands out what `fresh` has from now on. `map` reaches all its frames. What was filled in before is dropped, with all
-    /// frames that were kept.
-    pub fn fill(&self, fresh: T, map: M) {
-        self.locked(|stock| *stock = Some(Stock { fresh, map, freed: None }));
+    /// Hands out what `fresh` has from now on. `map` reaches all its frames.
+    ///
+    /// Once: frames that are out come back to the stock, and through the map, that they came from. If there is one already,
+    /// nothing changes, and what was given comes back.
+    pub fn fill(&self, fresh: T, map: M) -> Option<(T, M)> {
+        self.locked(|stock| match stock {
+            Some(_) => Some((fresh, map)),
+            None => {
+                *stock = Some(Stock { fresh, map, freed: None });
+                None
+            }
+        })
     }
 
     /// Runs `f` on what hands out fresh frames, alone and with interrupts masked: for the kernel's own use. `None` if there is
@@ -211,6 +219,26 @@ mod tests {
             assert_eq!(FrameRange::new(start, end).next_frame(), None, "{start:#x} to {end:#x}");
         }
         assert_eq!(FrameRange::new(0, 4096).next_frame(), Frame::new(0));
+    }
+
+    #[test]
+    fn it_is_filled_once() {
+        let memory = vec![0u8; 4 * 4096].leak();
+        let start = memory.as_mut_ptr().expose_provenance().next_multiple_of(4096) as u64;
+        let map = |offset| {
+            // SAFETY: at 0 the process's memory, at its own address; elsewhere nothing is touched.
+            unsafe { FixedOffset::new(offset, EntryAttributes::default()) }
+        };
+        let source = RecyclingFrames::new();
+        assert!(source.fill(FrameRange::new(start, start + 2 * 4096), map(0)).is_none());
+        let first = source.alloc(None).unwrap();
+        let (fresh, elsewhere) = source.fill(FrameRange::new(start, start + 4096), map(1 << 46)).unwrap();
+        assert_eq!(fresh, FrameRange::new(start, start + 4096));
+        assert_eq!(elsewhere.frame_to_ptr(first), map(1 << 46).frame_to_ptr(first));
+        assert_eq!(source.alloc(None), Frame::new(start + 4096), "no frame is handed out twice");
+        // SAFETY: taken above, and used by nobody.
+        unsafe { source.free(first) };
+        assert_eq!(source.alloc(None), Some(first));
     }
 
     #[cfg(target_arch = "x86_64")]
