@@ -42,7 +42,7 @@ const HCR_E2H_TGE: u64 = 1 << 34 | 1 << 27;
 pub struct Control {
     /// TCR_EL1 (at EL2 with E2H the same name reaches TCR_EL2).
     pub tcr: u64,
-    /// TCR2_EL1; 0 where the CPU has none.
+    /// TCR2_EL1; 0 where the CPU has none, or none of the settings that matter.
     pub tcr2: u64,
     /// The exception level, 1 to 3.
     pub exception_level: u64,
@@ -154,18 +154,28 @@ fn read() -> Control {
     }
 }
 
-/// TCR2_EL1, or 0 where ID_AA64MMFR3_EL1.TCRX says that there is none.
+/// Whether, by ID_AA64MMFR3_EL1, TCR2_EL1 exists (TCRX) and can have a setting that `Control` asks for (S1PIE, D128). Only then
+/// is it read: where EL2 or EL3 did not open it to EL1 (HCRX_EL2.TCR2En, SCR_EL3.TCR2En), the read is a trap.
+#[cfg(any(test, all(target_arch = "aarch64", not(any(unix, windows)))))]
+const fn tcr2_matters(mmfr3: u64) -> bool {
+    const TCRX: u64 = 0xf;
+    const S1PIE: u64 = 0xf << 8;
+    const D128: u64 = 0xf << 32;
+    mmfr3 & TCRX != 0 && mmfr3 & (S1PIE | D128) != 0
+}
+
+/// TCR2_EL1, or 0 where ID_AA64MMFR3_EL1 says that nothing in it matters.
 #[cfg(all(target_arch = "aarch64", not(any(unix, windows))))]
 fn read_tcr2() -> u64 {
     let features: u64;
     // SAFETY: reads ID_AA64MMFR3_EL1, spelt by its encoding for old assemblers; identification registers that are not
     // implemented read as zero.
     unsafe { core::arch::asm!("mrs {}, S3_0_C0_C7_3", out(reg) features, options(nomem, nostack, preserves_flags)) };
-    if features & 0xf == 0 {
+    if !tcr2_matters(features) {
         return 0;
     }
     let tcr2: u64;
-    // SAFETY: TCRX says that TCR2_EL1 exists; reading it has no effect.
+    // SAFETY: TCR2_EL1 exists; reading it has no effect.
     unsafe { core::arch::asm!("mrs {}, S3_0_C2_C0_3", out(reg) tcr2, options(nomem, nostack, preserves_flags)) };
     tcr2
 }
@@ -220,6 +230,13 @@ mod tests {
         let el2 = Control { exception_level: 2, ..GOOD };
         assert_eq!(el2.check(&upper), Err(HypervisorMode));
         assert_eq!(Control { hcr: HCR_E2H_TGE, ..el2 }.check(&upper), Ok(()));
+    }
+
+    #[test]
+    fn a_register_that_may_trap_is_read_only_where_it_can_have_a_setting_of_interest() {
+        assert!(!tcr2_matters(0) && !tcr2_matters(0x11), "there is none, or it has neither");
+        assert!(tcr2_matters(0x101) && tcr2_matters(1 << 32 | 1));
+        assert!(!tcr2_matters(0x100), "no such register");
     }
 
     #[test]
