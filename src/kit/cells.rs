@@ -105,8 +105,8 @@ impl<P: Platform, A: Arch> ArenaCell<P, A> {
     /// Takes the arena out, for [`destroy`](Arena::destroy); then another can be put there. Context: *any*.
     ///
     /// # Safety
-    /// No reference that [`put`](Self::put) or [`get`](Self::get) gave is used from now on, and nobody calls `get` at this
-    /// moment: the arena was [removed](crate::Registry::remove) from its registry, no heap and no slab stands on it, and what
+    /// No reference that [`put`](Self::put) or [`get`](Self::get) gave is used from now on, and nobody calls `get` or
+    /// shows this cell at this moment: the arena was [removed](crate::Registry::remove) from its registry, no heap and no slab stands on it, and what
     /// the kernel did with it happens before this call.
     pub unsafe fn take(&'static self) -> Option<Arena<P, A>> {
         // SAFETY: as the caller promises.
