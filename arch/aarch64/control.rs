@@ -34,13 +34,19 @@ mod tcr2 {
     pub(super) const D128: u64 = 1 << 5;
 }
 
+/// SCTLR_EL1.M and C: the MMU, and the data caches. With C clear all memory counts as non-cacheable, whatever MAIR_EL1 says.
+const SCTLR_M: u64 = 1 << 0;
+const SCTLR_C: u64 = 1 << 2;
+
 /// HCR_EL2.E2H and TGE (D24.2.53).
 const HCR_E2H_TGE: u64 = 1 << 34 | 1 << 27;
 
 /// What a CPU's system registers say about translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// TCR_EL1 (at EL2 with E2H the same name reaches TCR_EL2).
+    /// SCTLR_EL1 (at EL2 with E2H the same name reaches SCTLR_EL2, as for those below).
+    pub sctlr: u64,
+    /// TCR_EL1.
     pub tcr: u64,
     /// TCR2_EL1; 0 where the CPU has none, or none of the settings that matter.
     pub tcr2: u64,
@@ -61,6 +67,12 @@ impl Control {
         }
         if self.exception_level == 2 && self.hcr & HCR_E2H_TGE != HCR_E2H_TGE {
             return Err(UnsupportedCpu::HypervisorMode);
+        }
+        if self.sctlr & SCTLR_M == 0 {
+            return Err(UnsupportedCpu::TranslationDisabled);
+        }
+        if self.sctlr & SCTLR_C == 0 {
+            return Err(UnsupportedCpu::CachesDisabled);
         }
         if self.tcr & (tcr::HPD0 | tcr::HPD1) != 0 {
             return Err(UnsupportedCpu::HierarchicalPermissionsDisabled);
@@ -144,9 +156,10 @@ pub(super) fn check_this_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu>
 
 #[cfg(all(target_arch = "aarch64", not(any(unix, windows))))]
 fn read() -> Control {
-    use aarch64_cpu::registers::{CurrentEL, HCR_EL2, Readable, TCR_EL1};
+    use aarch64_cpu::registers::{CurrentEL, HCR_EL2, Readable, SCTLR_EL1, TCR_EL1};
     let exception_level = CurrentEL.read(CurrentEL::EL);
     Control {
+        sctlr: SCTLR_EL1.get(),
         tcr: TCR_EL1.get(),
         tcr2: read_tcr2(),
         exception_level,
@@ -194,7 +207,7 @@ mod tests {
     /// 4 KiB granules, 39 bits in both halves, walks write-back inner-shareable.
     const TCR: u64 =
         25 | 0b01 << 8 | 0b01 << 10 | 0b11 << 12 | 25 << 16 | 0b01 << 24 | 0b01 << 26 | 0b11 << 28 | 0b10 << 30;
-    const GOOD: Control = Control { tcr: TCR, tcr2: 0, exception_level: 1, hcr: 0 };
+    const GOOD: Control = Control { sctlr: 0b101, tcr: TCR, tcr2: 0, exception_level: 1, hcr: 0 };
 
     fn layout(base: u64) -> ArenaLayout {
         let one = PageIndex::new(1).unwrap();
@@ -208,6 +221,8 @@ mod tests {
         let lower = layout(0x0000_0010_0000_0000);
         assert_eq!(GOOD.check(&upper), Ok(()));
         assert_eq!(GOOD.check(&lower), Ok(()));
+        assert_eq!(Control { sctlr: 0b100, ..GOOD }.check(&upper), Err(TranslationDisabled));
+        assert_eq!(Control { sctlr: 0b001, ..GOOD }.check(&upper), Err(CachesDisabled));
         let with_tcr = |tcr| Control { tcr, ..GOOD };
         assert_eq!(with_tcr(TCR | 1 << 41).check(&upper), Err(HierarchicalPermissionsDisabled));
         assert_eq!(with_tcr(TCR | 1 << 42).check(&upper), Err(HierarchicalPermissionsDisabled));

@@ -22,6 +22,10 @@ pub enum UnsupportedCpu {
         /// What this CPU translates.
         machine: AddressWidth,
     },
+    /// aarch64: SCTLR_EL1.M is clear, so that nothing is translated yet: load the tables and set it first.
+    TranslationDisabled,
+    /// aarch64: SCTLR_EL1.C is clear, so that no memory is cacheable and atomic accesses are not sure to be atomic: set it.
+    CachesDisabled,
     /// aarch64: window and guards do not lie in the 64 - T0SZ bits of the lower half: choose a base below, or a smaller T0SZ.
     LowerHalf {
         /// TCR_EL1.T0SZ.
@@ -75,6 +79,8 @@ impl fmt::Display for UnsupportedCpu {
         let text = match self {
             Self::OtherArchitecture => "the page-table format is not this processor's: use Native",
             Self::NoExecuteDisabled => "EFER.NXE is off: turn it on",
+            Self::TranslationDisabled => "SCTLR_EL1.M is clear: load the tables and set it first",
+            Self::CachesDisabled => "SCTLR_EL1.C is clear: set it",
             Self::WriteProtectDisabled => "CR0.WP is off: turn it on",
             Self::AddressWidth { machine } => {
                 let bits = machine.bits();
