@@ -40,7 +40,8 @@ fn the_glue_is_as_short_as_it_says() {
         let calls = own.iter().filter(|line| line.contains("arena")).count();
         assert!(glue + calls <= MOST_LINES, "{arch}: {glue} lines of glue, and {calls} in the kernel");
         let said = format!("{glue} lines for {arch}");
-        assert!(read(Path::new(GUIDE)).contains(&said), "{GUIDE} does not say \"{said}\"");
+        let guide = read(Path::new(GUIDE)).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(guide.contains(&said), "{GUIDE} does not say \"{said}\"");
     }
 }
 
