@@ -21,7 +21,8 @@ impl<F, M, S, C, U> Parts<F, M, S, C, U> {
     /// All that an arena relies on, in one place ([`Platform`] and its traits have it in full):
     /// - *Frames* are ordinary memory, below the map's reach, each in one hand at a time: the source's or the arena's.
     /// - *Map*: every such frame is mapped, writable, at the address that the map gives, always, and with the memory type
-    ///   that its attributes say. On x86_64 it reaches the loaded page tables, too.
+    ///   that its attributes say. On x86_64 it reaches the page tables above the window, too, those of every root that is
+    ///   loaded while kernel code can touch it.
     /// - *Shootdown*: when it returns, no CPU that can use the window remembers a translation from before; with one CPU,
     ///   flushing here is all.
     /// - *CPUs*: while code relies on the name that it read (CPU, level), nothing else runs under that name: no other thread,

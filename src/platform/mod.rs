@@ -136,9 +136,11 @@ impl<T: FrameSource + ?Sized> FrameSource for &T {
 /// - [`frame_to_ptr`](Self::frame_to_ptr) gives, for each frame of the platform's [`FrameSource`], the address of its
 ///   4096 bytes, writable, aligned to 4096, the same one each time, callable in any context. Under a model checker
 ///   (as in `tests/loom`) the memory behind a frame must have room for a table of its larger atomics.
-/// - It gives, too, the tables that are loaded where the arena is created and where
-///   [`check_cpu`](crate::Arena::check_cpu) is called, as far as a walk to the window passes them: on x86_64 both follow
-///   that walk. (On aarch64 the processor is asked.)
+/// - It gives, too, the tables that are loaded where the arena is created, where
+///   [`check_cpu`](crate::Arena::check_cpu) is called, and where a fault is
+///   [handled](crate::Arena::handle_kernel_fault), as far as a walk to the window passes them: on x86_64 all three follow
+///   that walk, the last where a fault comes again. (On aarch64 the processor is asked.) So it gives those of every root
+///   under which kernel code may touch the window.
 /// - [`attributes`](Self::attributes) gives the memory type, shareability and encryption bits that this map itself
 ///   uses: the same frame must never be reachable with two memory types (Intel SDM vol. 3, 13.12.4; Arm ARM B2.16).
 pub trait PhysMap {
