@@ -5,7 +5,8 @@
 //! it through the old translation; no page and no frame is lost. Also I6: of two frees of one page, one frees it.
 //!
 //! No bound on preemptions, but two where a third CPU makes wild accesses: one leaves an operation in its middle, and the
-//! other stops what runs there where the first is to go on. Three where a page is freed twice, for the same once more.
+//! other stops what runs there where the first is to go on. Three where a page is freed twice, for the same once more, and
+//! where reclaim stands against an allocation: what would be out of order there is so after one.
 
 use std::sync::Arc;
 
@@ -91,7 +92,7 @@ fn wild_accesses_during_a_free_reach_the_old_page_or_the_new_one() {
 
 #[test]
 fn a_deferred_page_is_re_used_only_after_reclaim_has_flushed_it() {
-    explore("deferred free and reclaim against alloc", UNBOUNDED, 2, |memory, first| {
+    explore("deferred free and reclaim against alloc", preemptions(3), 2, |memory, first| {
         let arena = with_old_page(memory);
         let free = |arena: &ModelArena| {
             arena.free_pages_deferred(at(), PageCount::ONE, Owner::Kernel).expect("freed once");
