@@ -55,6 +55,11 @@ pub enum ValidateError {
         /// The page.
         page: u32,
     },
+    /// A page is set aside because of a foreign word that has gone since: `reclaim` makes it the arena's again.
+    SetAside {
+        /// The page.
+        page: u32,
+    },
     /// A slot outside the extent holds something else than the scratch page.
     OutsideExtent {
         /// The page.
@@ -79,6 +84,9 @@ impl fmt::Display for ValidateError {
             }
             Self::QueueDisagrees { page } => {
                 write!(f, "page {page} and the queue of deferred frees disagree")
+            }
+            Self::SetAside { page } => {
+                write!(f, "page {page} held a foreign word, which is gone: reclaim makes it the arena's again")
             }
             Self::OutsideExtent { page } => write!(f, "page {page}, outside the extent, is in use"),
         }
@@ -141,7 +149,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let claimed = self.maps.is_claimed(page);
         let queued = self.maps.deferred.bits().test(bit, Ordering::Acquire);
         if queued != matches!(state, SlotState::Deferred(..)) {
-            return Err(ValidateError::QueueDisagrees { page });
+            let untouched = matches!(state, SlotState::Vacant | SlotState::Vacated(_) | SlotState::Scratch);
+            let set_aside = queued && claimed && untouched;
+            return Err(if set_aside {
+                ValidateError::SetAside { page }
+            } else {
+                ValidateError::QueueDisagrees { page }
+            });
         }
         match state {
             SlotState::Scratch | SlotState::ScratchOverReserved(_) if !marked => Err(ValidateError::NotMarked { page }),

@@ -59,6 +59,9 @@ fn an_allocation_anywhere_passes_over_what_is_not_the_arenas<F: Format>() {
         assert!(alloc(&m, request(1)).is_err());
         // The kernel unmaps what it should not have mapped.
         m.scribble(page(1), 0);
+        let validated = m.arena().validate().unwrap_err();
+        assert_eq!(validated, ValidateError::SetAside { page: 1 });
+        assert!(validated.to_string().contains("reclaim"), "{validated}");
         m.arena().reclaim();
         m.validate();
         assert_eq!(alloc(&m, request(1)), Ok(page(1)));
