@@ -39,18 +39,21 @@ impl Translation {
 #[cfg(all(target_arch = "aarch64", not(any(unix, windows))))]
 pub(super) fn translate(address: VirtAddr) -> Option<Translation> {
     let par: u64;
-    // SAFETY: the translation of an address has no effect but on PAR_EL1 and TLBs; DAIF is put back as it was. No `nomem`:
-    // entries that were written before are to be seen.
+    // SAFETY: the translation of an address has no effect but on PAR_EL1 and TLBs; PAR_EL1, which what was interrupted may
+    // be about to read, and DAIF are put back as they were. No `nomem`: entries that were written before are to be seen.
     unsafe {
         core::arch::asm!(
             "mrs {daif}, daif",
             "msr daifset, #0b1111",
+            "mrs {before}, par_el1",
             "at s1e1r, {address}",
             "isb",
             "mrs {par}, par_el1",
+            "msr par_el1, {before}",
             "msr daif, {daif}",
             address = in(reg) address.value(),
             daif = out(reg) _,
+            before = out(reg) _,
             par = out(reg) par,
             options(nostack, preserves_flags),
         );

@@ -32,10 +32,12 @@ pub struct FrameRange {
 }
 
 impl FrameRange {
-    /// The frames that lie wholly between these physical addresses, `end` excluded, in bytes.
+    /// The frames that lie wholly between these physical addresses, `end` excluded, in bytes. The frame at 0 is left out:
+    /// where memory is mapped where it is, its address would be the null pointer.
     pub const fn new(start: u64, end: u64) -> Self {
         // A start in the last page of all rounds to no address.
         let next = match start.checked_next_multiple_of(PAGE_SIZE) {
+            Some(0) => PAGE_SIZE,
             Some(next) => next,
             None => end,
         };
@@ -52,7 +54,7 @@ impl FreshFrames for FrameRange {
     }
 }
 
-/// A function that gives the physical address of a fresh frame, in bytes. An address that is no frame's ends it.
+/// A function that gives the physical address of a fresh frame, in bytes. An address that is no frame's counts as none.
 #[derive(Clone, Copy, Debug)]
 pub struct FreshFn(pub fn() -> Option<u64>);
 
@@ -127,8 +129,8 @@ impl<T: FreshFrames, M: PhysMap> RecyclingFrames<T, M> {
         })
     }
 
-    /// Runs `f` on what hands out fresh frames, alone and with interrupts masked: for the kernel's own use. `None` if there is
-    /// nothing yet.
+    /// Runs `f` on what hands out fresh frames, alone and with interrupts masked: for the kernel's own use, such as taking
+    /// some. It still hands out each frame once afterwards. `None` if there is nothing yet.
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         self.locked(|stock| stock.as_mut().map(|stock| f(&mut stock.fresh)))
     }
@@ -218,7 +220,8 @@ mod tests {
         {
             assert_eq!(FrameRange::new(start, end).next_frame(), None, "{start:#x} to {end:#x}");
         }
-        assert_eq!(FrameRange::new(0, 4096).next_frame(), Frame::new(0));
+        assert_eq!(FrameRange::new(0, 4096).next_frame(), None, "null, where memory is mapped where it is");
+        assert_eq!(FrameRange::new(0, 8192).next_frame(), Frame::new(4096));
     }
 
     #[test]
