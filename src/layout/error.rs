@@ -9,7 +9,8 @@ use core::fmt;
 pub enum LayoutError {
     /// The base is not a multiple of 4 GiB: choose one that is.
     BaseNotAligned,
-    /// The base or the end of the window is not a canonical address of this width: choose a lower or upper half base.
+    /// The base or the end of the window is not a canonical address of this width: choose another base, or the width that the
+    /// machine has (aarch64: [`AddressWidth::of_halves`](crate::AddressWidth::of_halves)).
     BaseNotCanonical,
     /// A guard beside the window would leave the window's half of the address space: leave 4 GiB to the half's edge.
     GuardLeavesHalf,
@@ -26,7 +27,10 @@ impl LayoutError {
     pub(super) const fn reason(self) -> &'static str {
         match self {
             Self::BaseNotAligned => "the window's base is not a multiple of 4 GiB",
-            Self::BaseNotCanonical => "the window does not lie in canonical addresses of this width",
+            Self::BaseNotCanonical => {
+                "the window does not lie in canonical addresses of this width: choose another base, or, for aarch64, \
+                 AddressWidth::of_halves"
+            }
             Self::GuardLeavesHalf => "a guard beside the window would leave its half of the address space",
             Self::ExtentEmpty => "the extent has no page",
             Self::ExtentHasPageZero => "the extent contains page 0, which must stay free",

@@ -20,7 +20,8 @@ enum Given {
 }
 
 impl AddressWidth {
-    /// 48 bits: x86_64 with 4-level paging.
+    /// 48 bits, both halves together: x86_64 with 4-level paging. On aarch64 halves of 48 bits (T0SZ or T1SZ of 16) are one
+    /// bit more, [`of_halves(48)`](Self::of_halves); of those this has the ends that lie lowest and highest.
     pub const BITS_48: Self = Self::whole(48);
     /// 57 bits: x86_64 with 5-level paging (CR4.LA57).
     pub const BITS_57: Self = Self::whole(57);
@@ -46,6 +47,17 @@ impl AddressWidth {
     /// let width = AddressWidth::of_halves(39).unwrap();
     /// assert!(width.is_canonical(0xffff_ff80_0000_0000));
     /// assert!(!width.is_canonical(0xffff_ff7f_ffff_ffff));
+    /// ```
+    ///
+    /// In a constant, of a kernel whose upper half has 48 bits:
+    /// ```
+    /// use kernel_arena::{AddressWidth, ArenaLayout, LayoutError, PageCount, PageIndex};
+    /// const HALVES: AddressWidth = AddressWidth::of_halves(48).unwrap();
+    /// const BASE: u64 = 0xffff_0001_0000_0000;
+    /// const LAYOUT: ArenaLayout = ArenaLayout::fixed(BASE, HALVES, 4096);
+    /// let (first, count) = (PageIndex::new(1).unwrap(), PageCount::new(4096).unwrap());
+    /// let otherwise = ArenaLayout::new(LAYOUT.base(), AddressWidth::BITS_48, first, count);
+    /// assert_eq!(otherwise.unwrap_err(), LayoutError::BaseNotCanonical);
     /// ```
     pub const fn of_halves(bits: u32) -> Option<Self> {
         match Self::new(bits.saturating_add(1)) {
