@@ -20,9 +20,9 @@ pub use fault::decode_fault;
 use core::ptr::NonNull;
 
 use crate::addr::VirtAddr;
-use crate::arch::{Arch, Leaf, MemoryTypeError, Root, TableReach, UnsupportedCpu};
+use crate::arch::{Arch, Leaf, MemoryTypeError, Root, TableReach, UnsupportedCpu, walk};
 use crate::layout::ArenaLayout;
-use crate::platform::{EntryAttributes, Frame};
+use crate::platform::{EntryAttributes, Frame, PhysMap};
 use crate::sync::AtomicU64;
 
 /// The x86_64 page-table format.
@@ -85,5 +85,14 @@ unsafe impl Arch for X86_64 {
 
     fn loaded_root(_address: VirtAddr) -> Option<Root> {
         control::loaded_root()
+    }
+
+    unsafe fn has_where_mapped(frame: Frame, map: &impl PhysMap) -> bool {
+        let address = VirtAddr::new(map.frame_to_ptr(frame).addr().get() as u64);
+        Self::loaded_root(address).is_none_or(|root| {
+            // SAFETY: as the caller promises.
+            let found = unsafe { walk::memory_at::<Self>(root, address, map) };
+            found == Some(frame)
+        })
     }
 }

@@ -52,6 +52,13 @@ impl Root {
         self.bits
     }
 
+    /// The frame that it lies in, or begins.
+    #[cfg(not(kernel_arena_loom))]
+    pub(crate) fn frame(self, map: &impl PhysMap) -> Frame {
+        // On x86_64 an encryption bit is set in CR3, too.
+        Frame::from_entry(self.table & !map.attributes().table)
+    }
+
     /// log2 of the bytes that each of its entries covers.
     pub const fn shift(self) -> u32 {
         PAGE_SHIFT + (self.bits - PAGE_SHIFT - 1) / INDEX_BITS * INDEX_BITS
@@ -142,6 +149,23 @@ fn entry_at(address: u64, map: &impl PhysMap) -> &AtomicU64 {
     unsafe { entry.as_ref() }
 }
 
+/// The frame of 4 KiB that the walk for `address` comes to; `None` if it ends at an entry that is not present.
+///
+/// # Safety
+/// As for [`walk`].
+pub(super) unsafe fn memory_at<A: Arch>(root: Root, address: VirtAddr, map: &impl PhysMap) -> Option<Frame> {
+    // SAFETY: as the caller vouches.
+    let Step { entry, shift } = unsafe { walk::<A>(root, address, map) }.last()?;
+    let word = A::load(entry);
+    if word & 1 == 0 {
+        return None;
+    }
+    let within = (1 << shift) - 1;
+    let attributes = map.attributes();
+    let start = Frame::from_entry(word & !attributes.leaf & !attributes.table).address() & !within;
+    Some(Frame::from_entry(start | address.value() & within))
+}
+
 /// Where the walk for `address` ends.
 ///
 /// # Safety
@@ -160,4 +184,45 @@ pub(super) unsafe fn end_of<A: Arch>(root: Root, address: VirtAddr, map: &impl P
         };
     }
     end
+}
+
+#[cfg(all(test, not(kernel_arena_loom)))]
+mod tests {
+    use super::*;
+    use crate::arch::x86_64::X86_64;
+    use crate::platform::{EntryAttributes, FixedOffset};
+
+    #[repr(align(4096))]
+    struct Tables([[u64; 512]; 4]);
+
+    #[test]
+    fn memory_is_found_in_pages_of_each_size() {
+        const LARGE: u64 = 0x83;
+        const PAT: u64 = 1 << 12; // of a large page
+        const NO_EXECUTE: u64 = 1 << 63;
+        let encrypted = EntryAttributes { leaf: 1 << 51, table: 1 << 51 };
+        let mut tables = Box::new(Tables([[0; 512]; 4]));
+        let start = (&raw mut *tables).expose_provenance() as u64;
+        let [root, pointers, directory, leaves] = [0, 1, 2, 3].map(|index| start + 4096 * index);
+        tables.0[0][3] = pointers | 3 | encrypted.table;
+        tables.0[1][0] = directory | 3 | encrypted.table;
+        tables.0[1][1] = 5 << 30 | LARGE | PAT | NO_EXECUTE;
+        tables.0[2][7] = 9 << 21 | LARGE | encrypted.leaf;
+        tables.0[2][8] = leaves | 3 | encrypted.table;
+        tables.0[3][2] = 0x1234_5000 | 0x83 | NO_EXECUTE | encrypted.leaf;
+        tables.0[3][3] = 0x1234_6000;
+        // SAFETY: the tables are memory at their own addresses.
+        let map = unsafe { FixedOffset::new(0, encrypted) };
+        let root = Root::new(root, 48).unwrap();
+        let at = |address: u64| {
+            // SAFETY: tables of this test's.
+            unsafe { memory_at::<X86_64>(root, VirtAddr::new(3 << 39 | address), &map) }.map(Frame::address)
+        };
+        assert_eq!(at(1 << 30 | 0x1234_5678), Some(5 << 30 | 0x1234_5000));
+        assert_eq!(at(7 << 21 | 0x3_4567), Some(9 << 21 | 0x3_4000));
+        assert_eq!(at(8 << 21 | 0x2008), Some(0x1234_5000));
+        for missing in [8 << 21 | 0x3000, 9 << 21, 2 << 30, 1 << 39] {
+            assert_eq!(at(missing), None, "{missing:#x}");
+        }
+    }
 }

@@ -140,7 +140,8 @@ impl<T: FrameSource + ?Sized> FrameSource for &T {
 ///   [`check_cpu`](crate::Arena::check_cpu) is called, and where a fault is
 ///   [handled](crate::Arena::handle_kernel_fault), as far as a walk to the window passes them: on x86_64 all three follow
 ///   that walk, the last where a fault comes again. (On aarch64 the processor is asked.) So it gives those of every root
-///   under which kernel code may touch the window.
+///   under which kernel code may touch the window. On x86_64 [`Window::link`](crate::kit::Window::link) also follows the
+///   walk to the root table where this map has it.
 /// - [`attributes`](Self::attributes) gives the memory type, shareability and encryption bits that this map itself
 ///   uses: the same frame must never be reachable with two memory types (Intel SDM vol. 3, 13.12.4; Arm ARM B2.16).
 pub trait PhysMap {

@@ -14,6 +14,11 @@ pub enum LinkError {
     NotWalked,
     /// This CPU is not set up as an arena needs it.
     UnsupportedCpu(UnsupportedCpu),
+    /// The physical map has the root table at this address, the processor does not (x86_64): is the map's offset right?
+    WrongMap {
+        /// The address.
+        address: VirtAddr,
+    },
     /// The root's tables do not reach this address: it needs more bits than they translate.
     OutOfReach {
         /// The address.
@@ -48,11 +53,16 @@ impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnsupportedCpu(cpu) => cpu.fmt(f),
-            Self::NotWalked => f.write_str("no page tables of this format are known to be loaded"),
+            Self::NotWalked => f.write_str(
+                "no page tables of this format are known to be loaded: name the root, with `Window::link_below`",
+            ),
+            Self::WrongMap { address } => {
+                write!(f, "the root table is not mapped at {address:?}: give the physical map the right offset")
+            }
             Self::OutOfReach { address } => {
                 write!(f, "the root's tables do not reach {address:?}: choose another base")
             }
-            Self::OutOfFrames => f.write_str("too few frames for the tables above the window: up to five are missing"),
+            Self::OutOfFrames => f.write_str("too few frames for the tables above the window: give the source five"),
             Self::LargePage { address } => write!(f, "a large page covers {address:?}: choose another base"),
             Self::InUse { address } => write!(f, "something is mapped at {address:?}: choose another base"),
             Self::NothingToCopy { address } => {

@@ -8,7 +8,7 @@
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use crate::addr::KernelAddr;
+use crate::addr::{KernelAddr, VirtAddr};
 use crate::arch::{Arch, Native, Root};
 use crate::layout::ArenaLayout;
 use crate::platform::{FlushScope, Frame, FrameSource, PhysMap, Shootdown, UpperSlots};
@@ -64,12 +64,18 @@ impl<A: Arch> Window<A> {
     /// [`LinkError`]; nothing was changed.
     ///
     /// # Safety
-    /// `map` reaches the tables from the root down to the entries, and what `frames` gives. Nobody else changes these tables
+    /// `map` reaches the tables from the root down to the entries (on x86_64 also those by which the map itself is mapped), and
+    /// what `frames` gives. Nobody else changes these tables
     /// meanwhile, and while the `Window` exists nobody removes the entries that lead to its own. The kernel uses the window,
     /// the 2 MiB above it and the 32 KiB below it for nothing else.
     pub unsafe fn link(layout: &ArenaLayout, frames: &impl FrameSource, map: &impl PhysMap) -> Result<Self, LinkError> {
         A::check_cpu(layout).map_err(LinkError::UnsupportedCpu)?;
         let root = A::loaded_root(layout.window().start()).ok_or(LinkError::NotWalked)?;
+        let table = root.frame(map);
+        // SAFETY: the map reaches the loaded tables, as the caller promises; whether it does is asked before anything is written.
+        if !unsafe { A::has_where_mapped(table, map) } {
+            return Err(LinkError::WrongMap { address: VirtAddr::new(map.frame_to_ptr(table).addr().get() as u64) });
+        }
         // SAFETY: the loaded root is a table; the rest as the caller promises.
         unsafe { Self::link_below(root, layout, frames, map) }
     }

@@ -2,9 +2,13 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+#[cfg(target_arch = "x86_64")]
+use kernel_arena::arch::Native;
 use kernel_arena::arch::{MemoryTypeError, UnsupportedCpu};
 use kernel_arena::kit::{LinkError, Parts, Window};
 use kernel_arena::platform::{EntryAttributes, FixedOffset, UpperSlots};
+#[cfg(target_arch = "x86_64")]
+use kernel_arena::platform::{Frame, PhysMap};
 use kernel_arena::{AllocRequest, Arena, ArenaLayout, CreateError, KernelAddr, Owner, PageCount, PageIndex, Platform};
 use support::{ADDRESS_WIDTH, FrameStack, PHYSICAL_MAP, Shootdown, ThisCpu, probe_read_u64, probe_write_u64};
 
@@ -15,6 +19,8 @@ use crate::site::Site;
 claims! {
     a_window_links_itself_and_gives_its_tables_back,
     a_window_where_something_is_mapped_is_refused,
+    #[cfg(target_arch = "x86_64")]
+    a_map_that_shows_other_memory_as_the_root_is_refused,
     create_refuses_entries_that_no_root_leads_to,
     create_refuses_a_guard_that_no_root_leads_to,
     create_refuses_device_memory,
@@ -104,6 +110,40 @@ fn a_window_where_something_is_mapped_is_refused(site: &Site<'_>) -> Checked {
     let address = kernel_arena::VirtAddr::new(arena.value());
     equal("the answer over an arena", in_use, Err(LinkError::InUse { address }))?;
     equal("frames after", site.bench.frames().free_count(), before)
+}
+
+/// A physical map as one at a wrong offset: a frame of zeros stands wherever a table is.
+#[cfg(target_arch = "x86_64")]
+struct Elsewhere(core::ptr::NonNull<u8>);
+
+#[cfg(target_arch = "x86_64")]
+impl PhysMap for Elsewhere {
+    fn frame_to_ptr(&self, _frame: Frame) -> core::ptr::NonNull<u8> {
+        self.0
+    }
+
+    fn attributes(&self) -> EntryAttributes {
+        EntryAttributes::default()
+    }
+}
+
+/// By itself: on aarch64 no map is asked for the way, and creation finds that it does not lead to the window.
+#[cfg(target_arch = "x86_64")]
+fn a_map_that_shows_other_memory_as_the_root_is_refused(site: &Site<'_>) -> Checked {
+    let frames = site.bench.frames();
+    let zeros = frames.alloc().ok_or_else(|| Failure::new("no frame"))?;
+    let memory = site.arena.platform().phys_map().frame_to_ptr(zeros);
+    // SAFETY: the frame was just taken, and the map gives its 4096 bytes.
+    unsafe { memory.write_bytes(0, 4096) };
+    let before = frames.free_count();
+    let layout = layout(BASE, site.arena.platform())?;
+    // SAFETY: what the map shows is one frame of this claim's, whatever is read or written; these addresses are nobody's.
+    let refused = unsafe { Window::<Native>::link(&layout, frames, &Elsewhere(memory)) }.map(drop);
+    let address = kernel_arena::VirtAddr::new(memory.addr().get() as u64);
+    let left = frames.free_count();
+    frames.free(zeros);
+    equal("the answer", refused, Err(LinkError::WrongMap { address }))?;
+    equal("frames after", left, before)
 }
 
 /// Words that hang on nothing, in place of some of a window's.

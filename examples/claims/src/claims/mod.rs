@@ -33,10 +33,10 @@ pub(crate) struct Claim {
 
 /// Lists functions as claims.
 macro_rules! claims {
-    ($($name:ident,)*) => {
+    ($($(#[$condition:meta])* $name:ident,)*) => {
         /// The claims of this file.
         pub(super) const CLAIMS: &[$crate::claims::Claim] =
-            &[$($crate::claims::Claim { name: stringify!($name), body: $name }),*];
+            &[$($(#[$condition])* $crate::claims::Claim { name: stringify!($name), body: $name }),*];
     };
 }
 use claims;
