@@ -3,6 +3,7 @@
 use crate::addr::VirtAddr;
 use crate::arch::{Root, UnsupportedCpu};
 use crate::layout::{AddressWidth, ArenaLayout};
+use crate::platform::CpuCount;
 
 /// TCR_EL1 (Arm ARM D24.2.185).
 mod tcr {
@@ -102,11 +103,9 @@ impl Control {
         }
         // Write-back is 0b01 (with write-allocate) or 0b11 (without).
         let write_back = |shift: u32| half >> shift & 1 != 0;
-        // The outer domain has the inner one in it.
-        if half >> tcr::SH0_SHIFT & tcr::SHAREABLE == 0
-            || !write_back(tcr::IRGN0_SHIFT)
-            || !write_back(tcr::ORGN0_SHIFT)
-        {
+        // The outer domain has the inner one in it. With one CPU there is nobody to share with.
+        let shareable = half >> tcr::SH0_SHIFT & tcr::SHAREABLE != 0 || layout.cpus() == CpuCount::ONE;
+        if !shareable || !write_back(tcr::IRGN0_SHIFT) || !write_back(tcr::ORGN0_SHIFT) {
             return Err(UnsupportedCpu::WalkAttributes);
         }
         let txsz = (half >> tcr::T0SZ_SHIFT & tcr::TXSZ_MASK) as u8;
@@ -232,10 +231,13 @@ mod tests {
         assert_eq!(with_tcr(TCR ^ 0b11 << 30).check(&upper), Err(Granule));
         assert_eq!(with_tcr(TCR ^ 0b11 << 30).check(&lower), Ok(()));
         assert_eq!(with_tcr(TCR ^ 0b01 << 14).check(&lower), Err(Granule));
-        for shift in [24, 26, 29] {
+        for shift in [24, 26] {
             assert_eq!(with_tcr(TCR ^ 1 << shift).check(&upper), Err(WalkAttributes), "bit {shift}");
         }
-        assert_eq!(with_tcr(TCR & !(0b11 << 28)).check(&upper), Err(WalkAttributes), "not shareable");
+        let unshared = with_tcr(TCR & !(0b11 << 28));
+        assert_eq!(unshared.check(&upper), Ok(()), "one CPU");
+        let two = upper.with_cpus(CpuCount::new(2).unwrap());
+        assert_eq!((unshared.check(&two), GOOD.check(&two)), (Err(WalkAttributes), Ok(())), "two CPUs");
         assert_eq!(with_tcr(TCR ^ 1 << 28).check(&upper), Ok(()), "outer shareable");
         assert_eq!(with_tcr(TCR | 1 << 7).check(&lower), Err(WalksDisabled));
         assert_eq!(with_tcr(TCR | 1 << 7).check(&upper), Ok(()), "only the half of the window matters");

@@ -61,10 +61,26 @@ fn check(cpus: CpuCount, attributes: EntryAttributes, mair: u64, mapped: Transla
 }
 
 /// The attributes of ordinary memory on this CPU: inner-shareable write-back, by the first byte of MAIR_EL1 that is 0xff,
-/// or else that says so in another way; `None` if none does. For [`FixedOffset::new`](crate::platform::FixedOffset::new) of a kernel whose physical map has such
-/// memory, as it should.
+/// or else that says so in another way; `None` if none does. For
+/// [`FixedOffset::new`](crate::platform::FixedOffset::new) of a kernel whose physical map has such memory, as it should;
+/// [`attributes_at`] says what it has.
 pub fn normal_memory() -> Option<EntryAttributes> {
     normal_by(mair())
+}
+
+/// The attributes with which this CPU maps `address`: an address in the physical map, for
+/// [`FixedOffset::new`](crate::platform::FixedOffset::new), whatever the kernel has chosen for it. `None` if nothing is
+/// mapped there, if MAIR_EL1 has no such type, and in a process.
+pub fn attributes_at(address: VirtAddr) -> Option<EntryAttributes> {
+    attributes_by(mair(), translate(address)?)
+}
+
+/// AttrIndx of the first byte of this MAIR_EL1 that is the type of a translation, with its shareability.
+fn attributes_by(mair: u64, mapped: Translation) -> Option<EntryAttributes> {
+    let (byte, shareability) = mapped.memory()?;
+    let (index, _) = (0u64..).zip(mair.to_le_bytes()).find(|(_, of_index)| *of_index == byte)?;
+    let leaf = index << INDEX_SHIFT | u64::from(shareability) << SHAREABILITY_SHIFT;
+    Some(EntryAttributes { leaf, table: 0 })
 }
 
 /// Reads the register, and asks the walker what the physical map has at `mapped`, where there is one.
@@ -109,6 +125,14 @@ mod tests {
         let index = |mair| normal_by(mair).map(|normal| normal.leaf >> 2 & 7);
         assert_eq!((index(0xee_44_00), index(0x77_04_00), index(0xff_ee_00)), (Some(2), Some(2), Some(2)));
         assert_eq!(index(0xf0_bb_00), None, "tags, write-through");
+    }
+
+    #[test]
+    fn what_is_mapped_is_told_as_a_descriptor_has_it() {
+        assert_eq!(attributes_by(MAIR, mapped(0xff, 0b11)), Some(NORMAL));
+        assert_eq!(attributes_by(MAIR, mapped(0xbb, 0)), Some(EntryAttributes { leaf: 3 << 2, table: 0 }));
+        assert_eq!(attributes_by(MAIR, mapped(0xee, 0b11)), None);
+        assert_eq!(attributes_by(MAIR, Translation::from_par(1)), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod slot;
 pub mod tlb;
 
 pub use fault::decode_fault;
-pub use memory::normal_memory;
+pub use memory::{attributes_at, normal_memory};
 pub use tlb::BroadcastShootdown;
 
 use core::ptr::NonNull;

@@ -108,7 +108,9 @@ impl fmt::Display for UnsupportedCpu {
             Self::IndirectPermissions => "TCR2_EL1.PIE is set: clear it",
             Self::WideDescriptors => "TCR2_EL1.D128 is set: clear it",
             Self::Granule => "the translation granule is not 4 KiB: set TCR_EL1.TG0 and TG1",
-            Self::WalkAttributes => "table walks are not shareable write-back: set TCR_EL1.SH, IRGN and ORGN",
+            Self::WalkAttributes => {
+                "table walks are not write-back, and shareable among CPUs: set TCR_EL1.SH, IRGN and ORGN"
+            }
             Self::HypervisorMode => "the kernel runs at EL2 without HCR_EL2.E2H and TGE: set both",
             Self::Unreachable { address, end } => {
                 return write!(
