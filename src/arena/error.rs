@@ -62,13 +62,17 @@ impl fmt::Display for CreateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::UnsupportedCpu(cpu) => return cpu.fmt(f),
-            Self::AttributesNotAllowed => "the physical map's attributes contain bits that are the arena's",
-            Self::ExtentNotCovered => "the extent reaches beyond what the tables cover",
-            Self::WrongBase => "the layout's base is not the address that the lent entries translate",
-            Self::MoreCpus => "the machine may have more CPUs than the layout was made for",
-            Self::UpperEntryInUse => "a lent upper entry is not zero",
-            Self::MetadataTooSmall => "the metadata is smaller than the layout asks for",
-            Self::OutOfFrames => "the frame source ran out while the tables were built",
+            Self::AttributesNotAllowed => {
+                "the physical map's attributes contain the arena's bits: leave memory type, shareability, encryption"
+            }
+            Self::ExtentNotCovered => "the extent reaches beyond what the tables cover: make it smaller",
+            Self::WrongBase => {
+                "the layout's base is not the address that the lent entries translate: make both the same"
+            }
+            Self::MoreCpus => "the machine may have more CPUs than the layout: `ArenaLayout::with_cpus`",
+            Self::UpperEntryInUse => "a lent upper entry is not zero: lend entries that nothing else uses",
+            Self::MetadataTooSmall => "the metadata is too small: lend `ArenaLayout::metadata_words`",
+            Self::OutOfFrames => "the frame source ran out: the tables take `ArenaLayout::table_frames`",
         })
     }
 }

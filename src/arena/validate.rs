@@ -76,7 +76,9 @@ impl fmt::Display for ValidateError {
             Self::DirectoryEntry { region } => {
                 write!(f, "the directory entry of region {region} was changed")
             }
-            Self::ForeignWord { page } => write!(f, "the slot of page {page} holds a foreign word"),
+            Self::ForeignWord { page } => {
+                write!(f, "the slot of page {page} holds a foreign word: unmap what is there, then `reclaim`")
+            }
             Self::NotClaimed { page } => write!(f, "page {page} is in use but not claimed"),
             Self::Lost { page } => write!(f, "page {page} is claimed but nobody's"),
             Self::NotMarked { page } => {
