@@ -9,7 +9,7 @@
 //! whoever changes that to "being read" (Acquire) owns them until the store that says "empty" (Release, paired with the
 //! Acquire of the next writer's exchange). Nobody waits for anybody.
 
-use core::ptr;
+use core::{fmt, ptr};
 
 use crate::addr::KernelAddr;
 use crate::fault::{Access, Fault, InstructionAddr};
@@ -63,6 +63,20 @@ impl ViolationKind {
 const FIRST_MISUSE: u64 = 3;
 
 /// An access that needed the scratch page, or an invalid free.
+///
+/// ```
+/// use kernel_arena::platform::CpuId;
+/// use kernel_arena::{InstructionAddr, KernelAddr, Violation, ViolationKind};
+/// let violation = Violation {
+///     address: KernelAddr::new(0xffff_9000_0012_3458),
+///     kind: ViolationKind::Read,
+///     instruction: InstructionAddr::new(0x11_6280),
+///     cpu: Some(CpuId::new(0)),
+///     program: None,
+///     sequence: 0,
+/// };
+/// assert_eq!(violation.to_string(), "wild read at 0xffff900000123458 by 0x116280 on CPU 0");
+/// ```
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -78,6 +92,25 @@ pub struct Violation {
     pub program: Option<ProgramId>,
     /// Counts the arena's violations from 0, those that were lost included: a gap says how many.
     pub sequence: u64,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (address, instruction) = (self.address.value(), self.instruction.value());
+        match self.kind {
+            ViolationKind::Read => write!(f, "wild read at {address:#x} by {instruction:#x}"),
+            ViolationKind::Write => write!(f, "wild write at {address:#x} by {instruction:#x}"),
+            ViolationKind::InvalidFree => write!(f, "invalid free of {address:#x}"),
+            ViolationKind::Object(misuse) => write!(f, "misuse at {address:#x}: {misuse}"),
+        }?;
+        if let Some(cpu) = self.cpu {
+            write!(f, " on CPU {}", cpu.number())?;
+        }
+        match self.program {
+            Some(program) => write!(f, " for program {}", program.number()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What is known of a violation before it is recorded.

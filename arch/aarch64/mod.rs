@@ -101,6 +101,11 @@ unsafe impl Arch for AArch64 {
         control::loaded_root(address)
     }
 
+    unsafe fn has_where_mapped(frame: Frame, map: &impl PhysMap) -> bool {
+        let address = VirtAddr::new(map.frame_to_ptr(frame).addr().get() as u64);
+        probe::translate(address).is_none_or(|mapped| mapped.frame() == Some(frame))
+    }
+
     /// By an address translation instruction, which needs no physical map, and heeds what the registers say.
     unsafe fn probe(address: VirtAddr, _map: &impl PhysMap) -> Option<WalkEnd> {
         probe::translate(address).map(probe::Translation::end)

@@ -2,6 +2,7 @@
 
 use crate::addr::VirtAddr;
 use crate::arch::WalkEnd;
+use crate::platform::Frame;
 
 /// PAR_EL1 after a translation (Arm ARM D24.2.158).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,11 @@ impl Translation {
             0b000100..=0b000111 => WalkEnd::Missing { shift: 39 - 9 * (status & 0b11) as u32 },
             _ => WalkEnd::Other(status),
         }
+    }
+
+    /// The frame, bits 47:12; `None` if the translation failed.
+    pub(super) fn frame(self) -> Option<Frame> {
+        (self.0 & FAILED == 0).then(|| Frame::from_entry(self.0 & 0x0000_ffff_ffff_f000))
     }
 
     /// The memory type, as MAIR_EL1 encodes it, and the shareability; `None` if the translation failed.
@@ -81,5 +87,6 @@ mod tests {
         assert_eq!((permission.end(), permission.memory()), (WalkEnd::Other(0b001111), None));
         let normal = Translation(0xff << 56 | 0x4020_0000 | 0b11 << 7);
         assert_eq!((normal.end(), normal.memory()), (WalkEnd::Mapped, Some((0xff, 0b11))));
+        assert_eq!((normal.frame(), permission.frame()), (Frame::new(0x4020_0000), None));
     }
 }

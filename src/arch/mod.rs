@@ -201,8 +201,7 @@ pub unsafe trait Arch: Sized + 'static {
     }
 
     /// Whether this CPU's walk, where the physical map says that `frame` is, ends at that frame: a map at a wrong offset shows
-    /// other memory as the tables, and there the walk ends elsewhere. `true` where nothing is walked, and where
-    /// [`probe`](Self::probe) needs no map.
+    /// other memory as the tables, and there the walk ends elsewhere. `true` where nothing is walked.
     ///
     /// # Safety
     /// The map is one from frames to memory that can be read. Whether it is that of the frames is what is asked.

@@ -28,7 +28,9 @@ impl fmt::Display for PoolError {
             Self::TooAligned => f.write_str("an alignment of more than a page was asked for: take pages"),
             Self::TooLarge => f.write_str("more bytes were asked for than all pages of the source have"),
             Self::Pages(error) => write!(f, "there is no room for the block, and no page for more: {error}"),
-            Self::OutOfMetadata => f.write_str("the metadata source has no page left"),
+            Self::OutOfMetadata => f.write_str(
+                "the metadata source has no page left: lend more (an arena's heap takes them from the frame source)",
+            ),
         }
     }
 }

@@ -44,7 +44,9 @@ impl fmt::Display for SlabError {
             Self::TooLarge => write!(f, "more than {LARGEST} bytes were asked for: take pages"),
             Self::TooAligned => f.write_str("an alignment of more than a page was asked for: take pages"),
             Self::Pages(error) => write!(f, "no object is left, and no page for more: {error}"),
-            Self::OutOfMetadata => f.write_str("the metadata source has no page left"),
+            Self::OutOfMetadata => f.write_str(
+                "the metadata source has no page left: lend more (an arena's heap takes them from the frame source)",
+            ),
         }
     }
 }

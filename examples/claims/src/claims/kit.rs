@@ -2,13 +2,10 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-#[cfg(target_arch = "x86_64")]
 use kernel_arena::arch::Native;
 use kernel_arena::arch::{MemoryTypeError, UnsupportedCpu};
 use kernel_arena::kit::{LinkError, Parts, Window};
-use kernel_arena::platform::{EntryAttributes, FixedOffset, UpperSlots};
-#[cfg(target_arch = "x86_64")]
-use kernel_arena::platform::{Frame, PhysMap};
+use kernel_arena::platform::{EntryAttributes, FixedOffset, Frame, PhysMap, UpperSlots};
 use kernel_arena::{AllocRequest, Arena, ArenaLayout, CreateError, KernelAddr, Owner, PageCount, PageIndex, Platform};
 use support::{ADDRESS_WIDTH, FrameStack, PHYSICAL_MAP, Shootdown, ThisCpu, probe_read_u64, probe_write_u64};
 
@@ -19,7 +16,6 @@ use crate::site::Site;
 claims! {
     a_window_links_itself_and_gives_its_tables_back,
     a_window_where_something_is_mapped_is_refused,
-    #[cfg(target_arch = "x86_64")]
     a_map_that_shows_other_memory_as_the_root_is_refused,
     create_refuses_entries_that_no_root_leads_to,
     create_refuses_a_guard_that_no_root_leads_to,
@@ -113,10 +109,8 @@ fn a_window_where_something_is_mapped_is_refused(site: &Site<'_>) -> Checked {
 }
 
 /// A physical map as one at a wrong offset: a frame of zeros stands wherever a table is.
-#[cfg(target_arch = "x86_64")]
 struct Elsewhere(core::ptr::NonNull<u8>);
 
-#[cfg(target_arch = "x86_64")]
 impl PhysMap for Elsewhere {
     fn frame_to_ptr(&self, _frame: Frame) -> core::ptr::NonNull<u8> {
         self.0
@@ -128,7 +122,6 @@ impl PhysMap for Elsewhere {
 }
 
 /// By itself: on aarch64 no map is asked for the way, and creation finds that it does not lead to the window.
-#[cfg(target_arch = "x86_64")]
 fn a_map_that_shows_other_memory_as_the_root_is_refused(site: &Site<'_>) -> Checked {
     let frames = site.bench.frames();
     let zeros = frames.alloc().ok_or_else(|| Failure::new("no frame"))?;
