@@ -14,7 +14,7 @@ pub enum LinkError {
     NotWalked,
     /// This CPU is not set up as an arena needs it.
     UnsupportedCpu(UnsupportedCpu),
-    /// The physical map has the root table at this address, the processor does not (x86_64): is the map's offset right?
+    /// The physical map has the root table at this address, the processor does not: is the map's offset right?
     WrongMap {
         /// The address.
         address: VirtAddr,

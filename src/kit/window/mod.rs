@@ -64,10 +64,9 @@ impl<A: Arch> Window<A> {
     /// [`LinkError`]; nothing was changed.
     ///
     /// # Safety
-    /// `map` reaches the tables from the root down to the entries (on x86_64 also those by which the map itself is mapped), and
-    /// what `frames` gives. Nobody else changes these tables
-    /// meanwhile, and while the `Window` exists nobody removes the entries that lead to its own. The kernel uses the window,
-    /// the 2 MiB above it and the 32 KiB below it for nothing else.
+    /// `map` reaches the tables from the root down to the entries (on x86_64 also those by which the map itself is mapped),
+    /// and what `frames` gives. Nobody else changes these tables meanwhile, and while the `Window` exists nobody removes the
+    /// entries that lead to its own. The kernel uses the window, the 2 MiB above it and the 32 KiB below it for nothing else.
     pub unsafe fn link(layout: &ArenaLayout, frames: &impl FrameSource, map: &impl PhysMap) -> Result<Self, LinkError> {
         A::check_cpu(layout).map_err(LinkError::UnsupportedCpu)?;
         let root = A::loaded_root(layout.window().start()).ok_or(LinkError::NotWalked)?;
