@@ -9,6 +9,8 @@ pub mod entry;
 pub mod fault;
 #[cfg(all(feature = "x86_64-frames", target_arch = "x86_64"))]
 pub mod frames;
+#[cfg(all(feature = "frames", target_arch = "x86_64"))]
+mod fresh;
 #[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
 pub(crate) mod interrupts;
 mod memory;

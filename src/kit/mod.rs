@@ -61,10 +61,12 @@ mod recycling;
 mod window;
 pub mod x86_64;
 
+#[cfg(feature = "frames")]
+pub use crate::platform::FreshFrames;
 pub use cells::{ArenaCell, MetadataCell};
 pub use frames::FrameFns;
 pub use identity::{Masking, OneCpu, Unnamed};
 pub use parts::Parts;
 #[cfg(feature = "frames")]
-pub use recycling::{FrameRange, FreshFn, FreshFrames, RecyclingFrames};
+pub use recycling::{FrameRange, FreshFn, RecyclingFrames};
 pub use window::{LinkError, Window};

@@ -6,15 +6,7 @@ use spin::Mutex;
 
 use crate::addr::PAGE_SIZE;
 use crate::arch::interrupts;
-use crate::platform::{FixedOffset, Frame, FrameSource, NodeId, PhysMap};
-
-/// What hands out frames, each once, and takes none back: the allocator with which many kernels begin.
-///
-/// [`FrameRange`] and [`FreshFn`] are some; on x86_64 so is every `FrameAllocator<Size4KiB>` of the `x86_64` crate.
-pub trait FreshFrames {
-    /// The next frame, or `None` when there is none left. It is ordinary memory, and nobody else's.
-    fn next_frame(&mut self) -> Option<Frame>;
-}
+use crate::platform::{FixedOffset, Frame, FrameSource, FreshFrames, NodeId, PhysMap};
 
 /// The frames of a piece of RAM, lowest first.
 ///
@@ -61,13 +53,6 @@ pub struct FreshFn(pub fn() -> Option<u64>);
 impl FreshFrames for FreshFn {
     fn next_frame(&mut self) -> Option<Frame> {
         Frame::new((self.0)()?)
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-impl<T: x86_64::structures::paging::FrameAllocator<x86_64::structures::paging::Size4KiB>> FreshFrames for T {
-    fn next_frame(&mut self) -> Option<Frame> {
-        Frame::new(self.allocate_frame()?.start_address().as_u64())
     }
 }
 
@@ -242,22 +227,5 @@ mod tests {
         // SAFETY: taken above, and used by nobody.
         unsafe { source.free(first) };
         assert_eq!(source.alloc(None), Some(first));
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[test]
-    fn an_allocator_of_the_x86_64_crate_is_one() {
-        use x86_64::PhysAddr;
-        use x86_64::structures::paging::{FrameAllocator, PhysFrame, Size4KiB};
-
-        struct BootFrames(u64);
-        // SAFETY: the frames are nobody's.
-        unsafe impl FrameAllocator<Size4KiB> for BootFrames {
-            fn allocate_frame(&mut self) -> Option<PhysFrame> {
-                self.0 += 4096;
-                Some(PhysFrame::containing_address(PhysAddr::new(self.0)))
-            }
-        }
-        assert_eq!(BootFrames(0x1000).next_frame(), Frame::new(0x2000));
     }
 }

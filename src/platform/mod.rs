@@ -9,10 +9,12 @@ use crate::addr::{AddressRange, KernelAddr};
 use crate::sync::AtomicU64;
 
 mod fixed_offset;
+mod fresh;
 mod identity;
 mod types;
 
 pub use fixed_offset::FixedOffset;
+pub use fresh::FreshFrames;
 pub(crate) use identity::Held;
 pub use identity::{CpuIdentity, Hold};
 pub use types::{CpuCount, CpuId, CpuLevel, EntryAttributes, Frame, NodeId};
