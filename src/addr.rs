@@ -273,6 +273,13 @@ pub struct ArenaPtr<T = u8> {
 }
 
 impl<T> ArenaPtr<T> {
+    /// The pointer that an address of a program's means, whatever is above its low 32 bits: these are the same in every view.
+    /// `None` where they are 0: null stays null.
+    pub const fn from_low_bits(address: u64) -> Option<Self> {
+        let offset = (address & (WINDOW_SIZE - 1)) as u32;
+        if offset == 0 { None } else { Some(Self::new(offset)) }
+    }
+
     /// The pointer to the byte at `offset` from the start of the window.
     pub const fn new(offset: u32) -> Self {
         Self { offset, target: PhantomData }
@@ -346,6 +353,16 @@ impl ProgramBase {
     /// The base at `address`, or `None` if it is not a multiple of 4 GiB.
     pub const fn new(address: ProgramAddr) -> Option<Self> {
         if address.0 % WINDOW_SIZE == 0 { Some(Self(address.0)) } else { None }
+    }
+
+    /// The base of the view that an address of it is in.
+    pub(crate) const fn containing(address: ProgramAddr) -> Self {
+        Self(address.0 & !(WINDOW_SIZE - 1))
+    }
+
+    /// The address of the view's first byte.
+    pub const fn address(self) -> ProgramAddr {
+        ProgramAddr(self.0)
     }
 
     /// The pointer that names the byte at `address`.

@@ -159,6 +159,7 @@ pub mod pool;
 pub mod slab;
 pub mod source;
 pub mod sync;
+pub mod views;
 
 mod addr;
 mod arena;
@@ -183,8 +184,8 @@ pub use addr::{
     PageRange, ProgramAddr, ProgramBase, VirtAddr, WINDOW_PAGES, WINDOW_SIZE,
 };
 pub use arena::{
-    AllocError, AllocRequest, Arena, Context, CreateError, CreateRefused, Destroyed, FreeError, Placement, Reclaimable,
-    Reclaimed, ReserveError, Stats, ValidateError,
+    AllocError, AllocRequest, Arena, Context, CreateError, CreateRefused, DestroyRefused, Destroyed, FreeError,
+    Placement, Reclaimable, Reclaimed, ReserveError, Stats, ValidateError,
 };
 pub use fault::{Access, Fault, FaultOutcome, InstructionAddr};
 pub use layout::{AddressWidth, ArenaLayout, LayoutError, Sharing};

@@ -34,6 +34,7 @@ pub(crate) struct MapGeometry {
     /// The extent's length.
     pub(crate) count: u32,
     cpus: u32,
+    views: u8,
 }
 
 /// The lent words, each part for its own user, all zero.
@@ -52,24 +53,27 @@ pub(crate) struct Parts {
     /// A word for each CPU.
     pub(crate) running: &'static [AtomicU64],
     pub(crate) violations: &'static [AtomicU64; RING_WORDS],
+    /// A word for each view that can be attached.
+    pub(crate) views: &'static [AtomicU64],
 }
 
 impl MapGeometry {
-    pub(crate) const fn of(extent: PageRange, cpus: CpuCount) -> Self {
+    pub(crate) const fn of(extent: PageRange, cpus: CpuCount, views: u8) -> Self {
         let first_page = extent.first().number();
         let count = extent.count().get();
         let origin = first_page / TABLE_PAGES * TABLE_PAGES;
         let first = first_page - origin;
-        Self { origin, bits: (first + count).next_multiple_of(TABLE_PAGES), first, count, cpus: cpus.get() }
+        let bits = (first + count).next_multiple_of(TABLE_PAGES);
+        Self { origin, bits, first, count, cpus: cpus.get(), views }
     }
 
     /// Words of each part, in the order of [`Parts`].
-    const fn parts(&self) -> [usize; 8] {
+    const fn parts(&self) -> [usize; 9] {
         let claimed = FlatMap::words_for(self.bits as usize);
         let (deferred, tainted) = (Marks::words_for(self.deferred_words()), Marks::words_for(self.tainted_words()));
         let unsettled = self.deferred_words().div_ceil(64);
         let cpus = self.cpus as usize;
-        [claimed, deferred, tainted, REGIONS as usize / 64, unsettled, cpus + 1, cpus, RING_WORDS]
+        [claimed, deferred, tainted, REGIONS as usize / 64, unsettled, cpus + 1, cpus, RING_WORDS, self.views as usize]
     }
 
     /// Words with a bit for each page that may be deferred.
@@ -102,14 +106,14 @@ impl MapGeometry {
         // A model's atomic may have a size that no number of makes a line; then lines do not matter either.
         let skip = words.as_ptr().cast::<u8>().align_offset(LINE_WORDS * 8) / size_of::<AtomicU64>();
         let mut rest = words.split_at_mut(skip.min(LINE_WORDS - 1)).1;
-        let [claimed, deferred, tainted, regions, unsettled, fault_rows, running, violations] =
+        let [claimed, deferred, tainted, regions, unsettled, fault_rows, running, violations, views] =
             self.parts().map(|words| {
                 let (part, after) = core::mem::take(&mut rest).split_at_mut(words.next_multiple_of(LINE_WORDS));
                 rest = after;
                 &*sync::write_words(part.split_at_mut(words).0, 0)
             });
         let violations = violations.try_into().ok()?;
-        Some(Parts { claimed, deferred, tainted, regions, unsettled, fault_rows, running, violations })
+        Some(Parts { claimed, deferred, tainted, regions, unsettled, fault_rows, running, violations, views })
     }
 }
 
@@ -121,15 +125,16 @@ mod tests {
     #[test]
     fn parts_start_on_lines_of_their_own_wherever_the_memory_starts() {
         let extent = PageRange::new(PageIndex::new(1).unwrap(), PageCount::new(700).unwrap()).unwrap();
-        let geometry = MapGeometry::of(extent, CpuCount::new(3).unwrap());
+        let geometry = MapGeometry::of(extent, CpuCount::new(3).unwrap(), 2);
         for shift in 0..LINE_WORDS {
             let words: Vec<_> = (0..geometry.total_words() + shift).map(|_| MaybeUninit::uninit()).collect();
             let parts = geometry.carve(&mut words.leak()[shift..]).unwrap();
             let starts = [parts.claimed, parts.deferred, parts.tainted, parts.regions, parts.fault_rows];
-            for part in starts.into_iter().chain([&parts.violations[..]]) {
+            for part in starts.into_iter().chain([&parts.violations[..], parts.views]) {
                 assert_eq!(part.as_ptr().addr() % 128, 0);
             }
             assert_eq!((parts.claimed.len(), parts.tainted.len(), parts.fault_rows.len()), (19, 24, 4));
+            assert_eq!(parts.views.len(), 2);
         }
         let short: Vec<_> = (1..geometry.total_words()).map(|_| MaybeUninit::uninit()).collect();
         assert!(geometry.carve(short.leak()).is_none());

@@ -25,9 +25,9 @@ use crate::platform::{EntryAttributes, Frame};
 pub enum Owner {
     /// A program, or the kernel on its behalf.
     Program = 1,
-    /// The kernel, for itself.
+    /// The kernel, for itself: no program reaches the page.
     Kernel = 2,
-    /// An allocator that stands on the arena.
+    /// An allocator that stands on the arena; where that is shared, programs reach the page.
     Allocator = 3,
 }
 
@@ -145,7 +145,7 @@ const SOFTWARE_SCRATCH: u8 = 0b1000;
 pub(crate) struct SlotCodec<A> {
     attributes: EntryAttributes,
     scratch: Frame,
-    /// Who may reach mapped pages.
+    /// Who may reach the pages of programs and allocators.
     reach: Reach,
     format: PhantomData<fn() -> A>,
 }
@@ -172,9 +172,19 @@ impl<A: Arch> SlotCodec<A> {
             SlotState::ScratchOverReserved(owner) => {
                 self.leaf(self.scratch, Reach::KernelOnly, SOFTWARE_SCRATCH | owner.bits())
             }
-            SlotState::Mapped(frame, owner) => self.leaf(frame, self.reach, owner.bits()),
-            SlotState::Deferred(frame, owner) => self.leaf(frame, self.reach, SOFTWARE_DEFERRED | owner.bits()),
+            SlotState::Mapped(frame, owner) => self.leaf(frame, self.reach_of(owner), owner.bits()),
+            SlotState::Deferred(frame, owner) => {
+                self.leaf(frame, self.reach_of(owner), SOFTWARE_DEFERRED | owner.bits())
+            }
             SlotState::Foreign(word) => word,
+        }
+    }
+
+    /// The kernel's own pages are not for programs, whatever the arena.
+    const fn reach_of(&self, owner: Owner) -> Reach {
+        match owner {
+            Owner::Kernel => Reach::KernelOnly,
+            Owner::Program | Owner::Allocator => self.reach,
         }
     }
 

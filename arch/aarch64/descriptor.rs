@@ -29,6 +29,8 @@ bitflags! {
         const USER_NO_EXECUTE_TABLE = 1 << 60;
         /// APTable[0]: nothing below is accessible at EL0.
         const NO_USER_TABLE = 1 << 61;
+        /// APTable[1]: nothing below is writable.
+        const NO_WRITE_TABLE = 1 << 62;
     }
 }
 
@@ -51,6 +53,10 @@ const PAGE: DescriptorFlags = DescriptorFlags::VALID
 
 const TABLE: DescriptorFlags =
     DescriptorFlags::VALID.union(DescriptorFlags::TABLE_OR_PAGE).union(DescriptorFlags::ACCESSED);
+
+/// Open to EL0, but nothing below is executable at any level.
+const PROGRAM_TABLE: DescriptorFlags =
+    TABLE.union(DescriptorFlags::PRIVILEGED_NO_EXECUTE_TABLE).union(DescriptorFlags::USER_NO_EXECUTE_TABLE);
 
 pub(super) fn encode_leaf(leaf: Leaf, attributes: EntryAttributes) -> u64 {
     let flags = match leaf.reach {
@@ -79,6 +85,8 @@ pub(super) fn encode_table(table: Frame, reach: TableReach, attributes: EntryAtt
             .union(DescriptorFlags::NO_USER_TABLE)
             .union(DescriptorFlags::PRIVILEGED_NO_EXECUTE_TABLE)
             .union(DescriptorFlags::USER_NO_EXECUTE_TABLE),
+        TableReach::Program => PROGRAM_TABLE,
+        TableReach::ProgramReadOnly => PROGRAM_TABLE.union(DescriptorFlags::NO_WRITE_TABLE),
     };
     flags.bits() | attributes.table | table.address() & ADDRESS
 }
@@ -94,9 +102,17 @@ pub(super) const fn is_block(word: u64) -> bool {
 
 /// Whether a table descriptor forbids writes to everything below: APTable[1].
 pub(super) const fn is_read_only(word: u64) -> bool {
-    const NO_WRITE_TABLE: u64 = 1 << 62;
-    word & (NO_WRITE_TABLE | DescriptorFlags::TABLE_OR_PAGE.bits())
-        == NO_WRITE_TABLE | DescriptorFlags::TABLE_OR_PAGE.bits()
+    is_table_with(word, DescriptorFlags::NO_WRITE_TABLE)
+}
+
+/// Whether a table descriptor forbids EL0 everything below: APTable[0].
+pub(super) const fn is_closed_to_programs(word: u64) -> bool {
+    is_table_with(word, DescriptorFlags::NO_USER_TABLE)
+}
+
+const fn is_table_with(word: u64, restriction: DescriptorFlags) -> bool {
+    let both = restriction.union(DescriptorFlags::TABLE_OR_PAGE).bits();
+    word & both == both
 }
 
 #[cfg(test)]
@@ -133,7 +149,8 @@ mod tests {
                 assert_eq!(decode_leaf(encode_leaf(leaf, NORMAL), NORMAL), Some(leaf));
             }
         }
-        for reach in [TableReach::Open, TableReach::KernelView, TableReach::Kernel] {
+        let program = [TableReach::Program, TableReach::ProgramReadOnly];
+        for reach in [TableReach::Open, TableReach::KernelView, TableReach::Kernel].into_iter().chain(program) {
             assert_eq!(decode_table(encode_table(frame(), reach, NORMAL), NORMAL), Some(frame()));
         }
         assert_eq!(decode_leaf(!1, NORMAL), None);
@@ -144,5 +161,7 @@ mod tests {
     fn table_descriptors_are_accessed_and_only_the_kernel_view_is_closed() {
         assert_eq!(encode_table(frame(), TableReach::Open, NORMAL), 0x7abc_def0_1403);
         assert_eq!(encode_table(frame(), TableReach::KernelView, NORMAL), 0x3800_7abc_def0_1403);
+        assert_eq!(encode_table(frame(), TableReach::Program, NORMAL), 0x1800_7abc_def0_1403);
+        assert_eq!(encode_table(frame(), TableReach::ProgramReadOnly, NORMAL), 0x5800_7abc_def0_1403);
     }
 }

@@ -1,10 +1,19 @@
 //! Decoding of a data abort.
 
-use crate::addr::KernelAddr;
+use crate::addr::{KernelAddr, ProgramAddr};
 use crate::fault::{Access, Fault, InstructionAddr};
+use crate::views::{ProgramAccess, ProgramFault};
 
 /// ESR_EL1.EC of a data abort taken without a change of exception level (Arm ARM D24.2.45).
 const EC_DATA_ABORT_SAME_LEVEL: u64 = 0x25;
+/// The same, and an instruction abort, taken from EL0.
+const EC_DATA_ABORT_LOWER_LEVEL: u64 = 0x24;
+const EC_INSTRUCTION_ABORT_LOWER_LEVEL: u64 = 0x20;
+/// ISS.DFSC and ISS.IFSC of translation, access flag and permission faults, the level in the low two bits (FEAT_LPA2's level
+/// -1 is not among them).
+const FSC_TRANSLATION: u64 = 0b00_0100;
+const FSC_PERMISSION: u64 = 0b00_1100;
+const FSC_LEVEL: u64 = 0b11;
 /// ESR_ELx.ISS.DFSC of translation faults at levels 2 and 3. Above, the lent entries are always present: a fault at level 0 or
 /// 1 means another root, or an address with a tag that is not ignored.
 const DFSC_TRANSLATION_LEVEL_2: u64 = 0b00_0110;
@@ -36,6 +45,33 @@ pub const fn decode_fault(esr: u64, far: u64, elr: u64) -> Option<Fault> {
     }
     let access = if esr & ISS_WRITE != 0 { Access::Write } else { Access::Read };
     Some(Fault { address: KernelAddr::new(strip_tag(far)), access, instruction: InstructionAddr::new(elr) })
+}
+
+/// Whether an exception is an abort of EL0 that an arena's [`handle_program_fault`](crate::Arena::handle_program_fault) may be
+/// asked about, and if so, which access it was: of data or a fetch, to a page that is missing (a translation fault) or that is
+/// not the program's (a permission fault). Cache maintenance of a program's is such an access, too: a load, as it needs no
+/// more.
+///
+/// ```
+/// use kernel_arena::{arch::aarch64::decode_program_fault, views::ProgramAccess};
+/// let fault = decode_program_fault(0x9200_0047, 0x70_0000_1234, 0x40_0000).unwrap();
+/// assert_eq!(fault.access, ProgramAccess::Write);
+/// assert!(decode_program_fault(0x9600_0047, 0x70_0000_1234, 0x40_0000).is_none()); // the kernel's own
+/// ```
+pub const fn decode_program_fault(esr: u64, far: u64, elr: u64) -> Option<ProgramFault> {
+    let status = esr & 0x3f & !FSC_LEVEL;
+    if (status != FSC_TRANSLATION && status != FSC_PERMISSION) || esr & ISS_FAR_NOT_VALID != 0 {
+        return None;
+    }
+    // With CM, WnR is set whatever the instruction needs.
+    let writes = esr & ISS_WRITE != 0 && esr & ISS_CACHE_MAINTENANCE == 0;
+    let access = match esr >> 26 & 0x3f {
+        EC_INSTRUCTION_ABORT_LOWER_LEVEL => ProgramAccess::Execute,
+        EC_DATA_ABORT_LOWER_LEVEL if writes => ProgramAccess::Write,
+        EC_DATA_ABORT_LOWER_LEVEL => ProgramAccess::Read,
+        _ => return None,
+    };
+    Some(ProgramFault { address: ProgramAddr::new(strip_tag(far)), access, instruction: InstructionAddr::new(elr) })
 }
 
 /// Puts bit 55 in place of bits 63:56.
@@ -84,6 +120,28 @@ mod tests {
         }
         assert_eq!(decode_fault(0x9600_0407, FAR, 0), None, "FnV");
         assert_eq!(decode_fault(0x9600_0147, FAR, 0), None, "CM");
+    }
+
+    #[test]
+    fn only_aborts_of_el0_are_decoded_as_a_programs() {
+        let access = |esr| decode_program_fault(esr, 0x70_0000_1234, 0x99).map(|fault| fault.access);
+        let expected = |status| matches!(status, 4..8 | 12..16);
+        for status in 0..64 {
+            let some = |access| expected(status).then_some(access);
+            assert_eq!(access(0x9200_0000 | status), some(ProgramAccess::Read), "DFSC {status:#x}");
+            assert_eq!(access(0x9200_0040 | status), some(ProgramAccess::Write));
+            assert_eq!(access(0x9200_0140 | status), some(ProgramAccess::Read), "CM");
+            assert_eq!(access(0x8200_0000 | status), some(ProgramAccess::Execute));
+            assert_eq!(access(0x9200_0400 | status), None, "FnV");
+        }
+        for class in (0..64).filter(|class| ![0x20, 0x24].contains(class)) {
+            assert_eq!(access(class << 26 | 7), None, "EC {class:#x}");
+        }
+        let tagged = decode_program_fault(0x9200_0007, 0x5a00_0070_0000_1234, 0x99).unwrap();
+        assert_eq!(
+            (tagged.address, tagged.instruction),
+            (ProgramAddr::new(0x70_0000_1234), InstructionAddr::new(0x99))
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod probe;
 mod slot;
 pub mod tlb;
 
-pub use fault::decode_fault;
+pub use fault::{decode_fault, decode_program_fault};
 pub use memory::{attributes_at, normal_memory};
 pub use tlb::BroadcastShootdown;
 
@@ -63,6 +63,10 @@ unsafe impl Arch for AArch64 {
 
     fn is_read_only(word: u64) -> bool {
         descriptor::is_read_only(word)
+    }
+
+    fn is_closed_to_programs(word: u64) -> bool {
+        descriptor::is_closed_to_programs(word)
     }
 
     fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {

@@ -10,12 +10,14 @@ use crate::arch::{Arch, Leaf, Reach, TableReach, UnsupportedCpu};
 use crate::layout::ArenaLayout;
 use crate::platform::{EntryAttributes, Frame};
 
-/// Bit 0: present. Bit 1: reachable from user mode. Bits 51:12: the frame. Bits 55:52: software.
+/// Bit 0: present. Bit 1: reachable from user mode. Bit 2, in tables: nothing below is writable. Bits 51:12: the frame. Bits
+/// 55:52: software.
 #[derive(Debug)]
 pub struct Portable<const TABLE_SHIFT: u32 = 9>;
 
 const PRESENT: u64 = 1 << 0;
 const USER: u64 = 1 << 1;
+const READ_ONLY: u64 = 1 << 2;
 const SOFTWARE_SHIFT: u32 = 52;
 
 // SAFETY: the encoders and decoders invert each other (tested below), the slot functions are the trait's own atomics, and
@@ -41,8 +43,12 @@ unsafe impl<const TABLE_SHIFT: u32> Arch for Portable<TABLE_SHIFT> {
     }
 
     fn table(table: Frame, reach: TableReach, _attributes: EntryAttributes) -> u64 {
-        let user = if reach == TableReach::Open { USER } else { 0 };
-        PRESENT | user | table.address()
+        let user = match reach {
+            TableReach::Open | TableReach::Program | TableReach::ProgramReadOnly => USER,
+            TableReach::KernelView | TableReach::Kernel => 0,
+        };
+        let read_only = if reach == TableReach::ProgramReadOnly { READ_ONLY } else { 0 };
+        PRESENT | user | read_only | table.address()
     }
 
     fn decode_table(word: u64, _attributes: EntryAttributes) -> Option<Frame> {

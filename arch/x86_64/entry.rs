@@ -75,6 +75,10 @@ pub(super) fn encode_table(table: Frame, reach: TableReach, attributes: EntryAtt
     let flags = match reach {
         TableReach::Open => TABLE.union(EntryFlags::USER),
         TableReach::KernelView => TABLE.union(EntryFlags::NO_EXECUTE),
+        TableReach::Program => TABLE.union(EntryFlags::USER).union(EntryFlags::NO_EXECUTE),
+        TableReach::ProgramReadOnly => {
+            TABLE.difference(EntryFlags::WRITABLE).union(EntryFlags::USER).union(EntryFlags::NO_EXECUTE)
+        }
         TableReach::Kernel => TABLE,
     };
     flags.bits() | attributes.table | table.address()
@@ -87,6 +91,11 @@ pub(super) fn decode_table(word: u64, attributes: EntryAttributes) -> Option<Fra
 /// Whether an entry above the leaves maps memory itself: PS, which is PAT's bit in a leaf (SDM vol. 3, tables 5-16 and 5-18).
 pub(super) const fn is_block(word: u64) -> bool {
     word & 1 << 7 != 0
+}
+
+/// Whether an entry forbids user mode everything below (5.6.1: all levels must agree on U).
+pub(super) const fn is_closed_to_programs(word: u64) -> bool {
+    word & EntryFlags::USER.bits() == 0
 }
 
 /// Whether an entry forbids writes to everything below (5.6.1: with CR0.WP, which `control` asks for).
@@ -130,7 +139,8 @@ mod tests {
                     assert_eq!(decode_leaf(encode_leaf(leaf, attributes), attributes), Some(leaf));
                 }
             }
-            for reach in [TableReach::Open, TableReach::KernelView, TableReach::Kernel] {
+            let program = [TableReach::Program, TableReach::ProgramReadOnly];
+            for reach in [TableReach::Open, TableReach::KernelView, TableReach::Kernel].into_iter().chain(program) {
                 assert_eq!(decode_table(encode_table(frame(), reach, attributes), attributes), Some(frame()));
             }
         }
@@ -143,5 +153,7 @@ mod tests {
         assert_eq!(encode_table(frame(), TableReach::Open, PLAIN), 0x7abc_def0_1027);
         assert_eq!(encode_table(frame(), TableReach::KernelView, PLAIN), 0x8000_7abc_def0_1023);
         assert_eq!(encode_table(frame(), TableReach::Kernel, PLAIN), 0x7abc_def0_1023);
+        assert_eq!(encode_table(frame(), TableReach::Program, PLAIN), 0x8000_7abc_def0_1027);
+        assert_eq!(encode_table(frame(), TableReach::ProgramReadOnly, PLAIN), 0x8000_7abc_def0_1025);
     }
 }

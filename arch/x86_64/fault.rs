@@ -2,8 +2,9 @@
 
 use bitflags::bitflags;
 
-use crate::addr::KernelAddr;
+use crate::addr::{KernelAddr, ProgramAddr};
 use crate::fault::{Access, Fault, InstructionAddr};
+use crate::views::{ProgramAccess, ProgramFault};
 
 bitflags! {
     /// The error code of a #PF (Intel SDM vol. 3, figure 5-12).
@@ -50,6 +51,28 @@ pub const fn decode_fault(cr2: u64, error_code: u64, rip: u64) -> Option<Fault> 
     Some(Fault { address: KernelAddr::new(cr2), access, instruction: InstructionAddr::new(rip) })
 }
 
+/// Whether a #PF is one of user mode that an arena's [`handle_program_fault`](crate::Arena::handle_program_fault) may be asked
+/// about, and if so, which access it was: of data or a fetch, to a page that is missing or that is not the program's.
+///
+/// ```
+/// use kernel_arena::{arch::x86_64::decode_program_fault, views::ProgramAccess};
+/// let fault = decode_program_fault(0x70_0000_1234, 0b0_0110, 0x40_0000).unwrap();
+/// assert_eq!(fault.access, ProgramAccess::Write);
+/// assert!(decode_program_fault(0x70_0000_1234, 0b0_0010, 0x40_0000).is_none()); // the kernel's own
+/// ```
+pub const fn decode_program_fault(cr2: u64, error_code: u64, rip: u64) -> Option<ProgramFault> {
+    const USER_WRITE: u64 = ErrorCode::USER.bits() | ErrorCode::WRITE.bits();
+    const USER_FETCH: u64 = ErrorCode::USER.bits() | ErrorCode::FETCH.bits();
+    // P may be set: then an entry forbade it. As above, any other bit means something else.
+    let access = match error_code & !ErrorCode::PRESENT.bits() {
+        error_code if error_code == ErrorCode::USER.bits() => ProgramAccess::Read,
+        USER_WRITE => ProgramAccess::Write,
+        USER_FETCH => ProgramAccess::Execute,
+        _ => return None,
+    };
+    Some(ProgramFault { address: ProgramAddr::new(cr2), access, instruction: InstructionAddr::new(rip) })
+}
+
 /// CR2: the address of this CPU's last page fault. A handler reads it before anything of its own can fault.
 #[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
 pub fn fault_address() -> u64 {
@@ -68,6 +91,23 @@ pub fn fault_address() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_accesses_of_user_mode_are_decoded_as_a_programs() {
+        let access = |error_code| decode_program_fault(0x1234, error_code, 0x99).map(|fault| fault.access);
+        for present in [0, 1] {
+            assert_eq!(access(0b100 | present), Some(ProgramAccess::Read));
+            assert_eq!(access(0b110 | present), Some(ProgramAccess::Write));
+            assert_eq!(access(0b10100 | present), Some(ProgramAccess::Execute));
+            assert_eq!(access(0b10110 | present), None);
+            for bit in (0..32).filter(|bit| ![0, 1, 2, 4].contains(bit)) {
+                assert_eq!(access(0b100 | present | 1 << bit), None, "bit {bit}");
+            }
+            assert_eq!([0, 2, 0x10].map(|kernel| access(kernel | present)), [None; 3]);
+        }
+        let fault = decode_program_fault(0x1234, 4, 0x99).unwrap();
+        assert_eq!((fault.address, fault.instruction), (ProgramAddr::new(0x1234), InstructionAddr::new(0x99)));
+    }
 
     #[test]
     fn only_kernel_data_accesses_to_missing_pages_are_decoded() {

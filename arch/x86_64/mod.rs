@@ -17,7 +17,7 @@ mod memory;
 mod slot;
 pub mod tlb;
 
-pub use fault::decode_fault;
+pub use fault::{decode_fault, decode_program_fault};
 
 use core::ptr::NonNull;
 
@@ -63,6 +63,14 @@ unsafe impl Arch for X86_64 {
 
     fn is_read_only(word: u64) -> bool {
         entry::is_read_only(word)
+    }
+
+    fn is_closed_to_programs(word: u64) -> bool {
+        entry::is_closed_to_programs(word)
+    }
+
+    fn full_barrier() {
+        slot::full_barrier();
     }
 
     fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {

@@ -40,6 +40,16 @@ pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
     seen
 }
 
+/// After a locked instruction, which is a full barrier itself (10.2.3.9), the compiler alone must keep the order: the asm
+/// blocks above clobber memory, so it does.
+#[cfg(all(target_arch = "x86_64", not(kernel_arena_loom)))]
+pub(super) fn full_barrier() {}
+
+#[cfg(any(not(target_arch = "x86_64"), kernel_arena_loom))]
+pub(super) fn full_barrier() {
+    <Portable as Arch>::full_barrier();
+}
+
 #[cfg(any(not(target_arch = "x86_64"), kernel_arena_loom))]
 pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
     <Portable as Arch>::compare_exchange(slot, old, new)

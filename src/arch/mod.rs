@@ -56,6 +56,10 @@ pub enum TableReach {
     Open,
     /// The kernel view's topmost entry: not reachable from user mode, nothing below executable.
     KernelView,
+    /// A program view's own entries: reachable from user mode, nothing below executable.
+    Program,
+    /// The same, and nothing below may be written through them.
+    ProgramReadOnly,
     /// An entry above the kernel view's, which the kernel may use for other things, too: closed to user mode where a mapper
     /// would open it when it needs to (x86_64), otherwise as `Open`.
     Kernel,
@@ -116,6 +120,12 @@ pub unsafe trait Arch: Sized + 'static {
         false
     }
 
+    /// Whether a present entry above the leaves forbids user mode everything below it.
+    fn is_closed_to_programs(word: u64) -> bool {
+        let _ = word;
+        false
+    }
+
     /// Installs `entry` where `vacant` was read: one compare-exchange. Release: what was written to the frame before is
     /// visible to whoever sees the entry. Pairs with the Acquire of [`load`](Self::load) and with the table walker, for
     /// which [`publish`](Self::publish) must follow.
@@ -142,6 +152,12 @@ pub unsafe trait Arch: Sized + 'static {
     /// Reads a slot; Acquire.
     fn load(slot: &AtomicU64) -> u64 {
         slot.load(Ordering::Acquire)
+    }
+
+    /// A full barrier between a change of a slot, or of the list of views, and what follows: the other side's change is read
+    /// after it. Where the change itself is one (x86_64: a locked instruction), there is nothing to do.
+    fn full_barrier() {
+        crate::sync::fence(Ordering::SeqCst);
     }
 
     /// Makes entries that were installed visible to the table walkers of all CPUs; to this CPU's own walks from the next

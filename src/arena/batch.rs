@@ -9,12 +9,11 @@ use core::mem;
 
 use super::Arena;
 use super::claimed::Claimed;
-use crate::addr::{AddressRange, PAGE_SHIFT, PageRange, VirtAddr};
+use crate::addr::{AddressRange, PageRange};
 use crate::arch::Arch;
 use crate::pages::GivingBack;
-use crate::platform::{FlushScope, Frame, FrameSource, Platform, Shootdown};
+use crate::platform::{FlushScope, Frame, FrameSource, Platform};
 use crate::slot::{SlotState, Tag};
-use crate::sync::Ordering;
 
 /// Pages of a batch.
 const BATCH_PAGES: usize = 64;
@@ -166,23 +165,5 @@ impl<P: Platform, A: Arch> Room<'_, '_, P, A> {
 impl<P: Platform, A: Arch> Drop for Batch<'_, P, A> {
     fn drop(&mut self) {
         self.settle();
-    }
-}
-
-impl<P: Platform, A: Arch> Arena<P, A> {
-    /// The addresses of pages, numbered from the window's start on into the guard, in the kernel view.
-    pub(super) const fn page_addresses(&self, first: u32, count: u32) -> AddressRange {
-        let offset = (first as u64) << PAGE_SHIFT;
-        let start = VirtAddr::new(self.layout.base().value() + offset);
-        AddressRange::new(start, (count as u64) << PAGE_SHIFT)
-    }
-
-    /// Has every CPU forget these addresses.
-    pub(super) fn flush(&self, ranges: &[AddressRange], scope: FlushScope) {
-        if ranges.is_empty() {
-            return;
-        }
-        self.shared.0.counters.shootdowns.fetch_add(1, Ordering::Relaxed);
-        self.platform.shootdown().shootdown(ranges, scope);
     }
 }

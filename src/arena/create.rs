@@ -18,6 +18,7 @@ use crate::programs::RunningPrograms;
 use crate::report;
 use crate::sync::{AtomicU64, Line};
 use crate::tables::{NotVacant, Tables, UPPER_ENTRIES};
+use crate::views::ViewList;
 use crate::violations::ViolationRing;
 
 /// No arena was created: why, and all that was lent for it.
@@ -65,6 +66,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             rows: FaultRows::new(parts.fault_rows),
             running: RunningPrograms::new(parts.running),
             violations: ViolationRing::new(parts.violations),
+            views: ViewList::new(parts.views),
             metadata,
             shared: Line(Shared { batches: AtomicU64::new(0), counters: Counters::new(), foreign: LastForeign::new() }),
         }

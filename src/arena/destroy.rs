@@ -1,9 +1,10 @@
 //! The end of an arena.
 
+use core::fmt;
 use core::mem::MaybeUninit;
 
 use super::Arena;
-use crate::arch::Arch;
+use crate::arch::{Arch, Native};
 use crate::metadata::MetadataWord;
 use crate::platform::{FlushScope, FrameSource, Platform};
 use crate::report;
@@ -24,6 +25,14 @@ pub struct Destroyed<P> {
     pub foreign_pages: u32,
 }
 
+/// The arena was not destroyed, for programs see it: detach its views first.
+pub struct DestroyRefused<P: Platform, A: Arch = Native> {
+    /// The arena, as it was.
+    pub arena: Arena<P, A>,
+    /// How many views are attached.
+    pub views: u32,
+}
+
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Destroys the arena: unlinks the window, has every CPU forget it, and only then gives back the frames of all pages,
     /// tables and the scratch page.
@@ -35,8 +44,17 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Context: *may wait for a shootdown*, of one range that is the whole window. It calls the frame source and, by
     /// feature, the log.
     ///
+    /// # Errors
+    /// [`DestroyRefused`], with the arena, while a view is attached.
+    ///
     /// [`Registration`]: crate::Registration
-    pub fn destroy(self) -> Destroyed<P> {
+    #[expect(clippy::result_large_err, reason = "the arena comes back, and there is no heap to box it in")]
+    pub fn destroy(self) -> Result<Destroyed<P>, DestroyRefused<P, A>> {
+        // Owning the arena proves that nobody attaches one now.
+        let views = self.views.count();
+        if views != 0 {
+            return Err(DestroyRefused { arena: self, views });
+        }
         self.tables.unlink(&self.platform, UPPER_ENTRIES);
         let everything = [self.layout.window(), self.layout.upper_guard()];
         self.flush(&everything, FlushScope::Tables);
@@ -44,7 +62,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         report::destroyed(&self.layout, pages);
         let Self { platform, tables, metadata, .. } = self;
         tables.release(&platform);
-        Destroyed { platform, metadata: metadata.give_back(), pages, foreign_pages }
+        Ok(Destroyed { platform, metadata: metadata.give_back(), pages, foreign_pages })
     }
 
     /// How many pages of ours there were, and how many words of others.
@@ -62,3 +80,17 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         (pages, foreign)
     }
 }
+
+impl<P: Platform, A: Arch> fmt::Debug for DestroyRefused<P, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DestroyRefused").field("views", &self.views).finish_non_exhaustive()
+    }
+}
+
+impl<P: Platform, A: Arch> fmt::Display for DestroyRefused<P, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} views are attached: detach them first", self.views)
+    }
+}
+
+impl<P: Platform, A: Arch> core::error::Error for DestroyRefused<P, A> {}

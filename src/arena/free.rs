@@ -5,7 +5,7 @@ use super::batch::Batch;
 use super::claimed::Claimed;
 use super::transition::{deferred, taken_away};
 use super::{Arena, FreeError};
-use crate::addr::{ArenaPtr, PageCount, PageRange};
+use crate::addr::{ArenaPtr, KernelAddr, PageCount, PageRange};
 use crate::arch::Arch;
 use crate::layout::Sharing;
 use crate::pages::{masks, ones};
@@ -90,7 +90,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         if freed == pages.count().get() {
             return Ok(());
         }
-        self.record_invalid_free(pages.to_ptr());
+        self.record_free(self.layout.to_kernel(pages.to_ptr()), ViolationKind::InvalidFree);
         Err(FreeError::Raced { freed: PageCount::saturating(freed) })
     }
 
@@ -99,7 +99,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let checked =
             self.look(at, count, owner).and_then(|pages| self.refuse_what_is_referred_to(pages, owner, caller));
         if checked.is_err() {
-            self.record_invalid_free(at);
+            self.record_free(self.layout.to_kernel(at), ViolationKind::InvalidFree);
         }
         checked
     }
@@ -118,13 +118,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         Ok(pages)
     }
 
-    fn record_invalid_free(&self, at: ArenaPtr) {
-        self.record_free(at, ViolationKind::InvalidFree);
-    }
-
-    /// Records a free that was refused.
-    pub(crate) fn record_free(&self, at: ArenaPtr, kind: ViolationKind) {
-        let (address, cpu) = (self.layout.to_kernel(at), self.cpu());
+    /// Records a free that was refused, of what is at this address.
+    pub(crate) fn record_free(&self, address: KernelAddr, kind: ViolationKind) {
+        let cpu = self.cpu();
         self.violations.record(Offence::free(address, kind), cpu, self.running.on(cpu));
     }
 

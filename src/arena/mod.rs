@@ -19,20 +19,24 @@ use crate::report;
 use crate::slot::{SlotCodec, SlotState, Tag};
 use crate::sync::{AtomicU64, Line, Ordering};
 use crate::tables::Tables;
+use crate::views::ViewList;
 use crate::violations::{Violation, ViolationRing};
 
 mod alloc;
 mod batch;
+mod behalf;
 mod claimed;
 mod create;
 mod destroy;
 mod error;
 mod find;
+mod flush;
 mod foreign;
 mod frames;
 mod free;
 mod install;
 mod lent;
+mod program_fault;
 mod reach;
 mod reclaim;
 mod recover;
@@ -44,9 +48,10 @@ mod settle;
 mod stats;
 mod transition;
 mod validate;
+mod views;
 
 pub use create::CreateRefused;
-pub use destroy::Destroyed;
+pub use destroy::{DestroyRefused, Destroyed};
 pub use error::{AllocError, CreateError, FreeError, Reclaimable, ReserveError};
 pub use reclaim::Reclaimed;
 pub use request::{AllocRequest, Context, Placement};
@@ -91,7 +96,7 @@ use stats::Counters;
 ///
 /// arena.reclaim(); // now and then: takes the scratch page away again
 /// assert_eq!(arena.stats().violations, 1);
-/// let back = arena.destroy(); // all that was lent
+/// let back = arena.destroy().unwrap(); // all that was lent
 /// assert_eq!(back.pages, 0);
 /// ```
 pub struct Arena<P: Platform, A: Arch = Native> {
@@ -103,6 +108,7 @@ pub struct Arena<P: Platform, A: Arch = Native> {
     rows: FaultRows,
     running: RunningPrograms,
     violations: ViolationRing,
+    views: ViewList,
     metadata: Metadata,
     shared: Line<Shared>,
 }

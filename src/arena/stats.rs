@@ -11,11 +11,14 @@ pub(super) struct Counters {
     pub(super) spurious: AtomicU64,
     pub(super) lost_installs: AtomicU64,
     pub(super) shootdowns: AtomicU64,
+    pub(super) pages_given: AtomicU64,
+    pub(super) refused: AtomicU64,
 }
 
 impl Counters {
     pub(super) fn new() -> Self {
-        Self { spurious: AtomicU64::new(0), lost_installs: AtomicU64::new(0), shootdowns: AtomicU64::new(0) }
+        let zero = || AtomicU64::new(0);
+        Self { spurious: zero(), lost_installs: zero(), shootdowns: zero(), pages_given: zero(), refused: zero() }
     }
 }
 
@@ -44,6 +47,12 @@ pub struct Stats {
     pub lost_installs: u64,
     /// Shootdowns that were asked for.
     pub shootdowns: u64,
+    /// Program views that are attached.
+    pub views: u32,
+    /// Pages that programs got by faulting on them.
+    pub pages_given: u64,
+    /// Faults of programs that were refused.
+    pub refused_accesses: u64,
 }
 
 impl<P: Platform, A: Arch> Arena<P, A> {
@@ -62,6 +71,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             spurious_faults: counters.spurious.load(Ordering::Relaxed),
             lost_installs: counters.lost_installs.load(Ordering::Relaxed),
             shootdowns: counters.shootdowns.load(Ordering::Relaxed),
+            views: self.views.count(),
+            pages_given: counters.pages_given.load(Ordering::Relaxed),
+            refused_accesses: counters.refused.load(Ordering::Relaxed),
         }
     }
 }

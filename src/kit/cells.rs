@@ -76,7 +76,7 @@ impl<const WORDS: usize> fmt::Debug for MetadataCell<WORDS> {
 /// assert!(std::ptr::eq(arena, ARENA.get().unwrap()));
 /// // SAFETY: nobody uses it any more, nor is it registered.
 /// let arena = unsafe { ARENA.take() }.unwrap();
-/// assert_eq!(arena.destroy().pages, 0);
+/// assert_eq!(arena.destroy().unwrap().pages, 0);
 /// ```
 pub struct ArenaCell<P: Platform, A: Arch = Native> {
     arena: Once<Arena<P, A>>,

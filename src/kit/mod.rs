@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`Parts`] | a [`Platform`](crate::Platform) made of five parts, with the whole contract in one place |
 //! | [`Window`] | lent entries that link themselves below the root that is loaded |
+//! | [`ProgramWindow`] | the entries of a program's view, below its root |
 //! | [`FrameFns`] | frames from two functions |
 //! | `RecyclingFrames` (feature `frames`) | frames from an allocator that cannot take them back |
 //! | [`OneCpu`], [`Masking`], [`Unnamed`] | how the running CPU is named, and held |
@@ -69,4 +70,4 @@ pub use identity::{Masking, OneCpu, Unnamed};
 pub use parts::Parts;
 #[cfg(feature = "frames")]
 pub use recycling::{FrameRange, FreshFn, RecyclingFrames};
-pub use window::{LinkError, Window};
+pub use window::{LinkError, ProgramWindow, Window};

@@ -38,6 +38,7 @@ pub struct ArenaLayout {
     extent: PageRange,
     cpus: CpuCount,
     sharing: Sharing,
+    views: u8,
 }
 
 /// Whether programs may ever see an arena.
@@ -81,7 +82,7 @@ impl ArenaLayout {
             return Err(LayoutError::ExtentHasPageZero);
         }
         match PageRange::new(first_page, page_count) {
-            Some(extent) => Ok(Self { base, width, extent, cpus: CpuCount::ONE, sharing: Sharing::Shared }),
+            Some(extent) => Ok(Self { base, width, extent, cpus: CpuCount::ONE, sharing: Sharing::Shared, views: 0 }),
             None => Err(LayoutError::ExtentOutsideWindow),
         }
     }
@@ -120,6 +121,18 @@ impl ArenaLayout {
     #[must_use]
     pub const fn with_cpus(self, cpus: CpuCount) -> Self {
         Self { cpus, ..self }
+    }
+
+    /// The same arena with room for `views` program views at once, each of which has a word in the metadata, and is flushed
+    /// with the kernel's whenever a page is taken away.
+    #[must_use]
+    pub const fn with_views(self, views: u8) -> Self {
+        Self { views, ..self }
+    }
+
+    /// How many program views can be attached at once.
+    pub const fn views(&self) -> u8 {
+        self.views
     }
 
     /// The same arena, for the kernel alone: no program will ever see it.
@@ -220,7 +233,7 @@ impl ArenaLayout {
     }
 
     pub(crate) const fn geometry(&self) -> MapGeometry {
-        MapGeometry::of(self.extent, self.cpus)
+        MapGeometry::of(self.extent, self.cpus, self.views)
     }
 
     /// Bytes of metadata to be lent to [`Arena::new`](crate::Arena::new): some three bits a page and a few KiB.
@@ -245,6 +258,7 @@ impl fmt::Debug for ArenaLayout {
             .field("pages", &self.extent.numbers())
             .field("cpus", &self.cpus.get())
             .field("sharing", &self.sharing)
+            .field("views", &self.views)
             .finish()
     }
 }
@@ -255,13 +269,14 @@ impl defmt::Format for ArenaLayout {
         let (pages, cpus) = (self.extent.numbers(), self.cpus.get());
         defmt::write!(
             f,
-            "ArenaLayout {{ base: {=u64:#x}, width: {}, pages: {=u32}..{=u32}, cpus: {=u32}, sharing: {} }}",
+            "ArenaLayout {{ base: {=u64:#x}, width: {}, pages: {=u32}..{=u32}, cpus: {=u32}, sharing: {}, views: {=u8} }}",
             self.base,
             self.width,
             pages.start,
             pages.end,
             cpus,
-            self.sharing
+            self.sharing,
+            self.views
         );
     }
 }

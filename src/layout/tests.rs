@@ -62,7 +62,8 @@ fn a_layout_is_shown_as_it_was_given() {
     let layout = ArenaLayout::fixed(0xffff_ff90_0000_0000, width, 4096).private();
     assert_eq!(
         format!("{layout:?}"),
-        "ArenaLayout { base: 0xffffff9000000000, width: halves of 39 bits, pages: 1..4097, cpus: 1, sharing: Private }"
+        "ArenaLayout { base: 0xffffff9000000000, width: halves of 39 bits, pages: 1..4097, cpus: 1, sharing: Private, \
+         views: 0 }"
     );
 }
 

@@ -12,12 +12,14 @@ mod fixed_offset;
 mod fresh;
 mod identity;
 mod types;
+mod view;
 
 pub use fixed_offset::FixedOffset;
 pub use fresh::FreshFrames;
 pub(crate) use identity::Held;
 pub use identity::{CpuIdentity, Hold};
 pub use types::{CpuCount, CpuId, CpuLevel, EntryAttributes, Frame, NodeId};
+pub use view::ViewEntries;
 
 /// Everything the kernel lends to an arena.
 ///

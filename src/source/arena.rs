@@ -130,7 +130,7 @@ unsafe impl<P: Platform, A: Arch> PageSource for ArenaPages<'_, P, A> {
     }
 
     fn record_misuse(&self, at: ArenaPtr, misuse: Misuse) {
-        self.arena.record_free(at, ViolationKind::Object(misuse));
+        self.arena.record_free(self.arena.layout().to_kernel(at), ViolationKind::Object(misuse));
     }
 
     fn reclaim(&self) {

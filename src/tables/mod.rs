@@ -138,6 +138,11 @@ impl<A: Arch> Tables<A> {
         [d0, d1, d2, d3, self.guard].map(|table| A::table(table, TableReach::KernelView, self.attributes))
     }
 
+    /// What a view's four entries hold while it is linked: the window's directories.
+    pub(crate) fn view_words(&self, reach: TableReach) -> [u64; 4] {
+        self.directories.map(|table| A::table(table, reach, self.attributes))
+    }
+
     /// Whether a directory entry's word points to a leaf table of the extent.
     pub(crate) fn is_leaf_link(&self, word: u64) -> bool {
         A::decode_table(word, self.attributes).is_some_and(|table| {

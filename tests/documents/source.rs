@@ -67,7 +67,8 @@ impl Source {
             } else if !line.starts_with([' ', '/', '#']) && !line.is_empty() {
                 let head = line.trim_start_matches("unsafe ");
                 if head.starts_with("impl") {
-                    of = Some((implementor(&whole(head, &mut lines)).to_owned(), false));
+                    let whole = whole(head, &mut lines);
+                    of = (!whole.ends_with("{}")).then(|| (implementor(&whole).to_owned(), false));
                 } else if let Some(item) = declared(line) {
                     self.items.insert(item.to_owned());
                     let is_trait = words_of(line).any(|word| word == "trait");

@@ -82,10 +82,10 @@ fn an_arena_lives_in_a_static_and_comes_back() {
     // A second one is not put over it.
     let words = Box::leak(Box::new_uninit_slice(LAYOUT.metadata_words()));
     let second = ARENA.put(Arena::new(kernel(), LAYOUT, words).unwrap()).unwrap_err();
-    assert_eq!(second.destroy().pages, 0);
+    assert_eq!(second.destroy().unwrap().pages, 0);
 
     // SAFETY: nobody uses the reference any more.
-    let back = unsafe { ARENA.take() }.unwrap().destroy();
+    let back = unsafe { ARENA.take() }.unwrap().destroy().unwrap();
     assert_eq!((back.pages, MEMORY.with(Memory::left)), (1, before));
     assert!(ARENA.get().is_none());
     let (.., words) = back.platform.into_parts();
@@ -95,7 +95,7 @@ fn an_arena_lives_in_a_static_and_comes_back() {
     let again = ARENA.put(Arena::new(kernel(), LAYOUT, back.metadata).unwrap()).unwrap();
     assert_eq!(again.stats().violations, 0);
     // SAFETY: as above.
-    assert_eq!(unsafe { ARENA.take() }.unwrap().destroy().pages, 0);
+    assert_eq!(unsafe { ARENA.take() }.unwrap().destroy().unwrap().pages, 0);
 }
 
 #[test]

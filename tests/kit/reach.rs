@@ -148,7 +148,7 @@ fn a_window_below_the_loaded_root_is_reached_until_the_arena_ends() {
     unsafe { arena.platform().lead_to_window(other) };
     assert_eq!(arena.check_cpu(), Ok(()));
     assert_eq!(arena.handle_kernel_fault(&read(0x5000)), FaultOutcome::Spurious, "as ever");
-    let (memory, map, shootdown, _, window) = arena.destroy().platform.into_parts();
+    let (memory, map, shootdown, _, window) = arena.destroy().unwrap().platform.into_parts();
     assert_eq!(memory.left(), left - 1, "but for the other root");
     // SAFETY: the arena is gone, and so is the other root.
     assert_eq!(unsafe { window.unlink(memory, &map, &shootdown) }, 0);

@@ -44,7 +44,7 @@ fn a_walk_during_creation_finds_tables_or_nothing() {
         let stray = stray(machine);
         let arena = Arena::<_, Small>::new(machine, layout, Box::leak(metadata)).expect("an arena");
         assert_eq!(stray.join().expect("no panic"), None);
-        retire(machine, arena.destroy().metadata);
+        retire(machine, arena.destroy().unwrap().metadata);
     });
 }
 
@@ -55,7 +55,7 @@ fn a_walk_during_the_end_reaches_no_frame_that_is_free() {
         let arena = Arena::<_, Small>::new(machine, layout, Box::leak(metadata)).expect("an arena");
         arena.alloc_pages(one_page(Context::Any)).expect("an empty arena");
         let stray = stray(machine);
-        let destroyed = arena.destroy();
+        let destroyed = arena.destroy().unwrap();
         assert!(matches!(stray.join().expect("no panic"), None | Some(Reached::Page(0))));
         assert_eq!(destroyed.pages, 1);
         retire(machine, destroyed.metadata);

@@ -95,7 +95,7 @@ pub(crate) fn retire<A: Arch>(arena: Arc<ModelArena<A>>) {
     let frames = extent.pages().filter(mapped).count();
     assert_eq!(arena.platform().frames_lent(), TABLE_FRAMES + frames, "a frame was lost");
     let arena = Arc::into_inner(arena).expect("all CPUs have joined");
-    let destroyed = arena.destroy();
+    let destroyed = arena.destroy().unwrap();
     assert_eq!(destroyed.platform.frames_lent(), 0);
     // SAFETY: `start` leaked it, and the arena has given it back.
     drop(unsafe { Box::from_raw(destroyed.metadata) });

@@ -341,7 +341,7 @@ impl<F: Format> Machine<F> {
         for home in inner.arenas.into_iter().filter_map(OnceCell::into_inner) {
             let words = home.arena.layout().metadata_words();
             inner.registry.remove(home.registration).expect("no fault is in flight");
-            let destroyed = home.arena.destroy();
+            let destroyed = home.arena.destroy().unwrap();
             pages += destroyed.pages;
             foreign += destroyed.foreign_pages;
             assert_eq!(destroyed.metadata.len(), words);

@@ -101,7 +101,7 @@ impl Bench {
     /// Destroys an arena, checks that all of the loan is back, and tells how many pages had not been freed.
     pub(crate) fn destroy(&self, arena: KernelArena) -> Result<u32, Failure> {
         let words = arena.layout().metadata_words();
-        let back = arena.destroy();
+        let back = arena.destroy().expect("no view is attached");
         holds("the metadata is back", back.metadata.len() >= words)?;
         self.keep(back.metadata);
         equal("upper entries after destroy", entries(&back.platform), [0; 5])?;

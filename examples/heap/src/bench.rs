@@ -183,7 +183,7 @@ impl Site {
             Ok(arena.validate()?)
         });
         REGISTRY.remove(registration).expect("no fault is in flight: no job runs, and the arena is used by jobs alone");
-        let destroyed = arena.destroy();
+        let destroyed = arena.destroy().expect("no view is attached");
         // SAFETY: it was leaked above, and the arena that had it is gone.
         drop(unsafe { Box::from_raw(destroyed.metadata) });
         outcome?;

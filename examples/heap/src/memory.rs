@@ -127,7 +127,7 @@ pub(crate) fn begin(machine: &'static Machine) -> Early {
     let (pages, books) = (ArenaPages::new(forever), FrameMetadata::new(forever.platform()));
     let answer = HEAP.init(pages, books, Mode::Fast);
     let shared_refused = answer.is_err_and(|refused| refused.error == InitError::SharedMemory);
-    let back = arena.destroy();
+    let back = arena.destroy().expect("no view is attached");
 
     let layout = shared.private();
     let arena = Arena::new(back.platform, layout, back.metadata).expect("as before");

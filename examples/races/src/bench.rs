@@ -108,7 +108,7 @@ impl Bench {
         let lost = sum(site.arena.stats().lost_installs, &site.other.lost_installs);
         self.lost_installs.fetch_add(lost, Ordering::Relaxed);
         REGISTRY.remove(registration).expect("no fault is in flight: no job runs, and the arena is used by jobs alone");
-        let destroyed = site.arena.destroy();
+        let destroyed = site.arena.destroy().expect("no view is attached");
         *self.metadata.lock() = Some(destroyed.metadata);
         let outcome = told.map(drop).and(outcome).and(equal("pages at the end", destroyed.pages, 0));
         Ok((outcome, figures))

@@ -46,7 +46,7 @@ impl Bench {
         let outcome = body(&Site { arena: &arena });
         REGISTRY.remove(registration).expect("no fault is in flight: one CPU uses the arena, and it is here");
         let words = arena.layout().metadata_words();
-        let back = arena.destroy();
+        let back = arena.destroy().expect("no view is attached");
         equal("the metadata is back", back.metadata.len() >= words, true)?;
         self.keep(back.metadata);
         outcome.and(equal("frames after the arena", self.frames().free_count(), frames))

@@ -4,6 +4,7 @@ use core::fmt;
 
 use crate::addr::VirtAddr;
 use crate::arch::UnsupportedCpu;
+use crate::views::ViewBaseError;
 
 /// Why a window was not linked. Nothing was changed.
 #[non_exhaustive]
@@ -42,6 +43,13 @@ pub enum LinkError {
         /// The address.
         address: VirtAddr,
     },
+    /// A table on the way forbids user mode what is below it: choose a base for programs, or allow it there.
+    ClosedToPrograms {
+        /// The address.
+        address: VirtAddr,
+    },
+    /// No program view can start there.
+    ViewBase(ViewBaseError),
     /// The first root has no entry for this address yet: create the arena first, for it writes the root's own entries.
     NothingToCopy {
         /// The address.
@@ -53,6 +61,10 @@ impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnsupportedCpu(cpu) => cpu.fmt(f),
+            Self::ViewBase(base) => base.fmt(f),
+            Self::ClosedToPrograms { address } => {
+                write!(f, "a table on the way to {address:?} forbids user mode what is below: choose another base")
+            }
             Self::NotWalked => f.write_str(
                 "no page tables of this format are known to be loaded: name the root, with `Window::link_below`",
             ),

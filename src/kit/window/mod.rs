@@ -9,24 +9,25 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use crate::addr::{KernelAddr, VirtAddr};
-use crate::arch::{Arch, Native, Root};
+use crate::arch::{Arch, Native, Root, TableReach};
 use crate::layout::ArenaLayout;
-use crate::platform::{FlushScope, Frame, FrameSource, PhysMap, Shootdown, UpperSlots};
+use crate::platform::{FrameSource, PhysMap, Shootdown, UpperSlots};
 use crate::sync::AtomicU64;
 
 mod error;
+mod made;
 mod path;
+mod program;
 mod roots;
 
 pub use error::LinkError;
+pub use program::ProgramWindow;
 
-use path::{Fresh, Made};
+use made::MadeTables;
 
 /// log2 of what a lent entry of the window covers, and of what the guard's covers.
 const WINDOW_ENTRY_SHIFT: u32 = 30;
 const GUARD_ENTRY_SHIFT: u32 = 21;
-/// Tables that may be missing: two above the window's entries (57-bit addresses), three above the guard's.
-const MOST_MADE: usize = 5;
 
 /// The lent entries of one arena, below a root table.
 ///
@@ -45,7 +46,7 @@ pub struct Window<A: Arch = Native> {
     root: Root,
     /// Four for the window, then the guard's.
     entries: [NonNull<AtomicU64>; 5],
-    made: [Option<Made>; MOST_MADE],
+    made: MadeTables,
     format: PhantomData<fn() -> A>,
 }
 
@@ -94,21 +95,13 @@ impl<A: Arch> Window<A> {
     ) -> Result<Self, LinkError> {
         let paths = path::to_lent_entries(root, layout)?;
         // SAFETY: as the caller promises.
-        let missing = unsafe { path::missing::<A>(&paths, map) }?;
-        let mut fresh = Fresh::take(missing, frames).ok_or(LinkError::OutOfFrames)?;
-        let mut made = [None; MOST_MADE];
-        let mut entries = [NonNull::dangling(); 5];
-        for (entry, path) in entries.iter_mut().zip(&paths) {
-            // SAFETY: as the caller promises.
-            *entry = unsafe { path.make::<A>(map, &mut fresh, &mut made) }?;
-        }
-        A::publish_and_sync();
+        let (entries, made) = unsafe { path::link::<A, 5>(&paths, TableReach::Kernel, frames, map) }?;
         Ok(Self { base: layout.base(), root, entries, made, format: PhantomData })
     }
 
     /// How many tables were made for it: at most five.
     pub fn tables_made(&self) -> usize {
-        self.made.iter().flatten().count()
+        self.made.count()
     }
 
     /// Takes out the tables that were made, and gives their frames to `frames` after one shootdown; those in which something
@@ -122,38 +115,10 @@ impl<A: Arch> Window<A> {
     /// that got them by [`link_into`](Self::link_into) or as copies are gone, or were passed to
     /// [`unlink_from`](Self::unlink_from).
     pub unsafe fn unlink(self, frames: &impl FrameSource, map: &impl PhysMap, shootdown: &impl Shootdown) -> usize {
-        let mut unlinked: [Option<Frame>; MOST_MADE] = [None; MOST_MADE];
-        // The lowest come last, and go first.
-        for (place, Made { entry, table }) in unlinked.iter_mut().zip(self.made.into_iter().flatten().rev()) {
-            // SAFETY: the table is ours until it is given back, and the map reaches it.
-            if unsafe { is_empty::<A>(table, map) } {
-                // SAFETY: the entry is in the root, or in a table of ours that is still there.
-                A::swap(unsafe { entry.as_ref() }, 0);
-                *place = Some(table);
-            }
-        }
         let ranges = [ArenaLayout::window_at(self.base), ArenaLayout::guard_at(self.base)];
-        if unlinked.iter().flatten().count() > 0 {
-            shootdown.shootdown(&ranges, FlushScope::Tables);
-        }
-        let stay = self.tables_made() - unlinked.iter().flatten().count();
-        for table in unlinked.into_iter().flatten() {
-            // SAFETY: it came from this source, nothing leads to it, and every CPU has forgotten that anything did.
-            unsafe { frames.free(table) };
-        }
-        stay
+        // SAFETY: as the caller promises.
+        unsafe { self.made.unlink::<A>(&ranges, frames, map, shootdown) }
     }
-}
-
-/// Whether all entries of a table are zero.
-///
-/// # Safety
-/// It is a live table, which `map` reaches.
-unsafe fn is_empty<A: Arch>(table: Frame, map: &impl PhysMap) -> bool {
-    let first = map.frame_to_ptr(table).cast::<AtomicU64>();
-    // SAFETY: the map gives the frame's 4096 bytes, which are 512 entries, only ever accessed atomically.
-    let entries = unsafe { core::slice::from_raw_parts(first.as_ptr(), 512) };
-    entries.iter().all(|entry| A::load(entry) == 0)
 }
 
 impl<A: Arch> UpperSlots for Window<A> {

@@ -2,8 +2,9 @@
 
 use core::ptr::NonNull;
 
-use super::{GUARD_ENTRY_SHIFT, LinkError, MOST_MADE, WINDOW_ENTRY_SHIFT};
-use crate::addr::{PAGE_BYTES, VirtAddr};
+use super::made::{MOST_MADE, Made, MadeTables};
+use super::{GUARD_ENTRY_SHIFT, LinkError, WINDOW_ENTRY_SHIFT};
+use crate::addr::{PAGE_BYTES, ProgramBase, VirtAddr};
 use crate::arch::{Arch, Root, Step, TableReach, walk};
 use crate::layout::ArenaLayout;
 use crate::platform::{Frame, FrameSource, PhysMap};
@@ -17,54 +18,89 @@ pub(super) struct Path {
     until: u32,
 }
 
-/// A table that was made, and the entry that leads to it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Made {
-    pub(super) entry: NonNull<AtomicU64>,
-    pub(super) table: Frame,
+/// The ways to the five entries that are lent to an arena, the guard's last.
+pub(super) fn to_lent_entries(root: Root, layout: &ArenaLayout) -> Result<[Path; 5], LinkError> {
+    let [first, second, third, fourth] = to_window(root, layout.base().value());
+    let guard = Path { root, address: layout.upper_guard().start(), until: GUARD_ENTRY_SHIFT };
+    reached([first, second, third, fourth, guard])
 }
 
-/// The ways to the five lent entries, the guard's last.
-pub(super) fn to_lent_entries(root: Root, layout: &ArenaLayout) -> Result<[Path; 5], LinkError> {
-    let base = layout.base().value();
-    let window = [0, 1, 2, 3].map(|gib| (base + (gib << WINDOW_ENTRY_SHIFT), WINDOW_ENTRY_SHIFT));
-    let [first, second, third, fourth] = window;
-    let guard = (layout.upper_guard().start().value(), GUARD_ENTRY_SHIFT);
-    let paths = [first, second, third, fourth, guard].map(|(address, until)| Path {
-        root,
-        address: VirtAddr::new(address),
-        until,
-    });
-    match paths.iter().find(|path| !root.reaches(path.address) || root.shift() < WINDOW_ENTRY_SHIFT) {
+/// The ways to the four entries of a view.
+pub(super) fn to_view_entries(root: Root, base: ProgramBase) -> Result<[Path; 4], LinkError> {
+    reached(to_window(root, base.address().value()))
+}
+
+fn to_window(root: Root, base: u64) -> [Path; 4] {
+    let gib = |number: u64| VirtAddr::new(base.wrapping_add(number << WINDOW_ENTRY_SHIFT));
+    [0, 1, 2, 3].map(|number| Path { root, address: gib(number), until: WINDOW_ENTRY_SHIFT })
+}
+
+fn reached<const N: usize>(paths: [Path; N]) -> Result<[Path; N], LinkError> {
+    let beyond = |path: &&Path| !path.root.reaches(path.address) || path.root.shift() < WINDOW_ENTRY_SHIFT;
+    match paths.iter().find(beyond) {
         Some(path) => Err(LinkError::OutOfReach { address: path.address }),
         None => Ok(paths),
     }
+}
+
+/// Makes the tables that are missing on these ways, all of them or none, and finds the entries at their ends, which are
+/// vacant. Where they are for programs (`Open`), those that are there allow what programs do.
+///
+/// # Safety
+/// As for [`Path::follow`]; the root stays as long as the entries are used.
+pub(super) unsafe fn link<A: Arch, const N: usize>(
+    paths: &[Path; N],
+    reach: TableReach,
+    frames: &impl FrameSource,
+    map: &impl PhysMap,
+) -> Result<([NonNull<AtomicU64>; N], MadeTables), LinkError> {
+    // SAFETY: as the caller promises.
+    let missing = unsafe { missing::<A, N>(paths, reach, map) }?;
+    let mut fresh = Fresh::take(missing, frames).ok_or(LinkError::OutOfFrames)?;
+    let mut made = MadeTables::default();
+    let mut entries = [NonNull::dangling(); N];
+    for (entry, path) in entries.iter_mut().zip(paths) {
+        // SAFETY: as the caller promises.
+        *entry = unsafe { path.make::<A>(reach, map, &mut fresh, &mut made) }?;
+    }
+    A::publish_and_sync();
+    Ok((entries, made))
 }
 
 /// How many tables are missing on all these ways together; all of their ends are vacant.
 ///
 /// # Safety
 /// As for [`Path::follow`].
-pub(super) unsafe fn missing<A: Arch>(paths: &[Path; 5], map: &impl PhysMap) -> Result<usize, LinkError> {
-    let mut ends = [0; 5];
+unsafe fn missing<A: Arch, const N: usize>(
+    paths: &[Path; N],
+    reach: TableReach,
+    map: &impl PhysMap,
+) -> Result<usize, LinkError> {
+    let mut ends = [0; N];
     for (end, path) in ends.iter_mut().zip(paths) {
         // SAFETY: as the caller promises.
-        *end = unsafe { path.follow::<A>(map) }?.shift;
+        *end = unsafe { path.follow::<A>(reach, map) }?.shift;
     }
-    let ([window, .., guard], [window_end, .., guard_end]) = (paths, ends);
-    // Where the guard's way and the window's come by the same missing entry, one table serves both.
-    let shared = |shift: &u32| window.address.value() >> shift == guard.address.value() >> shift;
-    let above = |end: u32, until: u32| (until + 9..=end).step_by(9);
-    let for_both = above(window_end, window.until).filter(shared).count();
-    Ok(above(window_end, window.until).count() + above(guard_end, guard.until).count() - for_both)
+    // The entry that a table is missing under is told by its shift, and the address above that.
+    let under = |way: usize| (paths[way].until + INDEX_BITS..=ends[way]).step_by(INDEX_BITS as usize);
+    let same = |one: usize, other: usize, shift: u32| {
+        paths[one].address.value() >> shift == paths[other].address.value() >> shift
+    };
+    let is_new = |way: usize, shift: &u32| {
+        !(0..way).any(|before| same(way, before, *shift) && under(before).any(|there| there == *shift))
+    };
+    Ok((0..N).map(|way| under(way).filter(|shift| is_new(way, shift)).count()).sum())
 }
+
+/// log2 of the entries of a table.
+const INDEX_BITS: u32 = 9;
 
 impl Path {
     /// Follows it as far as there are tables: to its end, or to the entry where a table is missing. Either is zero.
     ///
     /// # Safety
     /// The root and the tables below it are of this format, `map` reaches them, and nobody else changes them meanwhile.
-    unsafe fn follow<'a, A: Arch>(&self, map: &'a impl PhysMap) -> Result<Step<'a>, LinkError> {
+    unsafe fn follow<'a, A: Arch>(&self, reach: TableReach, map: &'a impl PhysMap) -> Result<Step<'a>, LinkError> {
         let address = self.address;
         // SAFETY: as the caller promises.
         for step in unsafe { walk::<A>(self.root, address, map) } {
@@ -79,6 +115,9 @@ impl Path {
             if A::is_block(word) {
                 return Err(LinkError::LargePage { address });
             }
+            if reach == TableReach::Open && (A::is_closed_to_programs(word) || A::is_read_only(word)) {
+                return Err(LinkError::ClosedToPrograms { address });
+            }
         }
         Err(LinkError::OutOfReach { address })
     }
@@ -87,24 +126,25 @@ impl Path {
     ///
     /// # Safety
     /// As for [`follow`](Self::follow); the root stays as long as the entry is used.
-    pub(super) unsafe fn make<A: Arch>(
+    unsafe fn make<A: Arch>(
         &self,
+        reach: TableReach,
         map: &impl PhysMap,
         fresh: &mut Fresh<'_, impl FrameSource>,
-        made: &mut [Option<Made>; MOST_MADE],
+        made: &mut MadeTables,
     ) -> Result<NonNull<AtomicU64>, LinkError> {
         loop {
             // SAFETY: as the caller promises.
-            let Step { entry, shift } = unsafe { self.follow::<A>(map) }?;
+            let Step { entry, shift } = unsafe { self.follow::<A>(reach, map) }?;
             if shift == self.until {
                 return Ok(NonNull::from(entry));
             }
-            let place = made.iter_mut().find(|place| place.is_none()).ok_or(LinkError::OutOfFrames)?;
+            let place = made.room().ok_or(LinkError::OutOfFrames)?;
             let table = fresh.next().ok_or(LinkError::OutOfFrames)?;
             let memory = map.frame_to_ptr(table);
             // SAFETY: the frame belongs to us, and the map gives its 4096 bytes. Zeros are entries that are not present.
             unsafe { memory.write_bytes(0, PAGE_BYTES) };
-            A::try_install(entry, 0, A::table(table, TableReach::Kernel, map.attributes()))
+            A::try_install(entry, 0, A::table(table, reach, map.attributes()))
                 .map_err(|_| LinkError::InUse { address: self.address })?;
             *place = Some(Made { entry: NonNull::from(entry), table });
         }
@@ -113,14 +153,14 @@ impl Path {
 
 /// Frames for tables. Those that are left go back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Fresh<'a, F: FrameSource> {
+struct Fresh<'a, F: FrameSource> {
     source: &'a F,
     frames: [Option<Frame>; MOST_MADE],
 }
 
 impl<'a, F: FrameSource> Fresh<'a, F> {
     /// So many, or none.
-    pub(super) fn take(count: usize, source: &'a F) -> Option<Self> {
+    fn take(count: usize, source: &'a F) -> Option<Self> {
         let mut fresh = Self { source, frames: [None; MOST_MADE] };
         for place in fresh.frames.iter_mut().take(count) {
             *place = Some(source.alloc(None)?);

@@ -54,7 +54,7 @@ impl<A: Arch> Window<A> {
     /// # Safety
     /// As for `link_into`; and nothing uses the window under that root any more.
     pub unsafe fn unlink_from(&self, other: Root, map: &impl PhysMap) {
-        let made = |ours: NonNull<AtomicU64>| self.made.iter().flatten().any(|made| made.entry == ours);
+        let made = |ours: NonNull<AtomicU64>| self.made.iter().any(|made| made.entry == ours);
         for (_, ours, theirs) in self.root_entries(other, map) {
             let pointer = NonNull::from(ours);
             // What led to tables of the kernel's before the window came stays.

@@ -70,7 +70,7 @@ fn a_window_links_itself_and_gives_its_tables_back(site: &Site<'_>) -> Checked {
     equal("tables made", (window.tables_made(), before - site.bench.frames().free_count()), (TABLES, TABLES))?;
     let arena = create(site, parts(site, window), layout).map_err(|(error, _)| error)?;
     let outcome = use_pages(&arena);
-    let back = arena.destroy();
+    let back = arena.destroy().expect("no view is attached");
     site.bench.keep(back.metadata);
     let (frames, map, shootdown, _, window) = back.platform.into_parts();
     // SAFETY: the arena is gone, and no other root was given the tables.

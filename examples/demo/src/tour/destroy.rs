@@ -22,7 +22,7 @@ pub(crate) fn destroy(
     report.check(arena.validate().is_ok(), "after all that, every page-table entry is as it should be");
     let words = arena.layout().metadata_words();
 
-    let back = arena.destroy();
+    let back = arena.destroy().expect("no view is attached");
     report.check(back.pages > 0, format!("destroyed, with {} pages still allocated", back.pages));
     let free = machine.frames().free_count();
     report.check(free == frames, format!("every frame is back: {free} are free, as there were before"));

@@ -44,7 +44,7 @@ pub(super) fn tell_apart(report: &Report, machine: &'static Machine, first: &Ker
     REGISTRY.remove(registration)?;
     let removed = load(&second, NOWHERE + 0x10_0000);
     report.check(removed == Access::Declined, "taken out of the registry, the second is not helped any more");
-    second.destroy();
+    second.destroy().expect("no view is attached");
     Ok(())
 }
 

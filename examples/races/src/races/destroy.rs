@@ -145,7 +145,7 @@ fn live_and_die(site: &Site, parts: Parts, busy: &AtomicU64) -> Result<Parts, Fa
     site.other.add(&arena.stats());
     // SAFETY: the place was written above, and is not read again as an arena.
     let arena = unsafe { place.assume_init_read() };
-    let destroyed = arena.destroy();
+    let destroyed = arena.destroy().expect("no view is attached");
     equal("pages that were left to it", destroyed.pages, 15)?;
     poison(core::slice::from_mut(&mut *place));
     poison(destroyed.metadata);

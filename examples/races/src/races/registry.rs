@@ -49,7 +49,7 @@ fn registration_and_removal_disturb_no_fault_in_another_arena(site: &Site) -> To
     let guest = Box::new(Arena::new(platform, layout, metadata(&layout))?);
     let told = come_and_go(site, &guest);
     site.other.add(&guest.stats());
-    equal("pages of the guest", guest.destroy().pages, 0)?;
+    equal("pages of the guest", guest.destroy().expect("no view is attached").pages, 0)?;
     told
 }
 

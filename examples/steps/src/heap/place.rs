@@ -50,7 +50,7 @@ impl Bench {
         let registration = unsafe { REGISTRY.register(&arena) }?;
         let outcome = in_heap(&arena, mode, body);
         REGISTRY.remove(registration).expect("no fault is in flight: one CPU uses the arena, and it is here");
-        let back = arena.destroy();
+        let back = arena.destroy().expect("no view is attached");
         self.keep(back.metadata);
         drop(back.platform);
         outcome.and(equal("frames after the arena and the heap", self.frames().free_count(), frames))

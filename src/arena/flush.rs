@@ -1,0 +1,73 @@
+//! Flushing, in every view.
+//!
+//! Pages are named by their addresses in the kernel view. Where programs may have views, the same pages are flushed at each
+//! listed view's addresses, in the same shootdown as far as there is room for the ranges. The list is read after the change
+//! that is to be flushed, with a full barrier between them (`views::list`): a view that is not found was linked later, and no
+//! walk through it finds what was there.
+
+use super::Arena;
+use crate::addr::{AddressRange, PAGE_SHIFT, VirtAddr, WINDOW_SIZE};
+use crate::arch::Arch;
+use crate::platform::{FlushScope, Platform, Shootdown};
+use crate::sync::Ordering;
+use crate::views::Listed;
+
+/// Ranges of a shootdown, where there are views.
+const RANGES: usize = 32;
+
+impl<P: Platform, A: Arch> Arena<P, A> {
+    /// The addresses of pages, numbered from the window's start on into the guard, in the kernel view.
+    pub(super) const fn page_addresses(&self, first: u32, count: u32) -> AddressRange {
+        let offset = (first as u64) << PAGE_SHIFT;
+        let start = VirtAddr::new(self.layout.base().value() + offset);
+        AddressRange::new(start, (count as u64) << PAGE_SHIFT)
+    }
+
+    /// Has every CPU forget these addresses of the kernel view, and what they are in the others.
+    pub(super) fn flush(&self, ranges: &[AddressRange], scope: FlushScope) {
+        if ranges.is_empty() {
+            return;
+        }
+        if self.views.has_room_for_any() {
+            A::full_barrier();
+            if self.views.views().next().is_some() {
+                return self.flush_every_view(ranges, scope);
+            }
+        }
+        self.shootdown(ranges, scope);
+    }
+
+    fn shootdown(&self, ranges: &[AddressRange], scope: FlushScope) {
+        self.shared.0.counters.shootdowns.fetch_add(1, Ordering::Relaxed);
+        self.platform.shootdown().shootdown(ranges, scope);
+    }
+
+    #[inline(never)] // Its array is on the stack only where there are views.
+    fn flush_every_view(&self, ranges: &[AddressRange], scope: FlushScope) {
+        let mut together = [AddressRange::new(self.layout.base().into(), 0); RANGES];
+        let mut len = 0;
+        let in_views =
+            self.views.views().flat_map(|view| ranges.iter().filter_map(move |range| self.in_view(*range, view)));
+        for range in ranges.iter().copied().chain(in_views) {
+            if len == RANGES {
+                self.shootdown(&together, scope);
+                len = 0;
+            }
+            together[len] = range;
+            len += 1;
+        }
+        self.shootdown(&together[..len], scope);
+    }
+
+    /// The same pages in a program view, which has all of the window and none of the guard.
+    fn in_view(&self, range: AddressRange, view: Listed) -> Option<AddressRange> {
+        let offset = range.start().value().wrapping_sub(self.layout.base().value());
+        let bytes = range.size_bytes().min(WINDOW_SIZE.checked_sub(offset)?);
+        (bytes != 0).then(|| AddressRange::new(VirtAddr::new(view.base().wrapping_add(offset)), bytes))
+    }
+
+    /// Has every CPU forget a view, and how to get there.
+    pub(super) fn flush_view(&self, base: u64) {
+        self.shootdown(&[AddressRange::new(VirtAddr::new(base), WINDOW_SIZE)], FlushScope::Tables);
+    }
+}

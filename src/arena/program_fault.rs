@@ -1,0 +1,100 @@
+//! Faults of programs: a page is given, the instruction runs again, or the access is refused.
+//!
+//! One look at the slot, one at the map of claimed pages, at most one allocation of one page: a bounded amount of work, which
+//! waits for nothing. What is in the middle of somebody's operation is never a reason to end a program: it gets
+//! [`Retry`](ProgramFaultOutcome::Retry), and when that operation is over the next fault finds an answer. The scratch page
+//! is not put anywhere: it is for the kernel.
+
+use super::{AllocError, AllocRequest, Arena, Context};
+use crate::addr::{PAGE_SHIFT, PageCount, PageIndex, PageRange};
+use crate::arch::Arch;
+use crate::platform::Platform;
+use crate::slot::{Owner, SlotState};
+use crate::sync::Ordering;
+use crate::views::{
+    FaultPolicy, Listed, ProgramAccess, ProgramFault, ProgramFaultOutcome, Refusal, ViewId, ViewRights,
+};
+
+impl<P: Platform, A: Arch> Arena<P, A> {
+    /// What becomes of a fault that a program took in this view: by the view's policy it gets a page, or the access is refused
+    /// and the kernel ends the program, or tells it. `Refused` and `PageGiven` are counted ([`Stats`](super::Stats)).
+    ///
+    /// Context: *any*; with interrupts on or off. It calls the frame source, by the policy *lazy*.
+    ///
+    /// # Examples
+    /// ```
+    /// use kernel_arena::arch::x86_64::decode_program_fault;
+    /// use kernel_arena::views::{ProgramFaultOutcome, Refusal, ViewId};
+    /// use kernel_arena::{Arena, Platform};
+    ///
+    /// enum Next { Resume, Wait, End }
+    ///
+    /// /// What the page-fault handler does with a fault of user mode.
+    /// fn program_fault<P: Platform>(arena: &Arena<P>, view: ViewId, cr2: u64, error_code: u64, rip: u64) -> Next {
+    ///     let Some(fault) = decode_program_fault(cr2, error_code, rip) else { return Next::End };
+    ///     match arena.handle_program_fault(view, &fault) {
+    ///         ProgramFaultOutcome::PageGiven | ProgramFaultOutcome::Retry => Next::Resume,
+    ///         ProgramFaultOutcome::Refused(Refusal::NoFrame) => Next::Wait, // memory is short: that is not its doing
+    ///         ProgramFaultOutcome::Refused(_) | ProgramFaultOutcome::NotOurs => Next::End,
+    ///     }
+    /// }
+    /// ```
+    pub fn handle_program_fault(&self, view: ViewId, fault: &ProgramFault) -> ProgramFaultOutcome {
+        let Some((view, offset)) = self.views.find(view).and_then(|view| Some((view, view.offset_of(fault.address)?)))
+        else {
+            return ProgramFaultOutcome::NotOurs;
+        };
+        let page = PageIndex::masked((offset >> PAGE_SHIFT & 0xffff_ffff) as u32);
+        let outcome = self.answer(view, page, fault.access);
+        let counters = &self.shared.0.counters;
+        match outcome {
+            ProgramFaultOutcome::PageGiven => _ = counters.pages_given.fetch_add(1, Ordering::Relaxed),
+            ProgramFaultOutcome::Refused(_) => _ = counters.refused.fetch_add(1, Ordering::Relaxed),
+            // Whoever installed the page may not have come to its barrier yet.
+            ProgramFaultOutcome::Retry => A::observe(),
+            ProgramFaultOutcome::NotOurs => {}
+        }
+        outcome
+    }
+
+    fn answer(&self, view: Listed, page: PageIndex, access: ProgramAccess) -> ProgramFaultOutcome {
+        let refused = ProgramFaultOutcome::Refused;
+        if access == ProgramAccess::Execute {
+            return refused(Refusal::NotExecutable);
+        }
+        if access == ProgramAccess::Write && view.rights() == ViewRights::ReadOnly {
+            return refused(Refusal::ReadOnlyView);
+        }
+        if !self.layout.extent().contains(page) {
+            return refused(Refusal::OutsideExtent);
+        }
+        match self.state(page.number()) {
+            SlotState::Mapped(_, Owner::Kernel) | SlotState::Deferred(_, Owner::Kernel) => refused(Refusal::KernelPage),
+            SlotState::Mapped(..) | SlotState::Deferred(..) => ProgramFaultOutcome::Retry,
+            SlotState::Reserved(_) | SlotState::ScratchOverReserved(_) => refused(Refusal::Reserved),
+            SlotState::Foreign(_) => ProgramFaultOutcome::NotOurs,
+            // Whoever has claimed it is about to change the slot, or to un-claim it.
+            SlotState::Scratch | SlotState::Vacant | SlotState::Vacated(_) if self.maps.is_claimed(page.number()) => {
+                ProgramFaultOutcome::Retry
+            }
+            SlotState::Scratch => refused(Refusal::Scratched),
+            SlotState::Vacant | SlotState::Vacated(_) => match view.policy() {
+                FaultPolicy::Segv => refused(Refusal::Policy),
+                FaultPolicy::Lazy => self.give(page),
+            },
+        }
+    }
+
+    fn give(&self, page: PageIndex) -> ProgramFaultOutcome {
+        let request = AllocRequest::new(PageCount::ONE, Owner::Program)
+            .exactly_at(PageRange::single(page).to_ptr())
+            .in_context(Context::Any);
+        match self.alloc_pages(request) {
+            Ok(_) => ProgramFaultOutcome::PageGiven,
+            Err(AllocError::OutOfFrames) => ProgramFaultOutcome::Refused(Refusal::NoFrame),
+            Err(AllocError::Foreign { .. }) => ProgramFaultOutcome::NotOurs,
+            // Somebody was faster, or a fault of the kernel has put scratch there in between: the next fault tells.
+            Err(_) => ProgramFaultOutcome::Retry,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A fault of a program, as the arena sees it, whichever processor raised it.
+
+use core::fmt;
+
+use crate::addr::ProgramAddr;
+use crate::fault::InstructionAddr;
+
+/// What a program did.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProgramAccess {
+    /// A load.
+    Read,
+    /// A store. An atomic read-modify-write is one on x86_64; on aarch64 the processor may report it as a read.
+    Write,
+    /// An instruction fetch.
+    Execute,
+}
+
+/// An access of a program that the processor refused, because a page is missing or because it is not the program's.
+///
+/// [`arch::x86_64::decode_program_fault`](crate::arch::x86_64::decode_program_fault) and
+/// [`arch::aarch64::decode_program_fault`](crate::arch::aarch64::decode_program_fault) make one of what the processor reports.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramFault {
+    /// What was accessed.
+    pub address: ProgramAddr,
+    /// How.
+    pub access: ProgramAccess,
+    /// By which instruction.
+    pub instruction: InstructionAddr,
+}
+
+/// What becomes of a program's fault.
+#[must_use = "the program goes on, waits or ends, as the outcome says"]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgramFaultOutcome {
+    /// A zeroed page was put there: the instruction runs again.
+    PageGiven,
+    /// The page is there, or is in the middle of somebody's operation: the instruction runs again, and faults again if it must.
+    /// It is no reason to end a program.
+    Retry,
+    /// The program may not do that there.
+    Refused(Refusal),
+    /// No address of that view, or no view of this arena, any more: the kernel handles it as if there were no arena.
+    NotOurs,
+}
+
+/// Why a program's access was refused.
+#[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Nobody has allocated the page, and the view's policy gives none ([`FaultPolicy::Segv`](super::FaultPolicy::Segv)).
+    Policy,
+    /// A wild access of the kernel has left the scratch page there: until `reclaim` takes it away, nobody gets a page.
+    Scratched,
+    /// The page is not one that can be allocated.
+    OutsideExtent,
+    /// The page is set aside.
+    Reserved,
+    /// The frame source had none left. That is not the program's doing, and may be over in a moment: the kernel makes room
+    /// (`reclaim`), or lets the program wait, and has the instruction run again.
+    NoFrame,
+    /// The page is the kernel's own.
+    KernelPage,
+    /// A store, in a view that allows none.
+    ReadOnlyView,
+    /// An instruction fetch: nothing in an arena is executable.
+    NotExecutable,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Policy => "nobody has allocated the page",
+            Self::Scratched => "a wild access of the kernel has left the scratch page there",
+            Self::OutsideExtent => "the page is not one that can be allocated",
+            Self::Reserved => "the page is set aside",
+            Self::NoFrame => "there was no frame for the page: make room, and let the program try again",
+            Self::KernelPage => "the page is the kernel's own",
+            Self::ReadOnlyView => "the view allows no stores",
+            Self::NotExecutable => "nothing in an arena is executable",
+        })
+    }
+}
