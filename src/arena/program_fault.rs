@@ -1,7 +1,7 @@
 //! Faults of programs: a page is given, the instruction runs again, or the access is refused.
 //!
-//! One look at the slot, one at the map of claimed pages, at most one allocation of one page: a bounded amount of work, which
-//! waits for nothing. What is in the middle of somebody's operation is never a reason to end a program: it gets
+//! At most two looks at the slot, one at the map of claimed pages, one allocation of one page: a bounded amount of work,
+//! which waits for nothing. What is in the middle of somebody's operation is never a reason to end a program: it gets
 //! [`Retry`](ProgramFaultOutcome::Retry), and when that operation is over the next fault finds an answer. The scratch page
 //! is not put anywhere: it is for the kernel.
 
@@ -77,6 +77,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             SlotState::Scratch | SlotState::Vacant | SlotState::Vacated(_) if self.maps.is_claimed(page.number()) => {
                 ProgramFaultOutcome::Retry
             }
+            // It may have been healed since the first look, its number given up after that: then it is another's page, or
+            // nobody's.
+            SlotState::Scratch if self.state(page.number()) != SlotState::Scratch => ProgramFaultOutcome::Retry,
             SlotState::Scratch => refused(Refusal::Scratched),
             SlotState::Vacant | SlotState::Vacated(_) => match view.policy() {
                 FaultPolicy::Segv => refused(Refusal::Policy),
