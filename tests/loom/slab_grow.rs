@@ -8,11 +8,11 @@ use kernel_arena::slab::Mode;
 use crate::machine::on_cpu;
 use crate::race::race;
 use crate::slab::{Cpus, LARGE, ModelSlab, alloc, drain, finish, free, lists_are_complete, start};
-use crate::world::{explore_without_arena, preemptions};
+use crate::world::{explore_without_arena, preemptions, preemptions_if_long};
 
 #[test]
 fn two_cpus_make_their_first_slabs_at_once() {
-    explore_without_arena("two grow", preemptions(2), 2, |first| {
+    explore_without_arena("two grow", preemptions_if_long(1, 2), 2, |first| {
         let slab = start(2, Mode::Fast, Cpus::Unnamed);
         let grow = |slab: &ModelSlab| alloc(slab, LARGE);
         let (one, two) = race(first, &slab, grow, grow);

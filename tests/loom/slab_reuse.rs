@@ -16,7 +16,7 @@ use crate::race::race;
 use crate::slab::{
     Cpus, LARGE, ModelSlab, SMALL, alloc, finish, free, headers_come_back, lists_are_complete, spare, start, try_alloc,
 };
-use crate::world::{explore_without_arena, preemptions};
+use crate::world::{explore_without_arena, preemptions, preemptions_if_long};
 
 /// Frees what is left; all must be as if nothing had happened.
 fn rest(slab: Arc<ModelSlab>, large: Option<ArenaPtr>, small: Option<ArenaPtr>) {
@@ -50,7 +50,7 @@ fn a_refill_that_meets_another_class_puts_back_what_it_took() {
 
 #[test]
 fn whoever_retires_late_leaves_a_slab_of_another_class_alone() {
-    explore_without_arena("retirement against a header's next life", preemptions(2), 2, |first| {
+    explore_without_arena("retirement against a header's next life", preemptions_if_long(1, 2), 2, |first| {
         let (slab, one, two) = spare();
         free(&slab, two, LARGE);
         let next_life = |slab: &ModelSlab| {
@@ -72,7 +72,7 @@ fn whoever_retires_late_leaves_a_slab_of_another_class_alone() {
 
 #[test]
 fn whoever_passes_a_header_on_late_leaves_its_next_retirement_alone() {
-    explore_without_arena("pass-on against a header's next retirement", preemptions(3), 2, |first| {
+    explore_without_arena("pass-on against a header's next retirement", preemptions_if_long(2, 3), 2, |first| {
         // Three slabs want the second page of headers, so that one is left: it is lost if two stacks share a link.
         let slab = start(4, Mode::Fast, Cpus::Unnamed);
         let [one, two, rest_of_it @ ..] = [(); 6].map(|()| alloc(&slab, LARGE));

@@ -27,6 +27,11 @@ pub(crate) const fn preemptions(count: usize) -> Option<usize> {
     Some(count)
 }
 
+/// The same, of a model whose executions with `long` preemptions take long: only where the feature `long` asks for it.
+pub(crate) const fn preemptions_if_long(fast: usize, long: usize) -> Option<usize> {
+    Some(if cfg!(feature = "long") { long } else { fast })
+}
+
 /// Runs every execution of `model` within the bound on preemptions, once for each of `cpus` CPUs going first, and says
 /// how many they were. Each is lent memory for an arena.
 pub(crate) fn explore(

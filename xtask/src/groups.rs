@@ -42,7 +42,8 @@ impl Group {
     pub(crate) fn of(tests: &Tests) -> Vec<Self> {
         let mut groups = Vec::new();
         if tests.part.has(Part::Host) {
-            groups.extend(SUITES.iter().map(Self::Suite));
+            let now = |suite: &&Suite| suite.only.is_none_or(|length| length == tests.length);
+            groups.extend(SUITES.iter().filter(now).map(Self::Suite));
         }
         if tests.part.has(Part::Models) {
             groups.push(Self::Models);
@@ -192,7 +193,9 @@ mod tests {
         assert_eq!(groups("test adopt --arch x86_64"), ["adopt::", "x86_64::adopt::"]);
         assert_eq!(groups("test kernels").len(), 12);
         assert_eq!(groups("test host").len() + 14, groups("test").len());
-        assert!(groups("test host --long").contains(&"hashbrown::".to_owned()));
+        let long = groups("test host --long");
+        assert!(long.contains(&"hashbrown::".to_owned()) && long.contains(&"loom models, further".to_owned()));
+        assert!(!long.contains(&"loom models".to_owned()));
     }
 
     #[test]

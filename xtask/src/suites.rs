@@ -3,6 +3,8 @@
 //! To add one, add an entry to [`SUITES`]: a suite that is built with other flags gets a target directory of its own,
 //! so that the suites do not throw away each other's builds, and a prefix, so that their names cannot be confused.
 
+use crate::cli::Length;
+
 /// A way of running `cargo test`.
 #[derive(Debug)]
 pub(crate) struct Suite {
@@ -16,6 +18,8 @@ pub(crate) struct Suite {
     pub(crate) environment: &'static [(&'static str, &'static str)],
     /// Its target directory, below the common one; empty for that itself.
     pub(crate) target: &'static str,
+    /// Whether it is of the fast tests only, or of the long ones only.
+    pub(crate) only: Option<Length>,
 }
 
 /// All suites, in the order in which they run.
@@ -26,6 +30,7 @@ pub(crate) const SUITES: &[Suite] = &[
         arguments: &["--package", "kernel-arena", "--package", "xtask"],
         environment: &[],
         target: "",
+        only: None,
     },
     Suite {
         title: "host tests with all features",
@@ -34,6 +39,7 @@ pub(crate) const SUITES: &[Suite] = &[
         // Else defmt's macros leave nothing of the library's messages, and a logger that is missing is not missed.
         environment: &[("DEFMT_LOG", "trace")],
         target: "",
+        only: None,
     },
     Suite {
         title: "documents with all features",
@@ -42,6 +48,7 @@ pub(crate) const SUITES: &[Suite] = &[
         // Their programs have no logger.
         environment: &[("DEFMT_LOG", "off")],
         target: "",
+        only: None,
     },
     Suite {
         title: "programs, optimised: how much stack calls take",
@@ -49,6 +56,7 @@ pub(crate) const SUITES: &[Suite] = &[
         arguments: &["--release", "--package", "kernel-arena", "--features", "std", "--test", "hosted"],
         environment: &[],
         target: "",
+        only: None,
     },
     Suite {
         title: "loom models",
@@ -56,5 +64,14 @@ pub(crate) const SUITES: &[Suite] = &[
         arguments: &["--release", "--package", "kernel-arena-loom"],
         environment: &[],
         target: "",
+        only: Some(Length::Fast),
+    },
+    Suite {
+        title: "loom models, further",
+        prefix: "loom::",
+        arguments: &["--release", "--package", "kernel-arena-loom", "--features", "long"],
+        environment: &[],
+        target: "",
+        only: Some(Length::Long),
     },
 ];
