@@ -170,7 +170,7 @@ fn arena() -> Arena<Kernel> {
 }
 
 fn reserve(arena: &Arena<Kernel>, page: u32) {
-    let page = PageIndex::new(page).expect("in the window").to_ptr();
+    let page = PageIndex::new(page).and_then(PageIndex::to_ptr).expect("in the window");
     arena.reserve_pages(page, PageCount::ONE, Owner::Kernel).expect("it is free");
 }
 

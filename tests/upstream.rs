@@ -44,8 +44,8 @@ mod unwinding;
 const TLB_MODES: [TlbMode; 3] = [TlbMode::Eager, TlbMode::Random, TlbMode::Lazy];
 
 /// The two pages of [`two_pages`].
-const FIRST: ArenaPtr = ArenaPtr::new(0xffff_e000);
-const SECOND: ArenaPtr = ArenaPtr::new(0xffff_f000);
+const FIRST: ArenaPtr = ArenaPtr::new(0xffff_e000).unwrap();
+const SECOND: ArenaPtr = ArenaPtr::new(0xffff_f000).unwrap();
 
 /// One page.
 const ONE: PageCount = PageCount::ONE;
@@ -59,7 +59,7 @@ fn two_pages<F: Format>() -> Machine<F> {
 
 /// The first byte of a page.
 fn page(number: u32) -> ArenaPtr {
-    index(number).to_ptr()
+    index(number).to_ptr().expect("not page 0")
 }
 
 fn index(number: u32) -> PageIndex {
@@ -73,7 +73,7 @@ fn pages(first: u32, pages: u32) -> PageRange {
 
 /// The first byte `pages` pages further on.
 fn after(at: ArenaPtr, pages: u32) -> ArenaPtr {
-    ArenaPtr::new(at.offset() + (pages << 12))
+    ArenaPtr::new(at.offset() + (pages << 12)).unwrap()
 }
 
 /// Pages for a program, in a context that may wait.

@@ -57,7 +57,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     #[cold]
     pub(super) fn give_up_foreign(&self, claimed: Claimed<'_>, page: PageIndex) {
         drop(claimed);
-        let single = PageRange::single(page);
+        let single = PageRange::of(page.number(), 1);
         // If it is taken, somebody else has met it, or uses it, for the word is gone.
         if self.maps.claim(single).is_ok() {
             let claimed = Claimed::new(&self.maps, single);

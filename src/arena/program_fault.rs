@@ -90,7 +90,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     fn give(&self, page: PageIndex) -> ProgramFaultOutcome {
         let request = AllocRequest::new(PageCount::ONE, Owner::Program)
-            .exactly_at(PageRange::single(page).to_ptr())
+            .exactly_at(PageRange::of(page.number(), 1).to_ptr())
             .in_context(Context::Any);
         match self.alloc_pages(request) {
             Ok(_) => ProgramFaultOutcome::PageGiven,

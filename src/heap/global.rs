@@ -50,7 +50,7 @@ impl<S: PageSource, M: MetadataSource> Heap<S, M> {
     #[inline]
     pub(super) fn alloc_from(&self, slab: &Slab<S, M>, layout: Layout) -> *mut u8 {
         match slab.pop(layout) {
-            Some(object) => slab.to_kernel(crate::ArenaPtr::new(object)),
+            Some(object) => slab.address_of(object),
             None => Self::alloc_slow(layout, self),
         }
     }

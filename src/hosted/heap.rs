@@ -10,7 +10,7 @@ use core::{fmt, ptr};
 
 use super::mapping::{MapError, Mapping};
 use super::{HostMetadata, HostPages};
-use crate::addr::{ArenaPtr, PageCount, WINDOW_PAGES};
+use crate::addr::{PageCount, WINDOW_PAGES};
 use crate::heap::{Heap, HeapStats};
 use crate::slab::{Mode, Slab};
 use crate::sync::{AtomicPtr, Ordering};
@@ -234,7 +234,7 @@ unsafe impl GlobalAlloc for HostHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if let Some(slab) = self.fast() {
             if let Some(object) = slab.pop(layout) {
-                return slab.to_kernel(ArenaPtr::new(object));
+                return slab.address_of(object);
             }
         }
         Self::alloc_slow(layout, self)

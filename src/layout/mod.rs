@@ -27,7 +27,7 @@ pub use width::AddressWidth;
 /// ```
 /// use kernel_arena::{AddressWidth, ArenaLayout, ArenaPtr, KernelAddr};
 /// const LAYOUT: ArenaLayout = ArenaLayout::fixed(0xffff_9000_0000_0000, AddressWidth::BITS_48, 4096); // 16 MiB
-/// let ptr: ArenaPtr = ArenaPtr::new(0x1234);
+/// let ptr: ArenaPtr = ArenaPtr::new(0x1234).unwrap();
 /// assert_eq!(LAYOUT.to_kernel(ptr), KernelAddr::new(0xffff_9000_0000_1234));
 /// assert_eq!(LAYOUT.to_ptr(LAYOUT.to_kernel(ptr)), Ok(ptr));
 /// ```
@@ -207,7 +207,8 @@ impl ArenaLayout {
     /// The pointer that names the byte at `address`.
     ///
     /// # Errors
-    /// [`OutsideWindow`] if `address` is not in the window: nothing is cut off silently.
+    /// [`OutsideWindow`] if `address` is not in the window: nothing is cut off silently. The very first byte, which is no
+    /// page's, has no pointer: it would be null.
     pub const fn to_ptr<T>(&self, address: KernelAddr) -> Result<ArenaPtr<T>, OutsideWindow> {
         window_offset(self.base, address.value())
     }

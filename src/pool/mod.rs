@@ -169,7 +169,7 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
                 Ok(())
             }
             Err(misuse) => {
-                self.source.record_misuse(ptr, misuse);
+                self.source.record_misuse(Some(ptr), misuse);
                 Err(misuse)
             }
         }

@@ -43,7 +43,7 @@ impl Run {
 
     /// The 32-bit pointer to its first byte.
     pub(super) const fn to_ptr(self) -> ArenaPtr {
-        ArenaPtr::new(self.first * GRANULE_BYTES)
+        ArenaPtr::in_page(self.first * GRANULE_BYTES)
     }
 }
 

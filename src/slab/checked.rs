@@ -43,7 +43,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     fn take_unpublished(&self, layout: Layout) -> Result<(SizeClass, ArenaPtr), SlabError> {
         let class = SizeClass::of(layout).ok_or(SlabError::of(layout))?;
         let object = match self.debugger() {
-            Some(_) => ArenaPtr::new(self.take_one(class)?),
+            Some(_) => ArenaPtr::in_page(self.take_one(class)?),
             None => self.alloc(class.layout())?,
         };
         Ok((class, object))
@@ -66,7 +66,8 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         }
     }
 
-    /// Gives back the object at an address that may be anything: what a program passed, say.
+    /// Gives back the object at an address that may be anything: what a program passed, say
+    /// ([`ArenaPtr::from_low_bits`]), null included.
     ///
     /// Context: *any*. Of several frees of one object that race, one is right.
     ///
@@ -76,11 +77,11 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// ([`PageSource::record_misuse`]: in an arena as a [violation](crate::ViolationKind::Object)), and nothing was
     /// changed. An object that was not handed out by [`alloc_checked`](Self::alloc_checked) is *not live* here: a
     /// program frees none of the kernel's (I7).
-    pub fn free_checked(&self, object: ArenaPtr) -> Result<(), Misuse> {
-        let offset = object.offset();
-        if !self.source.extent().contains(PageIndex::containing(object)) {
-            return Err(self.misuse(offset, Misuse::Outside));
-        }
+    pub fn free_checked(&self, object: Option<ArenaPtr>) -> Result<(), Misuse> {
+        let inside = |object: &ArenaPtr| self.source.extent().contains(PageIndex::containing(*object));
+        let Some(offset) = object.filter(inside).map(ArenaPtr::offset) else {
+            return Err(self.misuse(object.map_or(0, ArenaPtr::offset), Misuse::Outside));
+        };
         if !self.tables().live.clear(offset) {
             return Err(self.misuse(offset, self.why_not_live(offset)));
         }

@@ -21,14 +21,14 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     #[inline(never)]
     pub(crate) fn alloc_slow(&self, layout: Layout) -> Result<ArenaPtr, SlabError> {
         if let Some(debugger) = self.debugger() {
-            return self.alloc_debug(debugger, layout).map(ArenaPtr::new);
+            return self.alloc_debug(debugger, layout).map(ArenaPtr::in_page);
         }
         let class = SizeClass::of(layout).ok_or(SlabError::of(layout))?;
         let object = match self.magazines_for(class) {
             Some(state) => self.refill(state, class)?,
             None => self.take_one(class)?,
         };
-        Ok(ArenaPtr::new(object))
+        Ok(ArenaPtr::in_page(object))
     }
 
     /// A free that found no room in the loaded magazine.

@@ -127,8 +127,8 @@ pub enum Mode {
 /// unsafe { slab.free(object, layout) };
 ///
 /// let object = slab.alloc_checked(layout).unwrap();
-/// assert!(slab.free_checked(object).is_ok());
-/// assert!(slab.free_checked(object).is_err(), "there is no such object any more");
+/// assert!(slab.free_checked(Some(object)).is_ok());
+/// assert!(slab.free_checked(Some(object)).is_err(), "there is no such object any more");
 /// ```
 pub struct Slab<S, M> {
     /// The address of offset 0, as the source says.
@@ -160,7 +160,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     #[inline]
     pub fn alloc(&self, layout: Layout) -> Result<ArenaPtr, SlabError> {
         match self.pop(layout) {
-            Some(object) => Ok(ArenaPtr::new(object)),
+            Some(object) => Ok(ArenaPtr::in_page(object)),
             None => self.alloc_slow(layout),
         }
     }
@@ -190,7 +190,13 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// The kernel's address of what `object` names.
     #[inline]
     pub fn to_kernel<T>(&self, object: ArenaPtr<T>) -> *mut T {
-        self.base.wrapping_add(object.offset() as usize).cast()
+        self.address_of(object.offset()).cast()
+    }
+
+    /// The same of an offset.
+    #[inline]
+    pub(crate) fn address_of(&self, offset: u32) -> *mut u8 {
+        self.base.wrapping_add(offset as usize)
     }
 
     /// Where pages come from.

@@ -33,8 +33,8 @@ use crate::violations::ViolationKind;
 ///
 /// let object = slab.alloc_checked(Layout::new::<[u64; 6]>()).unwrap(); // the program gets this
 /// assert_eq!(slab.free_checked(ArenaPtr::new(object.offset() + 8)), Err(Misuse::NotAtStart));
-/// assert_eq!(slab.free_checked(object), Ok(()));
-/// assert_eq!(slab.free_checked(object), Err(Misuse::NotLive)); // freed before
+/// assert_eq!(slab.free_checked(Some(object)), Ok(()));
+/// assert_eq!(slab.free_checked(Some(object)), Err(Misuse::NotLive)); // freed before
 /// assert_eq!(arena.stats().violations, 2); // both are in the arena's record
 ///
 /// slab.reclaim(); // in the kernel's housekeeping: pages of empty slabs are free again
@@ -110,8 +110,8 @@ unsafe impl<P: Platform, A: Arch> PageSource for ArenaPages<'_, P, A> {
 
     fn extend(&self, pages: PageRange, by: PageCount) -> bool {
         let next = pages.first().number() + pages.count().get();
-        let Some(next) = crate::PageIndex::new(next) else { return false };
-        let request = AllocRequest::new(by, Owner::Allocator).exactly_at(next.to_ptr()).in_context(self.context);
+        let Some(next) = crate::PageIndex::new(next).and_then(crate::PageIndex::to_ptr) else { return false };
+        let request = AllocRequest::new(by, Owner::Allocator).exactly_at(next).in_context(self.context);
         self.arena.alloc_pages(request).is_ok()
     }
 
@@ -129,8 +129,10 @@ unsafe impl<P: Platform, A: Arch> PageSource for ArenaPages<'_, P, A> {
         }
     }
 
-    fn record_misuse(&self, at: ArenaPtr, misuse: Misuse) {
-        self.arena.record_free(self.arena.layout().to_kernel(at), ViolationKind::Object(misuse));
+    fn record_misuse(&self, at: Option<ArenaPtr>, misuse: Misuse) {
+        let layout = self.arena.layout();
+        let address = at.map_or(layout.base(), |at| layout.to_kernel(at));
+        self.arena.record_free(address, ViolationKind::Object(misuse));
     }
 
     fn reclaim(&self) {

@@ -122,7 +122,7 @@ pub unsafe trait PageSource {
     }
 
     /// Records that something was given back that was not the caller's to give.
-    fn record_misuse(&self, at: ArenaPtr, misuse: Misuse) {
+    fn record_misuse(&self, at: Option<ArenaPtr>, misuse: Misuse) {
         let _ = (at, misuse);
     }
 
@@ -201,7 +201,7 @@ unsafe impl<S: PageSource> PageSource for &S {
         S::frees(self)
     }
 
-    fn record_misuse(&self, at: ArenaPtr, misuse: Misuse) {
+    fn record_misuse(&self, at: Option<ArenaPtr>, misuse: Misuse) {
         S::record_misuse(self, at, misuse);
     }
 

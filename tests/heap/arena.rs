@@ -70,8 +70,8 @@ fn only_the_heap_frees_its_pages<F: Format>() {
             let page = PageIndex::containing(m.arena().layout().to_ptr::<u8>(address(block)).unwrap());
             let expected = Err(FreeError::NotOwner { page, owner: Owner::Allocator });
             for owner in [Owner::Program, Owner::Kernel, Owner::Allocator] {
-                assert_eq!(m.arena().free_pages(page.to_ptr(), count(1), owner), expected);
-                assert_eq!(m.arena().free_pages_deferred(page.to_ptr(), count(1), owner), expected);
+                assert_eq!(m.arena().free_pages(page.to_ptr().unwrap(), count(1), owner), expected);
+                assert_eq!(m.arena().free_pages_deferred(page.to_ptr().unwrap(), count(1), owner), expected);
                 assert_eq!(m.arena().take_violation().unwrap().kind, ViolationKind::InvalidFree);
                 assert_eq!(m.arena().take_violation().unwrap().kind, ViolationKind::InvalidFree);
             }

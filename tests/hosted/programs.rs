@@ -15,8 +15,8 @@ fn live_bytes() -> u64 {
 }
 
 fn is_ours<T: ?Sized>(value: &T) -> bool {
-    let base = HEAP.get().unwrap().slab().unwrap().to_kernel(kernel_arena::ArenaPtr::<u8>::new(0));
-    std::ptr::from_ref(value).addr().wrapping_sub(base.addr()) < 1 << 32
+    let base = HEAP.get().unwrap().slab().unwrap().to_kernel(kernel_arena::ArenaPtr::<u8>::new(1).unwrap());
+    std::ptr::from_ref(value).addr().wrapping_sub(base.addr() - 1) < 1 << 32
 }
 
 #[test]

@@ -10,7 +10,7 @@ use kernel_arena::{AllocError, Context, Owner, PageCount, PageRange, ReserveErro
 use crate::machine::{Reached, Small, on_cpu};
 use crate::race::race;
 use crate::world::{
-    ModelArena, UNBOUNDED, all_read, explore, one_page, own, page, preemptions, retire, start, wild_load,
+    ModelArena, UNBOUNDED, all_read, at, explore, one_page, own, page, preemptions, retire, start, wild_load,
 };
 
 const TWO: PageCount = PageCount::new(2).expect("small");
@@ -22,8 +22,8 @@ fn of_two_claims_of_overlapping_runs_exactly_one_wins() {
         let (ours, theirs) = race(
             first,
             &arena,
-            |arena| arena.reserve_pages(page(2).to_ptr(), TWO, Owner::Kernel),
-            |arena| arena.reserve_pages(page(3).to_ptr(), PageCount::ONE, Owner::Program),
+            |arena| arena.reserve_pages(at(2), TWO, Owner::Kernel),
+            |arena| arena.reserve_pages(at(3), PageCount::ONE, Owner::Program),
         );
         let states = [2, 3].map(|number| arena.page_state(page(number)).expect("in the extent"));
         let lost = |reserved| matches!(reserved, Err(ReserveError::Taken { .. } | ReserveError::Busy { .. }));
@@ -59,12 +59,12 @@ fn two_allocations_never_share_a_page() {
 fn a_page_number_is_handed_over_with_its_slot() {
     explore("un-claim, then claim", UNBOUNDED, 2, |memory, first| {
         let arena = start::<Small>(memory, 2, 2);
-        arena.reserve_pages(page(2).to_ptr(), PageCount::ONE, Owner::Kernel).expect("vacant");
+        arena.reserve_pages(at(2), PageCount::ONE, Owner::Kernel).expect("vacant");
         let (freed, reserved) = race(
             first,
             &arena,
-            |arena| arena.free_pages_deferred(page(2).to_ptr(), PageCount::ONE, Owner::Kernel),
-            |arena| arena.reserve_pages(page(2).to_ptr(), PageCount::ONE, Owner::Program),
+            |arena| arena.free_pages_deferred(at(2), PageCount::ONE, Owner::Kernel),
+            |arena| arena.reserve_pages(at(2), PageCount::ONE, Owner::Program),
         );
         assert_eq!(freed, Ok(()));
         if reserved.is_ok() {
@@ -83,14 +83,14 @@ fn a_reserved_page_that_holds_scratch_is_given_up_with_its_mark() {
             2,
             move |memory, first| {
                 let arena = start::<Small>(memory, 1, 1);
-                arena.reserve_pages(page(1).to_ptr(), PageCount::ONE, Owner::Kernel).expect("vacant");
+                arena.reserve_pages(at(1), PageCount::ONE, Owner::Kernel).expect("vacant");
                 for cpu in [0, 1] {
                     assert_eq!(on_cpu(cpu, || wild_load(&arena, page(1))), Some(Reached::Scratch));
                 }
                 let (freed, allocated) = race(
                     first,
                     &arena,
-                    |arena| arena.free_pages_deferred(page(1).to_ptr(), PageCount::ONE, Owner::Kernel),
+                    |arena| arena.free_pages_deferred(at(1), PageCount::ONE, Owner::Kernel),
                     move |arena| arena.alloc_pages(one_page(context)).map(|pages| own(arena, pages, 4)),
                 );
                 assert_eq!(freed, Ok(()));
@@ -110,14 +110,14 @@ fn of_two_allocations_in_a_reservation_exactly_one_wins() {
         let name = format!("two allocations in a reservation, {context:?}");
         explore(&name, preemptions(3), 2, move |memory, first| {
             let arena = start::<Small>(memory, 1, 1);
-            arena.reserve_pages(page(1).to_ptr(), PageCount::ONE, Owner::Kernel).expect("vacant");
+            arena.reserve_pages(at(1), PageCount::ONE, Owner::Kernel).expect("vacant");
             if context == Context::MayWait {
                 for cpu in [0, 1] {
                     assert_eq!(on_cpu(cpu, || wild_load(&arena, page(1))), Some(Reached::Scratch));
                 }
             }
             let alloc = move |arena: &ModelArena| {
-                let request = one_page(context).in_reservation(page(1).to_ptr());
+                let request = one_page(context).in_reservation(at(1));
                 arena.alloc_pages(request).map(|pages| own(arena, pages, 4))
             };
             let (ours, theirs) = race(first, &arena, alloc, alloc);
@@ -134,15 +134,15 @@ fn an_allocation_in_a_reservation_against_a_fault_has_the_page_or_the_reservatio
         let name = format!("allocation in a reservation against a wild access, {context:?}");
         explore(&name, preemptions(3), 2, move |memory, first| {
             let arena = start::<Small>(memory, 1, 1);
-            arena.reserve_pages(page(1).to_ptr(), PageCount::ONE, Owner::Kernel).expect("vacant");
+            arena.reserve_pages(at(1), PageCount::ONE, Owner::Kernel).expect("vacant");
             let alloc = move |arena: &ModelArena| {
-                let request = one_page(context).in_reservation(page(1).to_ptr());
+                let request = one_page(context).in_reservation(at(1));
                 arena.alloc_pages(request).map(drop)
             };
             let touch = |arena: &ModelArena| wild_load(arena, page(1));
             let (allocated, _) = race(first, &arena, alloc, touch);
             match allocated {
-                Ok(()) => own(&arena, PageRange::single(page(1)), 4),
+                Ok(()) => own(&arena, PageRange::single(page(1)).expect("not page 0"), 4),
                 Err(error) => {
                     assert!(matches!(error, AllocError::Tainted { .. }), "{error}");
                     assert_eq!(arena.page_state(page(1)), Some(SlotState::ScratchOverReserved(Owner::Kernel)));

@@ -11,7 +11,7 @@ use kernel_arena::{AllocError, AllocRequest, Context, Owner, PageCount};
 
 use crate::machine::{Reached, Small, on_cpu};
 use crate::race::{First, race};
-use crate::world::{ModelArena, UNBOUNDED, all_read, explore, one_page, own, page, retire, start, wild_load};
+use crate::world::{ModelArena, UNBOUNDED, all_read, at, explore, one_page, own, page, retire, start, wild_load};
 
 /// What was at the page before.
 #[derive(Clone, Copy)]
@@ -104,6 +104,6 @@ fn alloc_in_any_context_against_a_fault_on_a_freed_page_takes_all_or_nothing() {
 
 #[test]
 fn alloc_of_this_page_in_any_context_against_a_fault_takes_all_or_nothing() {
-    let exactly = one_page(Context::Any).exactly_at(page(1).to_ptr());
+    let exactly = one_page(Context::Any).exactly_at(at(1));
     any_context("fault against alloc of this page, any context", Before::Fresh, exactly);
 }

@@ -22,7 +22,7 @@ const OLD: u64 = 5;
 const NEW: u64 = 9;
 
 fn at() -> ArenaPtr {
-    page(1).to_ptr()
+    crate::world::at(1)
 }
 
 /// An arena whose only page is allocated, known to two TLBs, and holds [`OLD`]. CPU 2 has to walk.

@@ -9,10 +9,10 @@ use kernel_arena::{Context, FreeError, Owner, PageCount};
 
 use crate::machine::Small;
 use crate::race::race;
-use crate::world::{ModelArena, UNBOUNDED, explore, one_page, own, page, retire, start};
+use crate::world::{ModelArena, UNBOUNDED, at, explore, one_page, own, retire, start};
 
 fn free(arena: &ModelArena) -> Result<(), FreeError> {
-    arena.free_pages(page(1).to_ptr(), PageCount::ONE, Owner::Kernel)
+    arena.free_pages(at(1), PageCount::ONE, Owner::Kernel)
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_guessed_deferred_free_orders_the_frame_after_its_zeroing() {
         let arena = start::<Small>(memory, 1, 1);
         let alloc = |arena: &ModelArena| arena.alloc_pages(one_page(Context::MayWait));
         let (allocated, (queued, reclaimed)) = race(first, &arena, alloc, |arena| {
-            let queued = arena.free_pages_deferred(page(1).to_ptr(), PageCount::ONE, Owner::Kernel);
+            let queued = arena.free_pages_deferred(at(1), PageCount::ONE, Owner::Kernel);
             (queued, arena.reclaim().freed_pages)
         });
         assert!(allocated.is_ok(), "an empty arena");

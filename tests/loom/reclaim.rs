@@ -13,7 +13,7 @@ use crate::machine::{Reached, Small, on_cpu};
 use crate::race::{race, race_of_three};
 use crate::stale::Stale;
 use crate::world::{
-    ModelArena, UNBOUNDED, all_read, explore, fault_at, one_page, own, page, preemptions, retire, start, wild_load,
+    ModelArena, UNBOUNDED, all_read, at, explore, fault_at, one_page, own, page, preemptions, retire, start, wild_load,
 };
 
 #[test]
@@ -118,7 +118,7 @@ fn a_vacated_page_is_settled_only_after_the_flush() {
     explore("settling against a free and a wild access", preemptions(3), 3, |memory, first| {
         let arena = start::<Stale>(memory, 1, 1);
         let alloc = |arena: &ModelArena<Stale>| arena.alloc_pages(one_page(Context::MayWait)).expect("there is room");
-        let free = |arena: &ModelArena<Stale>| arena.free_pages(page(1).to_ptr(), PageCount::ONE, Owner::Kernel);
+        let free = |arena: &ModelArena<Stale>| arena.free_pages(at(1), PageCount::ONE, Owner::Kernel);
         // The first free leaves a note; the second is the one to be settled too early.
         alloc(&arena);
         assert_eq!(free(&arena), Ok(()));

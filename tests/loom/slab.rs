@@ -360,7 +360,7 @@ unsafe impl PageSource for Lent {
         self.0.pages[pages.first().number() as usize - 1].give_back();
     }
 
-    fn record_misuse(&self, _at: ArenaPtr, _misuse: Misuse) {
+    fn record_misuse(&self, _at: Option<ArenaPtr>, _misuse: Misuse) {
         self.0.misuses.fetch_add(1, SeqCst);
     }
 }

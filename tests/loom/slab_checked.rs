@@ -12,7 +12,7 @@ use crate::slab::{Cpus, LARGE, ModelSlab, SMALL, drain, finish, lists_are_comple
 use crate::world::{UNBOUNDED, explore_without_arena, preemptions};
 
 fn free(slab: &ModelSlab, object: ArenaPtr) -> u32 {
-    match slab.free_checked(object) {
+    match slab.free_checked(Some(object)) {
         Ok(()) => 1,
         Err(misuse) => {
             assert!(matches!(misuse, Misuse::NotLive | Misuse::NoObjects | Misuse::NotAtStart));
@@ -39,7 +39,7 @@ fn a_guessed_free_comes_after_the_allocation() {
     explore_without_arena("guessed free against first alloc", preemptions(3), 2, |first| {
         let slab = start(1, Mode::Fast, Cpus::Unnamed);
         let guess = |slab: &ModelSlab| {
-            let freed = free(slab, ArenaPtr::new(4096));
+            let freed = free(slab, ArenaPtr::new(4096).unwrap());
             // The page goes back, if nothing is out: that must come after its zeroing.
             slab.drain();
             freed
@@ -58,7 +58,7 @@ fn a_guessed_free_finds_no_header_before_it_is_built() {
         // The third slab's header is the first of a page, and its map's leaf is there already.
         let slab = start(3, Mode::Fast, Cpus::Unnamed);
         let objects = [(); 4].map(|()| slab.alloc(LARGE).expect("pages"));
-        let guess = |slab: &ModelSlab| free(slab, ArenaPtr::new(3 * 4096));
+        let guess = |slab: &ModelSlab| free(slab, ArenaPtr::new(3 * 4096).unwrap());
         let (object, freed) = race(first, &slab, |slab| slab.alloc(LARGE).expect("a page"), guess);
         assert_eq!(freed, 0, "nobody took it to be freed so");
         for object in objects.into_iter().chain([object]) {

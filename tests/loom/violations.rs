@@ -17,7 +17,7 @@ use crate::world::{ModelArena, explore, preemptions, retire, start};
 
 /// A record that names this CPU.
 fn offend(arena: &ModelArena, cpu: u16) {
-    let misaligned: ArenaPtr = ArenaPtr::new(0x100 + u32::from(cpu));
+    let misaligned: ArenaPtr = ArenaPtr::new(0x100 + u32::from(cpu)).unwrap();
     let freed = arena.free_pages(misaligned, PageCount::ONE, Owner::Kernel);
     assert_eq!(freed, Err(FreeError::Misaligned));
 }

@@ -8,8 +8,8 @@ use std::time::Instant;
 use kernel_arena::arch::Arch;
 use kernel_arena::platform::CpuCount;
 use kernel_arena::{
-    Access, AddressWidth, AllocRequest, Arena, ArenaLayout, Context, Fault, FaultOutcome, InstructionAddr, KernelAddr,
-    MetadataWord, Owner, PageCount, PageIndex, PageRange, SlotState,
+    Access, AddressWidth, AllocRequest, Arena, ArenaLayout, ArenaPtr, Context, Fault, FaultOutcome, InstructionAddr,
+    KernelAddr, MetadataWord, Owner, PageCount, PageIndex, PageRange, SlotState,
 };
 
 use crate::frames::{Memory, TABLE_FRAMES};
@@ -75,6 +75,11 @@ pub(crate) fn page(number: u32) -> PageIndex {
     PageIndex::new(number).expect("a page of the window")
 }
 
+/// The pointer to a page's first byte.
+pub(crate) fn at(number: u32) -> ArenaPtr {
+    page(number).to_ptr().expect("not page 0")
+}
+
 /// A layout whose extent is `count` pages from `first` on.
 pub(crate) fn layout(first: u32, count: u32) -> ArenaLayout {
     let pages = PageCount::new(count).expect("fits the window");
@@ -113,7 +118,7 @@ pub(crate) fn one_page(context: Context) -> AllocRequest {
 
 /// What the CPU reports when an access to `page` has no translation.
 pub(crate) fn fault_at<A: Arch>(arena: &ModelArena<A>, page: PageIndex) -> Fault {
-    let address = arena.layout().to_kernel(page.to_ptr());
+    let address = arena.layout().to_kernel(at(page.number()));
     Fault { address, access: Access::Write, instruction: InstructionAddr::new(0x1000) }
 }
 

@@ -260,7 +260,7 @@ impl<F: Format> Machine<F> {
 
     /// Unlinks a view and has every CPU forget it.
     pub(crate) fn detach_view(&self, base: ProgramBase) {
-        let first = ArenaPtr::<u8>::new(0).to_program(base).value();
+        let first = base.address().value();
         let hardware = self.hardware();
         hardware.views.borrow_mut().retain(|view| view.base != first);
         hardware.forget(first, first + ((1 << 32) - 1), Levels::All);

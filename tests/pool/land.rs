@@ -118,7 +118,7 @@ unsafe impl PageSource for Lent<'_> {
         unsafe { self.0.region.free_pages(pages) }
         self.0.moments.pass();
     }
-    fn record_misuse(&self, at: ArenaPtr, misuse: Misuse) {
-        self.0.recorded.lock().unwrap().push((at, misuse));
+    fn record_misuse(&self, at: Option<ArenaPtr>, misuse: Misuse) {
+        self.0.recorded.lock().unwrap().push((at.expect("not null"), misuse));
     }
 }

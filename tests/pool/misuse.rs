@@ -9,7 +9,7 @@ use super::{Bed, OnMachine, PAGE, PAGE_STEP, PAGES, bytes, close, on_machine, pi
 use crate::machine::Format;
 
 fn is_refused<B: Bed, S: PageSource>(bed: &B, pool: &Pool<S, &Heap>, at: u32, size: usize, misuse: Misuse) {
-    let (before, at) = (picture(pool), ArenaPtr::new(at));
+    let (before, at) = (picture(pool), ArenaPtr::new(at).unwrap());
     assert_eq!(pool.free(at, size), Err(misuse), "{size} bytes at {at:?}");
     assert_eq!(picture(pool), before);
     assert_eq!(bed.recorded(), Some((at, misuse)));
@@ -37,7 +37,7 @@ fn what_was_never_allocated_is_not_freed<B: Bed>(bed: &B) {
     // Nothing is there at all.
     is_refused(bed, &pool, PAGE_STEP, 8, Misuse::NoObjects);
     let at = pool.alloc(bytes(5000)).unwrap().offset();
-    for outside in [0, 8, PAGE_STEP - 8, (PAGES + 1) * PAGE_STEP, u32::MAX - 7, u32::MAX] {
+    for outside in [1, 8, PAGE_STEP - 8, (PAGES + 1) * PAGE_STEP, u32::MAX - 7, u32::MAX] {
         is_refused(bed, &pool, outside, 8, Misuse::Outside);
     }
     is_refused(bed, &pool, at + 5 * PAGE_STEP, 8, Misuse::NoObjects);
@@ -47,7 +47,7 @@ fn what_was_never_allocated_is_not_freed<B: Bed>(bed: &B) {
     }
     is_refused(bed, &pool, at + 5000, 8, Misuse::NotLive);
     is_refused(bed, &pool, at + 8192, 8, Misuse::NotLive);
-    assert_eq!(pool.free(ArenaPtr::new(at), 5000), Ok(()));
+    assert_eq!(pool.free(ArenaPtr::new(at).unwrap(), 5000), Ok(()));
     close(pool, 0, 0);
 }
 
@@ -63,10 +63,10 @@ fn a_block_is_freed_by_its_size_only<B: Bed>(bed: &B) {
                 is_refused(bed, &pool, blocks[1], wrong, Misuse::WrongSize);
             }
         }
-        assert_eq!(pool.free(ArenaPtr::new(blocks[1]), whole - 7), Ok(()), "as many granules as {size} bytes");
+        assert_eq!(pool.free(ArenaPtr::new(blocks[1]).unwrap(), whole - 7), Ok(()), "as many granules as {size} bytes");
         is_refused(bed, &pool, blocks[0], 2 * whole, Misuse::WrongSize);
-        assert_eq!(pool.free(ArenaPtr::new(blocks[0]), size), Ok(()));
-        assert_eq!(pool.free(ArenaPtr::new(blocks[2]), whole), Ok(()));
+        assert_eq!(pool.free(ArenaPtr::new(blocks[0]).unwrap(), size), Ok(()));
+        assert_eq!(pool.free(ArenaPtr::new(blocks[2]).unwrap(), whole), Ok(()));
     }
     close(pool, 0, 0);
 }
@@ -104,8 +104,8 @@ fn a_program_cannot_free_the_pools_pages<F: Format>() {
             for number in 1..=4 {
                 let page = kernel_arena::PageIndex::new(number).unwrap();
                 let refused = Err(FreeError::NotOwner { page, owner: Owner::Allocator });
-                assert_eq!(arena.free_pages(page.to_ptr(), PageCount::ONE, owner), refused);
-                assert_eq!(arena.free_pages_deferred(page.to_ptr(), PageCount::ONE, owner), refused);
+                assert_eq!(arena.free_pages(page.to_ptr().unwrap(), PageCount::ONE, owner), refused);
+                assert_eq!(arena.free_pages_deferred(page.to_ptr().unwrap(), PageCount::ONE, owner), refused);
             }
         }
         assert_eq!(arena.stats().violations, 16);

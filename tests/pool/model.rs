@@ -138,7 +138,7 @@ impl Run<'_> {
     fn words(at: u32, size: usize) -> impl Iterator<Item = (ArenaPtr, u64)> {
         (at..World::end(at, size))
             .step_by(8)
-            .map(move |word| (ArenaPtr::new(word), u64::from(word) << 20 ^ size as u64))
+            .map(move |word| (ArenaPtr::new(word).unwrap(), u64::from(word) << 20 ^ size as u64))
     }
 
     fn alloc(&mut self, size: usize, align: usize) {
@@ -165,14 +165,14 @@ impl Run<'_> {
     fn free(&mut self, at: u32, size: usize) {
         let expected = self.world.judge(at, size);
         let before = self.pool.stats();
-        assert_eq!(self.pool.free(ArenaPtr::new(at), size), expected, "{size} bytes at {at:#x}");
+        assert_eq!(self.pool.free(ArenaPtr::new(at).unwrap(), size), expected, "{size} bytes at {at:#x}");
         match expected {
             Ok(()) => {
                 let size = self.world.blocks.remove(&at).unwrap();
                 assert!(Self::words(at, size).all(|(word, value)| self.bed.load(word) == value), "contents changed");
             }
             Err(misuse) => {
-                assert_eq!(self.bed.recorded(), Some((ArenaPtr::new(at), misuse)));
+                assert_eq!(self.bed.recorded(), Some((ArenaPtr::new(at).unwrap(), misuse)));
                 assert_eq!(self.pool.stats(), before);
             }
         }
@@ -194,10 +194,10 @@ impl Run<'_> {
             }
             Task::Near { block, by, size_by } => {
                 if let Some((at, size)) = self.nth(block) {
-                    self.free(at.saturating_add_signed(by), size.saturating_add_signed(size_by));
+                    self.free(at.saturating_add_signed(by).max(1), size.saturating_add_signed(size_by));
                 }
             }
-            Task::Wild { at, size } => self.free(at, size),
+            Task::Wild { at, size } => self.free(at.max(1), size),
             Task::Shrink => {
                 self.pool.shrink();
                 self.world.heed(self.bed.land.take_traffic());

@@ -27,7 +27,7 @@ impl Held {
     fn words(self) -> impl Iterator<Item = ArenaPtr> {
         (0..u32::try_from(granules(self.size)).unwrap())
             .step_by(8)
-            .map(move |skip| ArenaPtr::new(self.at.offset() + skip))
+            .map(move |skip| ArenaPtr::new(self.at.offset() + skip).unwrap())
     }
 
     fn fill(self, bed: &OnRegion) {
@@ -122,7 +122,7 @@ fn stale_frees_at_a_place_that_is_used_again_harm_nobody() {
     let bed = OnRegion::default();
     let pool = bed.pool();
     let (stop, refused) = (AtomicBool::new(false), AtomicU64::new(0));
-    let place = ArenaPtr::new(PAGE_STEP);
+    let place = ArenaPtr::new(PAGE_STEP).unwrap();
     thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(SeqCst) {

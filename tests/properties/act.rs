@@ -40,7 +40,7 @@ impl Oracle {
                 let context = if may_wait { context } else { Context::Any };
                 let exactly = exactly.map(|target| find(target).0);
                 let count = fitting(model, exactly.unwrap_or(model.first), count);
-                let exactly = exactly.map(|page| page << 12);
+                let exactly = exactly.map(start_of);
                 Action::Alloc(Request { count, align, exactly, owner, context })
             }
             Op::Free { target, count, whose, when, flaw } => {
@@ -130,10 +130,15 @@ fn fitting(model: &Model, page: u32, count: u32) -> u32 {
 
 fn flawed(model: &Model, page: u32, count: u32, flaw: Flaw) -> Range {
     match flaw {
-        Flaw::None => Range { offset: page << 12, count: fitting(model, page, count) },
+        Flaw::None => Range { offset: start_of(page), count: fitting(model, page, count) },
         Flaw::Misaligned => Range { offset: page << 12 | 8, count },
         Flaw::Outside => Range { offset: (model.first + model.count - 1) << 12, count: count.max(2) },
     }
+}
+
+/// The offset of a page, in 32 bits. Where that is 0, which has no pointer, page 1's.
+fn start_of(page: u32) -> u32 {
+    (page << 12).max(1 << 12)
 }
 
 /// Does it.
@@ -142,14 +147,14 @@ pub(super) fn act<F: Format>(m: &Machine<F>, world: &World, cpu: usize, arena: u
     match action {
         Action::Alloc(request) => Outcome::Alloc(it.alloc_pages(to_request(request))),
         Action::Free { range, owner, when } => {
-            let (at, pages) = (pointer(0, range.offset), count(range.count));
+            let (at, pages) = (pointer(range.offset), count(range.count));
             Outcome::Free(match when {
                 When::Now => it.free_pages(at, pages, owner),
                 When::Deferred => it.free_pages_deferred(at, pages, owner),
             })
         }
         Action::Reserve { range, owner } => {
-            Outcome::Reserve(it.reserve_pages(pointer(0, range.offset), count(range.count), owner))
+            Outcome::Reserve(it.reserve_pages(pointer(range.offset), count(range.count), owner))
         }
         Action::Reclaim => Outcome::Reclaim(it.reclaim()),
         Action::Access { page, word, kind, via, value } => {
@@ -160,7 +165,7 @@ pub(super) fn act<F: Format>(m: &Machine<F>, world: &World, cpu: usize, arena: u
         }
         Action::Flood(frees) => {
             for _ in 0..frees {
-                let refused = it.free_pages_deferred(pointer(0, 1), count(1), kernel_arena::Owner::Program);
+                let refused = it.free_pages_deferred(pointer(1), count(1), kernel_arena::Owner::Program);
                 assert_eq!(refused, Err(FreeError::Misaligned));
                 world.oracle.borrow_mut().refused_free(1);
             }
@@ -183,7 +188,7 @@ pub(super) fn act<F: Format>(m: &Machine<F>, world: &World, cpu: usize, arena: u
 fn to_request(request: Request) -> AllocRequest {
     let pages = AllocRequest::new(count(request.count), request.owner).in_context(request.context);
     match request.exactly {
-        Some(offset) => pages.exactly_at(pointer(0, offset)),
+        Some(offset) => pages.exactly_at(pointer(offset)),
         None => pages.aligned(PageCount::new(request.align).unwrap()),
     }
 }
@@ -205,7 +210,7 @@ fn access<F: Format>(
     let program = || {
         let view = world.oracle.borrow().view_of(arena);
         m.cpu(cpu).switch_to(view.tag);
-        VirtAddr::from(pointer(page, WORDS[word]).to_program(view.base))
+        VirtAddr::new(view.base.address().value() + (u64::from(page) << 12) + u64::from(WORDS[word]))
     };
     let (on, address) = match via {
         Via::Kernel => (on, kernel),

@@ -22,7 +22,7 @@ impl Oracle {
         let before = run.start[&page].seen;
         let wrong = || -> ! { panic!("{:?}: {result:?}; it was {before:?}, is {at:?}, ghost {ghost:?}", run.action) };
         if let Err(declined) = result {
-            let forbidden = matches!(via, Via::Program | Via::UserInKernelView) && at.seen.scratch
+            let forbidden = matches!(via, Via::Program | Via::UserInKernelView) && at.seen.is_the_kernels()
                 || via == Via::UserInKernelView && at.seen.has_page();
             let level = if class == Class::Region { 2 } else { 3 };
             let missing = via != Via::Kernel && !at.seen.has_page() && !at.seen.scratch;
@@ -36,6 +36,9 @@ impl Oracle {
             return;
         }
         if via == Via::UserInKernelView {
+            wrong();
+        }
+        if via == Via::Program && at.seen.is_the_kernels() && ghost.is_none() {
             wrong();
         }
         if at.seen.has_page() {

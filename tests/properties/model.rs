@@ -41,6 +41,11 @@ impl Seen {
     pub(super) const fn has_page(self) -> bool {
         matches!(self.state, State::Mapped(_) | State::Deferred(_))
     }
+
+    /// What no program reaches, in no view.
+    pub(super) const fn is_the_kernels(self) -> bool {
+        self.scratch || matches!(self.state, State::Mapped(Owner::Kernel) | State::Deferred(Owner::Kernel))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -254,7 +254,7 @@ impl Oracle {
     }
 }
 
-/// A byte of the window, by page and offset in it.
-pub(super) fn pointer(page: u32, offset: u32) -> ArenaPtr {
-    ArenaPtr::new(page << 12 | offset)
+/// A byte of the window that is not its first, which has no pointer.
+pub(super) fn pointer(offset: u32) -> ArenaPtr {
+    ArenaPtr::new(offset).expect("not null")
 }

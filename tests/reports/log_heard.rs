@@ -58,7 +58,7 @@ fn creation_destruction_and_drained_violations_are_logged<F: Format>() {
     assert_eq!(heard(), [(Level::Info, format!("arena at {base}: 64 pages, {frames} frames of tables"))]);
 
     m.alloc(3);
-    m.write(0, ArenaPtr::new(0x20_0008), 7).unwrap();
+    m.write(0, ArenaPtr::new(0x20_0008).unwrap(), 7).unwrap();
     assert_eq!(heard(), [], "the fault path logs nothing, nor does an allocation");
 
     let violation = m.arena().take_violation().expect("the access was wild");

@@ -32,11 +32,11 @@ fn objects_are_memory_of_the_arena<F: Format>() {
     let objects: Vec<ArenaPtr> = (0..100).map(|_| slab.alloc(bytes(240)).unwrap()).collect();
     for (nth, at) in (0..).zip(&objects) {
         m.write(0, *at, nth).unwrap();
-        m.write(1, ArenaPtr::new(at.offset() + 232), !nth).unwrap();
+        m.write(1, ArenaPtr::new(at.offset() + 232).unwrap(), !nth).unwrap();
     }
     for (nth, at) in (0..).zip(&objects) {
         assert_eq!(m.read(1, *at), Ok(nth));
-        assert_eq!(m.read(0, ArenaPtr::new(at.offset() + 232)), Ok(!nth));
+        assert_eq!(m.read(0, ArenaPtr::new(at.offset() + 232).unwrap()), Ok(!nth));
         assert_eq!(slab.to_kernel(*at).addr() as u64, m.at(*at).value());
     }
     assert_eq!(m.arena().stats().violations, 0, "every object has a page");
@@ -62,23 +62,23 @@ fn nobody_but_the_slab_frees_its_pages<F: Format>() {
         let page = PageIndex::containing(at);
         for owner in [Owner::Program, Owner::Kernel] {
             let expected = Err(FreeError::NotOwner { page, owner: Owner::Allocator });
-            assert_eq!(m.arena().free_pages(page.to_ptr(), count(1), owner), expected);
-            assert_eq!(m.arena().free_pages_deferred(page.to_ptr(), count(1), owner), expected);
+            assert_eq!(m.arena().free_pages(page.to_ptr().unwrap(), count(1), owner), expected);
+            assert_eq!(m.arena().free_pages_deferred(page.to_ptr().unwrap(), count(1), owner), expected);
         }
     }
     // Nor can a program take what is inside them, or free what the kernel took for itself.
     assert!(m.arena().alloc_pages(AllocRequest::new(count(1), Owner::Program).exactly_at(page_of(kernels))).is_err());
-    assert_eq!(slab.free_checked(kernels), Err(Misuse::NotLive));
+    assert_eq!(slab.free_checked(Some(kernels)), Err(Misuse::NotLive));
     m.arena().reclaim();
     assert_eq!(m.read(1, kernels), Ok(77));
-    assert_eq!(slab.free_checked(programs), Ok(()));
+    assert_eq!(slab.free_checked(Some(programs)), Ok(()));
     free(&slab, kernels, 64);
     assert_eq!(slab.destroy().objects, 0);
     m.finish();
 }
 
 fn page_of(at: ArenaPtr) -> ArenaPtr {
-    PageIndex::containing(at).to_ptr()
+    PageIndex::containing(at).to_ptr().unwrap()
 }
 
 /// N15: each wild free is in the arena's record, with its address, its reason, and the CPU.
@@ -88,21 +88,21 @@ fn every_refused_free_is_a_violation<F: Format>() {
     let object = slab.alloc_checked(bytes(100)).unwrap();
     let kernels = slab.alloc(bytes(100)).unwrap();
     let freed = slab.alloc_checked(bytes(100)).unwrap();
-    assert_eq!(slab.free_checked(freed), Ok(()));
+    assert_eq!(slab.free_checked(Some(freed)), Ok(()));
     assert!(m.arena().take_violation().is_none());
     for (nth, (at, misuse)) in [
-        (ArenaPtr::new(16), Misuse::Outside),
-        (ArenaPtr::new(0xffff_fff8), Misuse::Outside),
-        (ArenaPtr::new(40 << 12), Misuse::NoObjects),
-        (ArenaPtr::new(object.offset() + 8), Misuse::NotAtStart),
-        (ArenaPtr::new(object.offset() + 1), Misuse::NotAtStart),
+        (ArenaPtr::new(16).unwrap(), Misuse::Outside),
+        (ArenaPtr::new(0xffff_fff8).unwrap(), Misuse::Outside),
+        (ArenaPtr::new(40 << 12).unwrap(), Misuse::NoObjects),
+        (ArenaPtr::new(object.offset() + 8).unwrap(), Misuse::NotAtStart),
+        (ArenaPtr::new(object.offset() + 1).unwrap(), Misuse::NotAtStart),
         (freed, Misuse::NotLive),
         (kernels, Misuse::NotLive),
     ]
     .into_iter()
     .enumerate()
     {
-        assert_eq!(m.on_cpu(nth % 2, || slab.free_checked(at)), Err(misuse));
+        assert_eq!(m.on_cpu(nth % 2, || slab.free_checked(Some(at))), Err(misuse));
         let violation = m.arena().take_violation().unwrap();
         assert_eq!(violation.address, m.at(at));
         assert_eq!(violation.kind, ViolationKind::Object(misuse));
@@ -112,10 +112,10 @@ fn every_refused_free_is_a_violation<F: Format>() {
     assert_eq!((slab.stats().misuses, m.arena().stats().violations), (7, 7));
     // The record may be full: what does not fit is counted.
     for _ in 0..VIOLATION_CAPACITY + 3 {
-        assert_eq!(slab.free_checked(freed), Err(Misuse::NotLive));
+        assert_eq!(slab.free_checked(Some(freed)), Err(Misuse::NotLive));
     }
     assert_eq!(m.arena().stats().violations_lost, 3);
-    assert_eq!(slab.free_checked(object), Ok(()), "it is as it was");
+    assert_eq!(slab.free_checked(Some(object)), Ok(()), "it is as it was");
     free(&slab, kernels, 100);
     assert_eq!(slab.destroy().objects, 0);
     m.finish();
@@ -127,11 +127,11 @@ fn a_wild_free_is_recorded_by_the_arena_it_was_passed_to<F: Format>() {
     let slabs = [slab_on(m.arena_at(0)), slab_on(m.arena_at(1))];
     let [first, second] = slabs.each_ref().map(|slab| slab.alloc_checked(bytes(64)).unwrap());
     assert_eq!(first, second, "two arenas, the same offset");
-    assert_eq!(slabs[0].free_checked(first), Ok(()));
-    assert_eq!(slabs[0].free_checked(first), Err(Misuse::NotLive));
+    assert_eq!(slabs[0].free_checked(Some(first)), Ok(()));
+    assert_eq!(slabs[0].free_checked(Some(first)), Err(Misuse::NotLive));
     assert!(m.arena_at(1).take_violation().is_none());
     assert_eq!(m.arena_at(0).take_violation().unwrap().address, m.arena_at(0).layout().to_kernel(first));
-    assert_eq!(slabs[1].free_checked(second), Ok(()), "the other's object is another's");
+    assert_eq!(slabs[1].free_checked(Some(second)), Ok(()), "the other's object is another's");
     for slab in slabs {
         assert_eq!(slab.destroy().objects, 0);
     }
@@ -238,7 +238,7 @@ fn frames_that_run_out_at_any_call_leave_no_trace<F: Format>() {
         m.fail_frame(None);
         assert!(objects.len() + 1 >= sizes.len(), "one call fails, one allocation at most");
         for at in objects {
-            assert_eq!(slab.free_checked(at), Ok(()));
+            assert_eq!(slab.free_checked(Some(at)), Ok(()));
         }
         assert_eq!(slab.destroy().objects, 0);
         m.arena().reclaim();

@@ -69,9 +69,9 @@ impl<F: Format, S: PageSource, M: MetadataSource> Life<'_, F, S, M> {
         for word in words(at, held.layout) {
             assert_eq!(self.m.read(1, word), Ok(held.mark), "{held:?} at {at:#x}");
         }
-        let object = ArenaPtr::new(at);
+        let object = ArenaPtr::new(at).unwrap();
         self.at(place, || match held.checked {
-            true => self.slab.free_checked(object).unwrap(),
+            true => self.slab.free_checked(Some(object)).unwrap(),
             // SAFETY: taken with this layout, says the map.
             false => unsafe { self.slab.free(object, held.layout) },
         });
@@ -106,12 +106,12 @@ fn words(at: u32, layout: std::alloc::Layout) -> impl Iterator<Item = ArenaPtr> 
     [(words > 0, 0), (words > 1, words.saturating_sub(1) * 8)]
         .into_iter()
         .filter(|(there, _)| *there)
-        .map(move |(_, offset)| ArenaPtr::new(at + offset))
+        .map(move |(_, offset)| ArenaPtr::new(at + offset).unwrap())
 }
 
 /// A whole allocator's life in the middle of another's operation, and a wild access.
 fn intrude<F: Format>(m: &Machine<F>, wild: u64) {
-    let _ = m.read(1, ArenaPtr::new(u32::try_from(wild % u64::from(PAGES) + 1).unwrap() << 12));
+    let _ = m.read(1, ArenaPtr::new(u32::try_from(wild % u64::from(PAGES) + 1).unwrap() << 12).unwrap());
     let metadata_may_run_out = || slab_on(m.arena());
     if m.frames_in_use() + 16 > 256 {
         return;
@@ -119,7 +119,7 @@ fn intrude<F: Format>(m: &Machine<F>, wild: u64) {
     let slab = metadata_may_run_out();
     let object = slab.alloc_checked(super::bench::bytes(100));
     if let Ok(object) = object {
-        assert_eq!(slab.free_checked(object), Ok(()));
+        assert_eq!(slab.free_checked(Some(object)), Ok(()));
     }
     assert_eq!(slab.destroy().objects, 0);
 }

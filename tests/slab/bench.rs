@@ -95,7 +95,7 @@ impl Bench {
         let object = Object { at, layout, checked, mark };
         let end = object.end();
         let extent = self.slab.source().extent();
-        let first = u64::from(extent.first().to_ptr().offset());
+        let first = u64::from(extent.to_ptr().offset());
         assert!(u64::from(at.offset()) >= first && end <= first + extent.count().bytes(), "{object:?} is outside");
         assert_eq!(self.slab.to_kernel(at).addr() % layout.align(), 0, "{object:?} is not aligned");
         let below = shadow.objects.range(..u32::try_from(end).unwrap()).next_back();
@@ -108,7 +108,7 @@ impl Bench {
     pub(crate) fn free(&self, object: Object) {
         self.hand_in(&object);
         if object.checked {
-            self.slab.free_checked(object.at).unwrap();
+            self.slab.free_checked(Some(object.at)).unwrap();
         } else {
             // SAFETY: the shadow says that somebody had it.
             unsafe { self.slab.free(object.at, object.layout) };

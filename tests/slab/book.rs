@@ -4,6 +4,9 @@ use std::collections::{BTreeSet, HashSet};
 
 use kernel_arena::{ArenaPtr, Misuse};
 
+/// What stands for null among pointers that nobody passes.
+pub(super) const NULL: ArenaPtr = ArenaPtr::new(3).unwrap();
+
 /// What the sources noted.
 #[derive(Default)]
 pub(crate) struct Book {
@@ -22,6 +25,7 @@ pub(crate) struct Book {
     pub(crate) metadata_calls: u32,
     pub(crate) metadata_fail: Fail,
     /// What was recorded.
+    /// Null stands as [`NULL`].
     pub(crate) misuses: Vec<(ArenaPtr, Misuse)>,
     pub(crate) reclaims: u32,
 }

@@ -181,8 +181,8 @@ unsafe impl<const ZEROED: bool> PageSource for Pages<ZEROED> {
         point();
     }
 
-    fn record_misuse(&self, at: ArenaPtr, misuse: Misuse) {
-        self.0.book().misuses.push((at, misuse));
+    fn record_misuse(&self, at: Option<ArenaPtr>, misuse: Misuse) {
+        self.0.book().misuses.push((at.unwrap_or(super::book::NULL), misuse));
     }
 
     fn reclaim(&self) {

@@ -15,7 +15,7 @@ fn user_mode_reaches_objects_of_a_shared_arena<F: Format>() {
     m.cpu(1).switch_to(1);
     m.cpu(1).user().write_u64(object.to_program(view), 99).unwrap();
     assert_eq!(m.read(0, object), Ok(99));
-    assert_eq!(slab.free_checked(object), Ok(()));
+    assert_eq!(slab.free_checked(Some(object)), Ok(()));
     assert_eq!(slab.destroy().objects, 0);
     m.detach_view(view);
     m.finish();

@@ -62,7 +62,7 @@ fn give(slab: &Slab<Pages, Metadata>, block: &Block) {
     let memory = unsafe { std::slice::from_raw_parts(slab.to_kernel(block.at), block.size) };
     assert!(*memory == *vec![block.mark; block.size], "somebody wrote to {:?}", block.at);
     if block.checked {
-        slab.free_checked(block.at).unwrap();
+        slab.free_checked(Some(block.at)).unwrap();
     } else {
         // SAFETY: taken with this layout, and used no more.
         unsafe { slab.free(block.at, bytes(block.size)) };

@@ -6,7 +6,7 @@ use super::{FIRST, NOTHING, SECOND, alloc, defer, free, guard, in_interrupt, ref
 use crate::machine::{Format, Machine};
 
 /// The page before the extent.
-const BEFORE: ArenaPtr = ArenaPtr::new(0xffff_d000);
+const BEFORE: ArenaPtr = ArenaPtr::new(0xffff_d000).unwrap();
 
 /// Reads the pages around and in the arena, lowest first.
 fn all_four<F: Format>(m: &Machine<F>, cpu: usize) -> [u64; 4] {
@@ -56,7 +56,7 @@ fn two_pages_can_be_had_one_by_one_where_nothing_may_wait<F: Format>() {
 fn a_free_below_the_arena_frees_nothing<F: Format>() {
     let m = two_pages::<F>();
     m.alloc(2);
-    for below in [BEFORE, ArenaPtr::new(0), ArenaPtr::new(0x1000)] {
+    for below in [BEFORE, ArenaPtr::new(1 << 31).unwrap(), ArenaPtr::new(0x1000).unwrap()] {
         assert_eq!(refused(&m, || free(&m, below, 1)), FreeError::Outside);
         assert_eq!(refused(&m, || defer(&m, below, 1)), FreeError::Outside);
     }
@@ -106,11 +106,11 @@ fn the_whole_arena_can_be_had_in_one_call<F: Format>() {
     for extent in [2, 64, 600] {
         let m = Machine::<F>::builder().extent(1, extent).frames(700).build();
         let all = alloc(&m, request(extent));
-        assert_eq!(all, Ok(ArenaPtr::new(0x1000)));
+        assert_eq!(all, Ok(ArenaPtr::new(0x1000).unwrap()));
         assert!(super::states(&m).iter().all(|state| matches!(state, SlotState::Mapped(..))));
         assert_eq!(refused(&m, || alloc(&m, request(1))), AllocError::NoSpace(NOTHING));
         assert_eq!(refused(&m, || alloc(&m, request(extent + 1))), AllocError::Outside, "it can never be had");
-        m.free(ArenaPtr::new(0x1000), extent);
+        m.free(ArenaPtr::new(0x1000).unwrap(), extent);
         assert_eq!(alloc(&m, request(extent)), all);
         m.finish();
     }
@@ -120,14 +120,14 @@ fn the_whole_arena_can_be_had_in_one_call<F: Format>() {
 fn the_whole_arena_can_be_had_in_one_call_where_nothing_may_wait<F: Format>() {
     let m = Machine::<F>::builder().extent(1, 150).build();
     in_interrupt(&m, |m| {
-        assert_eq!(alloc(m, sleepless(150)), Ok(ArenaPtr::new(0x1000)));
+        assert_eq!(alloc(m, sleepless(150)), Ok(ArenaPtr::new(0x1000).unwrap()));
         assert_eq!(refused(m, || alloc(m, sleepless(1))), AllocError::NoSpace(NOTHING));
-        assert_eq!(defer(m, ArenaPtr::new(0x1000), 150), Ok(()));
+        assert_eq!(defer(m, ArenaPtr::new(0x1000).unwrap(), 150), Ok(()));
         let deferred = Reclaimable { deferred: 150, tainted: 0, foreign: None };
         assert_eq!(refused(m, || alloc(m, sleepless(150))), AllocError::NoSpace(deferred));
     });
     assert_eq!(m.arena().reclaim().freed_pages, 150);
-    in_interrupt(&m, |m| assert_eq!(alloc(m, sleepless(150)), Ok(ArenaPtr::new(0x1000))));
+    in_interrupt(&m, |m| assert_eq!(alloc(m, sleepless(150)), Ok(ArenaPtr::new(0x1000).unwrap())));
     assert_eq!(m.finish(), 150);
 }
 

@@ -13,7 +13,7 @@ const OWNERS: [Owner; 3] = [Owner::Program, Owner::Kernel, Owner::Allocator];
 fn pointers(first: u32, pages: u32) -> Vec<ArenaPtr> {
     let (start, last) = (first << 12, (first + pages - 1) << 12);
     let near = |at: u32| [at.wrapping_sub(4096), at.wrapping_sub(1), at, at | 1, at.wrapping_add(4096)];
-    [0, start, last, 1 << 31, !4095].into_iter().flat_map(near).map(ArenaPtr::new).collect()
+    [0, start, last, 1 << 31, !4095].into_iter().flat_map(near).filter_map(ArenaPtr::new).collect()
 }
 
 fn counts(pages: u32) -> [PageCount; 7] {

@@ -18,7 +18,7 @@ fn only_violation<F: Format>(m: &Machine<F>) -> Violation {
 
 /// An access on CPU 1 at an offset, and all that is recorded of it.
 fn recorded<F: Format>(m: &Machine<F>, offset: u32, kind: ViolationKind) {
-    let address = m.at(ArenaPtr::new(offset));
+    let address = m.at(ArenaPtr::new(offset).unwrap());
     let sequence = m.arena().stats().violations;
     let accessed = match kind {
         ViolationKind::Write => m.cpu(1).write_u8(address, 9),
@@ -52,7 +52,7 @@ fn a_load_from_a_missing_page_is_recorded<F: Format>() {
 fn a_load_is_recorded_with_its_exact_address<F: Format>() {
     let m = Machine::<F>::builder().build();
     recorded(&m, 0x7fff, ViolationKind::Read);
-    assert_eq!(m.at(ArenaPtr::new(0x7fff)).value(), m.arena().layout().base().value() + 0x7fff);
+    assert_eq!(m.at(ArenaPtr::new(0x7fff).unwrap()).value(), m.arena().layout().base().value() + 0x7fff);
     m.finish();
 }
 
@@ -67,14 +67,14 @@ fn a_store_is_recorded_with_its_exact_address<F: Format>() {
 fn an_access_across_two_pages_is_recorded_where_it_misses<F: Format>() {
     let m = Machine::<F>::builder().build();
     assert_eq!(m.alloc(1), page(1));
-    let across = m.at(ArenaPtr::new(0x1ffc));
+    let across = m.at(ArenaPtr::new(0x1ffc).unwrap());
     m.cpu(0).write_u64(across, 0x1122_3344_5566_7788).unwrap();
     let violation = only_violation(&m);
     assert_eq!((violation.address, violation.kind), (m.at(page(2)), ViolationKind::Write));
-    let low = m.cpu(1).read_u64(m.at(ArenaPtr::new(0x1ff8)));
+    let low = m.cpu(1).read_u64(m.at(ArenaPtr::new(0x1ff8).unwrap()));
     assert_eq!(low, Ok(0x5566_7788_0000_0000), "the part that is there was stored");
-    m.cpu(0).read_u64(m.at(ArenaPtr::new(0x7ffc))).unwrap();
-    let addresses = [0x7ffc, 0x8000].map(|offset| m.at(ArenaPtr::new(offset)));
+    m.cpu(0).read_u64(m.at(ArenaPtr::new(0x7ffc).unwrap())).unwrap();
+    let addresses = [0x7ffc, 0x8000].map(|offset| m.at(ArenaPtr::new(offset).unwrap()));
     assert_eq!(addresses.map(|_| m.arena().take_violation().map(|violation| violation.address)), addresses.map(Some));
     m.finish();
 }
@@ -133,7 +133,7 @@ fn a_fault_is_attributed_to_the_arena_of_its_address<F: Format>() {
     let program = ProgramId::new(12);
     for (n, owner) in [(2, program), (0, None), (1, program)] {
         let arena = m.arena_at(n);
-        let wild = arena.layout().to_kernel(ArenaPtr::<u8>::new(0x2345));
+        let wild = arena.layout().to_kernel(ArenaPtr::<u8>::new(0x2345).unwrap());
         // A program of another arena is at work on this CPU: it is not blamed.
         let other = m.arena_at((n + 1) % 3).work_for(ProgramId::new(99));
         let scope = arena.work_for(owner);
@@ -156,7 +156,7 @@ fn a_fault_is_attributed_to_the_arena_of_its_address<F: Format>() {
 /// N8, N17: what a wild store left in one arena is not read in another.
 fn a_wild_store_is_not_seen_in_another_arena<F: Format>() {
     let m = Machine::<F>::builder().arenas(2).build();
-    let [mine, theirs] = [0, 1].map(|n| m.arena_at(n).layout().to_kernel(ArenaPtr::<u64>::new(0x3000)));
+    let [mine, theirs] = [0, 1].map(|n| m.arena_at(n).layout().to_kernel(ArenaPtr::<u64>::new(0x3000).unwrap()));
     m.cpu(0).write_u64(mine, 0x5ec2e7).unwrap();
     assert_eq!(m.cpu(0).read_u64(theirs), Ok(0));
     assert_eq!(m.cpu(1).read_u64(mine), Ok(0x5ec2e7));
@@ -168,7 +168,7 @@ fn a_wild_store_is_not_seen_in_another_arena<F: Format>() {
 /// N18: a page that holds scratch does not fault again until it is healed; a repeated violation is seen once per healing.
 fn a_repeated_violation_is_seen_once_per_healing<F: Format>() {
     let m = Machine::<F>::builder().build();
-    let (slot, region) = (m.at(page(7)), m.at(ArenaPtr::new(0x4000_0000)));
+    let (slot, region) = (m.at(page(7)), m.at(ArenaPtr::new(0x4000_0000).unwrap()));
     for round in 1..=3 {
         for address in [slot, region, guard(&m)] {
             for cpu in [0, 1, 0, 1] {

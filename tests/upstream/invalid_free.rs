@@ -86,12 +86,12 @@ fn what_was_never_allocated_is_not_freed<F: Format>() {
         bad(page(599), 2, Owner::Program, FreeError::Outside),
         bad(page(619), 2, Owner::Program, FreeError::Outside),
         bad(page(620), 1, Owner::Program, FreeError::Outside),
-        bad(ArenaPtr::new(0), 1, Owner::Program, FreeError::Outside),
-        bad(ArenaPtr::new(0), WINDOW_PAGES, Owner::Program, FreeError::Outside),
+        bad(page(1), 1, Owner::Program, FreeError::Outside),
+        bad(page(1), WINDOW_PAGES, Owner::Program, FreeError::Outside),
         bad(page(600), WINDOW_PAGES, Owner::Program, FreeError::Outside),
         bad(page(600), 0, Owner::Program, FreeError::ZeroPages),
-        bad(ArenaPtr::new((600 << 12) + 1), 1, Owner::Program, FreeError::Misaligned),
-        bad(ArenaPtr::new((600 << 12) + 0xfff), 1, Owner::Program, FreeError::Misaligned),
+        bad(ArenaPtr::new((600 << 12) + 1).unwrap(), 1, Owner::Program, FreeError::Misaligned),
+        bad(ArenaPtr::new((600 << 12) + 0xfff).unwrap(), 1, Owner::Program, FreeError::Misaligned),
     ];
     wild.iter().for_each(|free| is_refused_and_recorded(&m, free));
     assert_eq!(m.finish(), 4);

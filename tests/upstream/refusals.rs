@@ -20,13 +20,13 @@ fn each_malformed_allocation_is_refused_by_name<F: Format>() {
         (request(1).aligned(PageCount::ZERO), AllocError::BadAlignment),
         (request(1).aligned(count(3)), AllocError::BadAlignment),
         (request(1).aligned(count(12)), AllocError::BadAlignment),
-        (request(1).exactly_at(ArenaPtr::new(0xa001)), AllocError::Misaligned),
-        (request(1).exactly_at(ArenaPtr::new(0xafff)), AllocError::Misaligned),
+        (request(1).exactly_at(ArenaPtr::new(0xa001).unwrap()), AllocError::Misaligned),
+        (request(1).exactly_at(ArenaPtr::new(0xafff).unwrap()), AllocError::Misaligned),
         (request(21), AllocError::Outside),
         (request(1).exactly_at(page(9)), AllocError::Outside),
         (request(1).exactly_at(page(30)), AllocError::Outside),
         (request(2).exactly_at(page(29)), AllocError::Outside),
-        (request(1).exactly_at(ArenaPtr::new(0)), AllocError::Outside),
+        (request(1).exactly_at(page(1)), AllocError::Outside),
     ];
     for (request, error) in refusals {
         let asked = m.frame_calls();
@@ -96,7 +96,7 @@ fn no_space_counts_only_pages_that_would_be_free<F: Format>() {
     let m = Machine::<F>::builder().extent(1, 4).build();
     assert_eq!(m.alloc(3), page(1));
     assert_eq!(reserve(&m, page(4), 1), Ok(()));
-    for wild in [page(4), page(5), page(1000), ArenaPtr::new(0)] {
+    for wild in [page(4), page(5), page(1000), ArenaPtr::new(8).unwrap()] {
         m.write(1, wild, 1).unwrap();
     }
     m.cpu(1).read_u8(super::guard(&m)).unwrap();
@@ -122,7 +122,7 @@ fn each_malformed_free_and_reservation_is_refused_by_name<F: Format>() {
     assert!(m.arena().alloc_pages(AllocRequest::new(count(1), Owner::Kernel)).is_ok());
     let frees = [
         (page(10), 0, FreeError::ZeroPages),
-        (ArenaPtr::new(0xa008), 1, FreeError::Misaligned),
+        (ArenaPtr::new(0xa008).unwrap(), 1, FreeError::Misaligned),
         (page(9), 1, FreeError::Outside),
         (page(10), 1, FreeError::NotOwner { page: index(10), owner: Owner::Kernel }),
         (page(11), 1, FreeError::NotAllocated { page: index(11) }),
@@ -133,7 +133,7 @@ fn each_malformed_free_and_reservation_is_refused_by_name<F: Format>() {
     }
     let reservations = [
         (page(11), 0, ReserveError::ZeroPages),
-        (ArenaPtr::new(0xb008), 1, ReserveError::Misaligned),
+        (ArenaPtr::new(0xb008).unwrap(), 1, ReserveError::Misaligned),
         (page(30), 1, ReserveError::Outside),
         (page(10), 2, ReserveError::Taken { page: index(10) }),
     ];

@@ -86,7 +86,7 @@ fn pages_are_reserved_once_where_nothing_may_wait<F: Format>() {
 
 /// Ranges that leave the extent, each in another way.
 fn reserve_what_is_not_there<F: Format>(m: &Machine<F>) {
-    let outside = [(ArenaPtr::new(0), 3), (FIRST, 3), (FIRST, 4096), (FIRST, WINDOW_PAGES), (SECOND, 2)];
+    let outside = [(ArenaPtr::new(0x1000).unwrap(), 3), (FIRST, 3), (FIRST, 4096), (FIRST, WINDOW_PAGES), (SECOND, 2)];
     for (at, pages) in outside {
         assert_eq!(refused(m, || reserve(m, at, pages)), ReserveError::Outside, "{at:?} {pages}");
     }
@@ -123,7 +123,7 @@ fn a_range_that_leaves_the_arena_is_not_reserved_where_nothing_may_wait<F: Forma
 fn a_misaligned_reservation_is_an_error<F: Format>() {
     let m = two_pages::<F>();
     for offset in [1, 8, 0x800, 0xfff] {
-        let at = ArenaPtr::new(FIRST.offset() + offset);
+        let at = ArenaPtr::new(FIRST.offset() + offset).unwrap();
         assert_eq!(refused(&m, || reserve(&m, at, 1)), ReserveError::Misaligned);
     }
     assert_eq!(m.alloc(2), FIRST);

@@ -65,7 +65,8 @@ fn contexts_of_one_cpu_may_fault_on_one_page_together<F: Format>() {
     let at = |ptr: ArenaPtr| m.at(ptr);
     for _ in 0..3 {
         // A slot of the extent, one beside it, a region, the guard.
-        for address in [at(page(7)), at(page(0)), at(ArenaPtr::new(0x4000_0000)), guard(&m)] {
+        for address in [at(page(7)), at(ArenaPtr::new(8).unwrap()), at(ArenaPtr::new(0x4000_0000).unwrap()), guard(&m)]
+        {
             let outcomes = [(); 4].map(|()| m.arena().handle_kernel_fault(&fault_at(address)));
             let expected = [FaultOutcome::Recovered, FaultOutcome::Spurious, FaultOutcome::Spurious];
             assert_eq!(outcomes, std::array::from_fn(|n| expected[n.min(2)]));

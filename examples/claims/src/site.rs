@@ -41,7 +41,7 @@ pub(crate) fn count(number: u32) -> PageCount {
 
 /// The pointer to a page.
 pub(crate) fn pointer(number: u32) -> ArenaPtr {
-    index(number).to_ptr()
+    index(number).to_ptr().expect("not page 0")
 }
 
 /// So many pages for the kernel, anywhere.

@@ -6,7 +6,7 @@ use crate::arena::MyPlatform;
 
 /// The address of a byte of the window.
 pub(crate) fn address(arena: &Arena<MyPlatform>, offset: u32) -> KernelAddr {
-    arena.layout().to_kernel(ArenaPtr::<u64>::new(offset))
+    arena.layout().to_kernel(ArenaPtr::<u64>::new(offset).unwrap())
 }
 
 /// Loads a word of the window, or of the guard behind it.

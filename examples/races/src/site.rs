@@ -27,7 +27,7 @@ pub(crate) fn page(number: u32) -> u64 {
 
 /// The pointer to a page.
 pub(crate) fn pointer(number: u32) -> ArenaPtr {
-    PageIndex::new(number).expect("a page of the window").to_ptr()
+    PageIndex::new(number).and_then(PageIndex::to_ptr).expect("a page of the window")
 }
 
 /// So many pages.

@@ -41,7 +41,7 @@ pub(crate) fn count(number: u32) -> PageCount {
 
 /// The pointer to a page.
 pub(crate) fn pointer(number: u32) -> ArenaPtr {
-    PageIndex::new(number).expect("a page of the window").to_ptr()
+    PageIndex::new(number).and_then(PageIndex::to_ptr).expect("a page of the window")
 }
 
 /// A request for pages, anywhere.

@@ -7,7 +7,7 @@ use super::super::{Cause, Declined, Format, INSTRUCTION, Machine};
 
 fn a_wild_access_is_recovered_and_recorded_exactly<F: Format>() {
     let m = Machine::<F>::builder().arenas(2).build();
-    let wild = m.arena_at(1).layout().to_kernel(ArenaPtr::<u8>::new(0x7ff8));
+    let wild = m.arena_at(1).layout().to_kernel(ArenaPtr::<u8>::new(0x7ff8).unwrap());
     m.cpu(1).write_u8(wild, 5).unwrap();
     assert_eq!(m.cpu(0).read_u8(wild), Ok(5));
     assert_eq!(m.exceptions(), 1);
@@ -17,7 +17,7 @@ fn a_wild_access_is_recovered_and_recorded_exactly<F: Format>() {
     assert_eq!(violation.kind, ViolationKind::Write);
     assert_eq!(violation.instruction, InstructionAddr::new(INSTRUCTION));
     assert_eq!(violation.cpu, Some(CpuId::new(1)));
-    m.nameless(|| m.read(0, ArenaPtr::new(0x6000))).unwrap();
+    m.nameless(|| m.read(0, ArenaPtr::new(0x6000).unwrap())).unwrap();
     assert_eq!(m.arena().take_violation().unwrap().cpu, None);
     m.finish();
 }
@@ -61,7 +61,7 @@ fn a_program_view_reaches_pages_but_not_scratch_and_executes_nothing<F: Format>(
     let m = Machine::<F>::builder().build();
     let view = m.attach_view(0, 1);
     let page = m.alloc(1);
-    let (program, absent) = (page.to_program(view), ArenaPtr::<u8>::new(0x3_0000));
+    let (program, absent) = (page.to_program(view), ArenaPtr::<u8>::new(0x3_0000).unwrap());
     let user = || m.cpu(1).user();
     assert!(user().read_u64(program).is_err(), "another address space");
     m.cpu(1).switch_to(1);

@@ -39,7 +39,7 @@ fn a_page_is_zeroed_written_read_and_freed<F: Format>() {
     let page = m.alloc(1);
     assert_eq!(m.frames_in_use(), before + 1);
     for byte in (0..0x1000).step_by(8) {
-        assert_eq!(m.read(1, ArenaPtr::new(page.offset() + byte)), Ok(0));
+        assert_eq!(m.read(1, ArenaPtr::new(page.offset() + byte).unwrap()), Ok(0));
     }
     m.write(0, page, 0x0123_4567_89ab_cdef).unwrap();
     assert_eq!(m.read(1, page), Ok(0x0123_4567_89ab_cdef));

@@ -56,7 +56,7 @@ fn a_stale_translation_is_used<F: Format>() {
 fn a_page_mapped_where_scratch_is_remembered_is_caught<F: Format>() {
     let said = failure(|| {
         let m = Machine::<F>::builder().extent(1, 1).build();
-        m.write(1, ArenaPtr::new(0x1000), 1).unwrap();
+        m.write(1, ArenaPtr::new(0x1000).unwrap(), 1).unwrap();
         m.sabotage(Sabotage::All);
         m.alloc(1);
     });
@@ -66,7 +66,7 @@ fn a_page_mapped_where_scratch_is_remembered_is_caught<F: Format>() {
 fn walk_caches_must_be_flushed_before_tables_go_back<F: Format>() {
     let said = failure(|| {
         let m = Machine::<F>::builder().tlb(TlbMode::Lazy).build();
-        m.write(1, ArenaPtr::new(0x1000), 1).unwrap();
+        m.write(1, ArenaPtr::new(0x1000).unwrap(), 1).unwrap();
         m.sabotage(Sabotage::WalkCaches);
         // aarch64's flushes of pages reach walk caches by themselves; this is for all formats the whole window's.
         m.finish();
@@ -129,7 +129,7 @@ each_format!(
 #[test]
 fn a_tlbi_operand_with_a_level_hint_is_rejected() {
     let m = Machine::<AArch64>::builder().build();
-    let page = VirtAddr::from(m.at(ArenaPtr::new(0x1000)));
+    let page = VirtAddr::from(m.at(ArenaPtr::new(0x1000).unwrap()));
     let instructions = || MachineInstructions::new(Rc::clone(m.hardware()));
     let said = failure(|| instructions().invalidate_page(page.value() >> 12));
     assert!(said.contains("bits above 43"), "{said}");

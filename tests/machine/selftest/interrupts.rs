@@ -28,7 +28,7 @@ fn a_wild_access_between_any_two_steps_is_recovered<F: Format>() {
             for point in 0.. {
                 let m = Machine::<F>::builder().extent(1, 1).tlb(tlb).build();
                 m.interrupt_at(point, move |m| {
-                    m.on_cpu(cpu, || m.write(cpu, ArenaPtr::new(0x1000), 9).unwrap());
+                    m.on_cpu(cpu, || m.write(cpu, ArenaPtr::new(0x1000).unwrap(), 9).unwrap());
                 });
                 story(&m);
                 let interrupted = m.interrupted();
@@ -91,7 +91,7 @@ fn hooks_run_at_their_points<F: Format>() {
 /// Any operation on any page by any CPU in any address space.
 fn anything<F: Format>(m: &Machine<F>, random: &Random) {
     let cpu = index(random.below(3));
-    let page = ArenaPtr::new(u32::try_from(random.below(8) + 509).unwrap() << 12);
+    let page = ArenaPtr::new(u32::try_from(random.below(8) + 509).unwrap() << 12).unwrap();
     let request = AllocRequest::new(count(1 + u32::from(random.one_in(4))), Owner::Program);
     let request = if random.one_in(2) { request } else { request.in_context(Context::Any) };
     let request = if random.one_in(2) { request } else { request.exactly_at(page) };

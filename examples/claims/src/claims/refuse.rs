@@ -44,7 +44,7 @@ fn alloc_refuses_an_alignment_that_is_no_power_of_two(site: &Site<'_>) -> Checke
 
 fn alloc_refuses_a_place_inside_a_page(site: &Site<'_>) -> Checked {
     for byte in [1, 8, 2048, 4095] {
-        let at = ArenaPtr::new(pointer(100).offset() + byte);
+        let at = ArenaPtr::new(pointer(100).offset() + byte).unwrap();
         refuses(site, "place", pages(1).exactly_at(at), AllocError::Misaligned)?;
     }
     Ok(())
@@ -117,7 +117,7 @@ fn reserve_refuses_zero_pages(site: &Site<'_>) -> Checked {
 
 /// Linux says 0 here, and reserves nothing.
 fn reserve_refuses_a_place_inside_a_page(site: &Site<'_>) -> Checked {
-    reserve_at(site, ArenaPtr::new(pointer(100).offset() + 3), PageCount::ONE, ReserveError::Misaligned)
+    reserve_at(site, ArenaPtr::new(pointer(100).offset() + 3).unwrap(), PageCount::ONE, ReserveError::Misaligned)
 }
 
 fn reserve_refuses_places_outside_the_extent(site: &Site<'_>) -> Checked {

@@ -43,7 +43,7 @@ fn free_refuses_zero_pages(site: &Site<'_>) -> Checked {
 fn free_refuses_a_place_inside_a_page(site: &Site<'_>) -> Checked {
     let pages = site.alloc(1)?;
     for byte in [1, 16, 4095] {
-        let at = ArenaPtr::new(pages.to_ptr().offset() + byte);
+        let at = ArenaPtr::new(pages.to_ptr().offset() + byte).unwrap();
         refuses(site, at, 1, Owner::Kernel, FreeError::Misaligned)?;
     }
     Ok(())
@@ -102,7 +102,7 @@ fn free_refuses_the_whole_range_for_one_bad_page(site: &Site<'_>) -> Checked {
 }
 
 fn a_refused_free_is_recorded_with_its_address(site: &Site<'_>) -> Checked {
-    let at = ArenaPtr::new(0x0123_4567);
+    let at = ArenaPtr::new(0x0123_4567).unwrap();
     let answer = site.arena.free_pages(at, PageCount::ONE, Owner::Program);
     refused("free", answer, FreeError::Misaligned)?;
     let violation = site.violation()?;

@@ -43,7 +43,7 @@ fn count(number: u32) -> PageCount {
 
 /// The pointer to a page's first byte.
 fn pointer(number: u32) -> ArenaPtr {
-    page(number).to_ptr()
+    page(number).to_ptr().expect("the tour has no business in page 0")
 }
 
 /// The offset of a byte of a page.

@@ -47,7 +47,7 @@ fn one_byte_two_names(report: &Report, arena: &KernelArena, pages: PageRange) {
     let read = load(arena, offset(at, 8)) == Access::Plain(42);
     report.check(written && read, "42 is stored and read back");
 
-    let pointer: ArenaPtr<u64> = ArenaPtr::new(pages.to_ptr().offset() + 5 * 4096 + 8);
+    let pointer: ArenaPtr<u64> = ArenaPtr::new(pages.to_ptr().offset() + 5 * 4096 + 8).unwrap();
     let kernel = arena.layout().to_kernel(pointer);
     let base = ProgramBase::new(ProgramAddr::new(0x0000_1234_0000_0000)).expect("a multiple of 4 GiB");
     let program = pointer.to_program(base);

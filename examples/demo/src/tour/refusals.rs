@@ -38,7 +38,7 @@ fn refuse_allocations(report: &Report, arena: &KernelArena) {
     for (asked, request, expected) in [
         ("no page", pages(0), AllocError::ZeroPages),
         ("an alignment of 3 pages", pages(1).aligned(count(3)), AllocError::BadAlignment),
-        ("a page at offset 0x30010", pages(1).exactly_at(ArenaPtr::new(0x3_0010)), AllocError::Misaligned),
+        ("a page at offset 0x30010", pages(1).exactly_at(ArenaPtr::new(0x3_0010).unwrap()), AllocError::Misaligned),
         ("the page behind the extent", pages(1).exactly_at(pointer(beyond)), AllocError::Outside),
         ("page 0", pages(1).exactly_at(pointer(0)), AllocError::Outside),
         ("page 48, which is allocated", pages(1).exactly_at(pointer(48)), AllocError::Taken { page: page(48) }),
@@ -52,7 +52,7 @@ fn refuse_allocations(report: &Report, arena: &KernelArena) {
 fn refuse_reservations(report: &Report, arena: &KernelArena) {
     for (asked, at, number, expected) in [
         ("a reservation of no page", pointer(80), 0, ReserveError::ZeroPages),
-        ("a reservation at offset 0x50001", ArenaPtr::new(0x5_0001), 1, ReserveError::Misaligned),
+        ("a reservation at offset 0x50001", ArenaPtr::new(0x5_0001).unwrap(), 1, ReserveError::Misaligned),
         ("a reservation of page 71 once more", pointer(71), 2, ReserveError::Taken { page: page(71) }),
     ] {
         row(report, asked, arena.reserve_pages(at, count(number), Owner::Kernel), expected);
@@ -63,7 +63,7 @@ fn refuse_reservations(report: &Report, arena: &KernelArena) {
 fn refuse_frees(report: &Report, arena: &KernelArena) -> usize {
     let (kernel, program) = (Owner::Kernel, Owner::Program);
     let wrong = [
-        ("a free at offset 0x30010", ArenaPtr::new(0x3_0010), program, FreeError::Misaligned),
+        ("a free at offset 0x30010", ArenaPtr::new(0x3_0010).unwrap(), program, FreeError::Misaligned),
         ("a free of page 0", pointer(0), kernel, FreeError::Outside),
         ("a second free of page 16", pointer(16), kernel, FreeError::NotAllocated { page: page(16) }),
         ("a free of a page never allocated", pointer(1000), kernel, FreeError::NotAllocated { page: page(1000) }),

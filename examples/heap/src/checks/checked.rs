@@ -63,9 +63,9 @@ fn garbage_of_a_program_is_refused_for_the_right_reason_and_recorded(site: &Site
             refused(arena, slab, object.offset() + inside, Misuse::NotAtStart)?;
         }
         refused(arena, slab, kernels.offset(), Misuse::NotLive)?;
-        equal("a right free", slab.free_checked(object), Ok(()))?;
+        equal("a right free", slab.free_checked(Some(object)), Ok(()))?;
         refused(arena, slab, object.offset(), Misuse::NotLive)?;
-        equal("the other's free", slab.free_checked(other), Ok(()))?;
+        equal("the other's free", slab.free_checked(Some(other)), Ok(()))?;
         // SAFETY: it came from there with this layout, and was not freed: that was refused.
         unsafe { slab.free(kernels, sixty_four) };
         equal("misuses that were counted", slab.stats().misuses, 6 + 2 + 5 + 1 + 1)
@@ -145,7 +145,7 @@ fn garbage_from_all_cpus_harms_no_object(site: &Site) -> Told {
                     4 => {
                         // A program's own: whoever guesses its address may free it.
                         let object = slab.alloc_checked(layout(64)?)?;
-                        let is_free = slab.free_checked(object).is_err();
+                        let is_free = slab.free_checked(Some(object)).is_err();
                         hits.fetch_add(u64::from(is_free), Ordering::Relaxed);
                         tries.fetch_add(u64::from(is_free), Ordering::Relaxed);
                     }
@@ -208,7 +208,7 @@ fn what_a_program_writes_never_reaches_the_bookkeeping(site: &Site) -> Told {
         let extent = arena.layout().extent();
         let scribble = |random: &mut Random| {
             for page in extent.pages() {
-                let at = address(arena, page.to_ptr(), random.below(512));
+                let at = address(arena, page.to_ptr().expect("not page 0"), random.below(512));
                 if arena.page_state(page).is_some_and(|state| matches!(state, kernel_arena::SlotState::Mapped(..))) {
                     // SAFETY: nothing that Rust knows of is in the window. The page may be going: then it is a wild
                     // access.
@@ -231,7 +231,7 @@ fn what_a_program_writes_never_reaches_the_bookkeeping(site: &Site) -> Told {
             holds("no two objects overlap", starts.windows(2).all(|pair| pair[0].1 <= pair[1].0))?;
             while !objects.is_empty() {
                 let (object, _) = objects.swap_remove(random.index(objects.len()));
-                equal("a free", slab.free_checked(object), Ok(()))?;
+                equal("a free", slab.free_checked(Some(object)), Ok(()))?;
                 if random.one_in(16) {
                     scribble(&mut random);
                 }

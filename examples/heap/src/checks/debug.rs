@@ -137,7 +137,7 @@ fn debug_mode_finds_a_free_of_another_size(site: &Site) -> Told {
         let other = watched.alloc(100)?;
         watched.free(other.cast(), 100)?;
         watched.recorded(&[])?;
-        let inside = ArenaPtr::new(other.offset() + 8);
+        let inside = ArenaPtr::new(other.offset() + 8).unwrap();
         watched.free(inside, 100)?;
         watched.recorded(&[(inside, Misuse::NotAtStart)])?;
         // The first one is nobody's any more.

@@ -37,7 +37,7 @@ fn layout(size: usize, align: usize) -> Result<Layout, Failure> {
 }
 
 fn refused(arena: &KernelArena, pool: &ArenaPool<'_>, at: u32, size: usize, expected: Misuse) -> Checked {
-    equal(&format!("the free at {at:#x}"), pool.free(ArenaPtr::new(at), size), Err(expected))?;
+    equal(&format!("the free at {at:#x}"), pool.free(ArenaPtr::new(at).unwrap(), size), Err(expected))?;
     let found = violations(arena).map(|violation| (violation.address.value(), violation.kind));
     let address = arena.layout().base().value() + u64::from(at);
     equal("what was recorded", found.collect(), alloc::vec![(address, ViolationKind::Object(expected))])

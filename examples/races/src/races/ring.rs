@@ -79,7 +79,7 @@ fn turn(player: &mut Player<'_>, seen: &Seen) -> Checked {
 fn free_wrongly(player: &mut Player<'_>) -> Checked {
     let offset = player.random.below(1 << 28) << 4 | player.number << 1 | 1;
     let _scope = player.site.arena.work_for(program(offset.into()));
-    let answer = player.site.free_at(ArenaPtr::new(offset), PageCount::ONE, Owner::Kernel);
+    let answer = player.site.free_at(ArenaPtr::new(offset).unwrap(), PageCount::ONE, Owner::Kernel);
     equal("a free inside a page", answer, Err(FreeError::Misaligned))
 }
 

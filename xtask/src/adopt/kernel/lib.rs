@@ -104,7 +104,7 @@ pub fn run(metadata: &'static mut [MaybeUninit<MetadataWord>], place: &'static m
         Err(_) => return false,
     };
     let object = slab.alloc_checked(Layout::new::<[u64; 6]>()).ok();
-    let freed = object.map_or(false, |object| slab.free_checked(object).is_ok());
+    let freed = object.map_or(false, |object| slab.free_checked(Some(object)).is_ok());
     let heap = HEAP.start(arena).is_ok();
     spurious && freed && heap && HEAP.try_alloc(Layout::new::<u64>()).is_ok()
 }
