@@ -53,7 +53,7 @@ fn alloc_refuses_a_place_inside_a_page(site: &Site<'_>) -> Checked {
 fn alloc_refuses_places_outside_the_extent(site: &Site<'_>) -> Checked {
     let end = FIRST_PAGE + PAGES;
     for (first, number) in
-        [(0, 1), (FIRST_PAGE - 1, 1), (FIRST_PAGE - 1, 2), (end, 1), (end - 1, 2), ((1 << 20) - 1, 1), (0, 1 << 20)]
+        [(1, 1), (FIRST_PAGE - 1, 1), (FIRST_PAGE - 1, 2), (end, 1), (end - 1, 2), ((1 << 20) - 1, 1), (1, 1 << 20)]
     {
         refuses(site, "place", pages(number).exactly_at(pointer(first)), AllocError::Outside)?;
     }
@@ -122,7 +122,7 @@ fn reserve_refuses_a_place_inside_a_page(site: &Site<'_>) -> Checked {
 
 fn reserve_refuses_places_outside_the_extent(site: &Site<'_>) -> Checked {
     let end = FIRST_PAGE + PAGES;
-    for (first, number) in [(0, 1), (FIRST_PAGE - 1, 2), (end, 1), (end - 1, 2), (0, 1 << 20)] {
+    for (first, number) in [(1, 1), (FIRST_PAGE - 1, 2), (end, 1), (end - 1, 2), (1, 1 << 20)] {
         reserve_at(site, pointer(first), count(number), ReserveError::Outside)?;
     }
     Ok(())

@@ -52,7 +52,7 @@ fn free_refuses_a_place_inside_a_page(site: &Site<'_>) -> Checked {
 /// T3.
 fn free_refuses_places_outside_the_extent(site: &Site<'_>) -> Checked {
     let end = FIRST_PAGE + PAGES;
-    for (first, number) in [(0, 1), (FIRST_PAGE - 1, 1), (end, 1), (end - 1, 2), ((1 << 20) - 1, 1)] {
+    for (first, number) in [(1, 1), (FIRST_PAGE - 1, 1), (end, 1), (end - 1, 2), ((1 << 20) - 1, 1)] {
         refuses(site, pointer(first), number, Owner::Kernel, FreeError::Outside)?;
     }
     Ok(())

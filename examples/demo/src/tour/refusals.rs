@@ -40,7 +40,7 @@ fn refuse_allocations(report: &Report, arena: &KernelArena) {
         ("an alignment of 3 pages", pages(1).aligned(count(3)), AllocError::BadAlignment),
         ("a page at offset 0x30010", pages(1).exactly_at(ArenaPtr::new(0x3_0010).unwrap()), AllocError::Misaligned),
         ("the page behind the extent", pages(1).exactly_at(pointer(beyond)), AllocError::Outside),
-        ("page 0", pages(1).exactly_at(pointer(0)), AllocError::Outside),
+        ("the last page of the window", pages(1).exactly_at(pointer((1 << 20) - 1)), AllocError::Outside),
         ("page 48, which is allocated", pages(1).exactly_at(pointer(48)), AllocError::Taken { page: page(48) }),
         ("page 64, which is reserved", pages(1).exactly_at(pointer(64)), AllocError::Taken { page: page(64) }),
         ("4096 pages in a row", pages(4096), AllocError::NoSpace(nothing)),
@@ -64,7 +64,7 @@ fn refuse_frees(report: &Report, arena: &KernelArena) -> usize {
     let (kernel, program) = (Owner::Kernel, Owner::Program);
     let wrong = [
         ("a free at offset 0x30010", ArenaPtr::new(0x3_0010).unwrap(), program, FreeError::Misaligned),
-        ("a free of page 0", pointer(0), kernel, FreeError::Outside),
+        ("a free of the window's last page", pointer((1 << 20) - 1), kernel, FreeError::Outside),
         ("a second free of page 16", pointer(16), kernel, FreeError::NotAllocated { page: page(16) }),
         ("a free of a page never allocated", pointer(1000), kernel, FreeError::NotAllocated { page: page(1000) }),
         (

@@ -46,7 +46,7 @@ fn refused(arena: &KernelArena, pool: &ArenaPool<'_>, at: u32, size: usize, expe
 fn a_pools_wrong_frees_are_refused_and_recorded(site: &Site) -> Told {
     with_pool(site, |arena, pool| {
         let (block, next) = (pool.alloc(layout(100, 8)?)?, pool.alloc(layout(100, 8)?)?);
-        for outside in [0, (FIRST_PAGE << 12) - 8, (FIRST_PAGE + 1024) << 12, u32::MAX - 7] {
+        for outside in [8, (FIRST_PAGE << 12) - 8, (FIRST_PAGE + 1024) << 12, u32::MAX - 7] {
             refused(arena, pool, outside, 100, Misuse::Outside)?;
         }
         refused(arena, pool, (FIRST_PAGE + 1023) << 12, 100, Misuse::NoObjects)?;
