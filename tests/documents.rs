@@ -1,6 +1,6 @@
 //! The documents: every number that a comment cites is explained, and every link leads somewhere.
 //!
-//! Rules (I, S, O) and claims (T, N) are cited as a letter and a number wherever they are relied on or tested. What each means
+//! Rules (I, S, O) and claims (T, N, U) are cited as a letter and a number wherever they are relied on or tested. What each means
 //! stands in `docs/MODEL.md`, `docs/HEAP.md` and `docs/TESTS.md`, as the first cell of a table or the bold start of an item.
 //! That each function which can refuse has its row is in `calls`, that what is named exists in `spans`, that the code of
 //! `docs/PORTING.md` is what is booted in `porting`.
@@ -20,7 +20,7 @@ mod spans;
 
 /// Which document explains which letters.
 const EXPLAINED: [(&str, &[char]); 3] =
-    [("docs/MODEL.md", &['I', 'S']), ("docs/HEAP.md", &['O']), ("docs/TESTS.md", &['T', 'N'])];
+    [("docs/MODEL.md", &['I', 'S']), ("docs/HEAP.md", &['O']), ("docs/TESTS.md", &['T', 'N', 'U'])];
 /// Where comments and documents are.
 const CITING: [&str; 11] = [
     "src",
@@ -51,7 +51,7 @@ fn every_claim_that_is_explained_is_tested() {
         cited.get(number).is_some_and(|paths| paths.iter().any(code))
     };
     let untested: Vec<_> =
-        explained().into_iter().filter(|number| number.starts_with(['T', 'N']) && !in_tests(number)).collect();
+        explained().into_iter().filter(|number| number.starts_with(['T', 'N', 'U']) && !in_tests(number)).collect();
     assert!(untested.is_empty(), "in docs/TESTS.md, and in no test: {untested:?}");
 }
 
@@ -103,7 +103,7 @@ fn cited() -> BTreeMap<String, BTreeSet<PathBuf>> {
             for word in
                 text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').map(|w| w.trim_end_matches('.'))
             {
-                if is_number(word) && word.starts_with(['I', 'S', 'O', 'T', 'N']) {
+                if is_number(word) && word.starts_with(['I', 'S', 'O', 'T', 'N', 'U']) {
                     cited.entry(word.to_owned()).or_default().insert(path.clone());
                 }
             }

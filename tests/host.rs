@@ -13,5 +13,6 @@ mod pool;
 mod reports;
 mod slab;
 mod upstream;
+mod views;
 
 mod properties;

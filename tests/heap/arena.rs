@@ -101,7 +101,7 @@ impl<S: PageSource, M: MetadataSource> Blocks for Heap<S, M> {
 
 fn blocks_are_memory_of_the_arena_and_no_programs<F: Format>() {
     on_a_private_arena::<F>(|m, heap| {
-        let view = m.attach_view(0, 1);
+        let view = m.link_by_hand(0, 1);
         m.cpu(1).switch_to(1);
         for size in [8, 4096, 20_000, 100_000] {
             // SAFETY: not 0 bytes.

@@ -3,6 +3,7 @@
 //! A fault goes the way it goes in a kernel: the processor's registers, the library's decoder, the registry, and back to the
 //! instruction, or not.
 
+use kernel_arena::views::ProgramFaultOutcome;
 use kernel_arena::{Fault, FaultOutcome, VirtAddr};
 
 use super::fixture::Machine;
@@ -43,10 +44,10 @@ impl<'m, F: Format> Cpu<'m, F> {
         Self { mode: Mode::User, ..self }
     }
 
-    /// Loads the address space with this tag, without forgetting anything.
-    pub(crate) fn switch_to(&self, tag: AsTag) {
+    /// Loads the address space with this tag, without forgetting anything. Which one was loaded.
+    pub(crate) fn switch_to(&self, tag: AsTag) -> AsTag {
         assert!(tag < self.machine.hardware().tags, "there is no tag {tag}");
-        self.machine.hardware().cpus[self.number].tag.set(tag);
+        self.machine.hardware().cpus[self.number].tag.replace(tag)
     }
 
     pub(crate) fn read_u8(&self, address: impl Into<VirtAddr>) -> Result<u8, Declined> {
@@ -107,10 +108,25 @@ impl<'m, F: Format> Cpu<'m, F> {
         Ok(())
     }
 
+    fn program_goes_on(&self, exception: Exception, retries: &mut u32) -> bool {
+        assert!(F::decode(exception).is_none(), "a program's access is taken for the kernel's");
+        let hardware = self.machine.hardware();
+        let tag = hardware.cpus[self.number].tag.get();
+        match hardware.on_cpu(self.number, || self.machine.program_fault(tag, exception)) {
+            Some(ProgramFaultOutcome::PageGiven) => true,
+            Some(ProgramFaultOutcome::Retry) => {
+                *retries += 1;
+                *retries < 2
+            }
+            Some(ProgramFaultOutcome::Refused(_) | ProgramFaultOutcome::NotOurs) | None => false,
+        }
+    }
+
     /// Runs an instruction until it reaches its operand: a byte of physical memory.
     fn reach(&self, address: u64, kind: Kind) -> Result<std::ptr::NonNull<u8>, Declined> {
         let hardware = self.machine.hardware();
         let intent = Intent { mode: self.mode, kind };
+        let mut retries = 0;
         for _ in 0..TURNS {
             hardware.observe();
             let translated = match self.machine.stutters() {
@@ -129,8 +145,15 @@ impl<'m, F: Format> Cpu<'m, F> {
                 Err(cause) => cause,
             };
             let exception = Exception { address, intent, cause, instruction: INSTRUCTION };
-            let outcome = F::decode(exception).map(|fault| self.raise(&fault));
-            if matches!(outcome, None | Some(FaultOutcome::NotOurs)) {
+            let goes_on = match self.mode {
+                Mode::Kernel => {
+                    let outcome = F::decode(exception).map(|fault| self.raise(&fault));
+                    !matches!(outcome, None | Some(FaultOutcome::NotOurs))
+                }
+                // Where it is told to try again twice, it waits for another CPU, which does nothing meanwhile.
+                Mode::User => self.program_goes_on(exception, &mut retries),
+            };
+            if !goes_on {
                 return Err(Declined { address, cause });
             }
         }

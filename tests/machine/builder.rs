@@ -18,6 +18,8 @@ pub(crate) struct Builder<F> {
     first_page: u32,
     pages: u32,
     private: bool,
+    views: u8,
+    base: u64,
     arenas: usize,
     tlb: TlbMode,
     seed: u64,
@@ -43,6 +45,8 @@ impl<F: Format> Builder<F> {
             first_page: 1,
             pages: 64,
             private: false,
+            views: 4,
+            base: F::RULES.base.value(),
             arenas: 1,
             tlb: TlbMode::Eager,
             seed: 1,
@@ -74,6 +78,16 @@ impl<F: Format> Builder<F> {
         Self { private: true, ..self }
     }
 
+    /// How many views each arena has room for.
+    pub(crate) fn views(self, views: u8) -> Self {
+        Self { views, ..self }
+    }
+
+    /// Where the first window is.
+    pub(crate) fn base(self, base: u64) -> Self {
+        Self { base, ..self }
+    }
+
     /// How many arenas are there from the start; at most four.
     pub(crate) fn arenas(self, arenas: usize) -> Self {
         Self { arenas, ..self }
@@ -103,12 +117,13 @@ impl<F: Format> Builder<F> {
 
     /// The layout of an arena, by number.
     pub(super) fn layout(&self, number: usize) -> ArenaLayout {
-        let base = KernelAddr::new(F::RULES.base.value() + number as u64 * BETWEEN_WINDOWS);
+        let base = KernelAddr::new(self.base + number as u64 * BETWEEN_WINDOWS);
         let first = PageIndex::new(self.first_page).unwrap();
         let pages = PageCount::new(self.pages).unwrap();
         let layout = ArenaLayout::new(base, AddressWidth::BITS_48, first, pages)
             .unwrap()
-            .with_cpus(CpuCount::new(self.cpus.into()).unwrap());
+            .with_cpus(CpuCount::new(self.cpus.into()).unwrap())
+            .with_views(self.views);
         if self.private { layout.private() } else { layout }
     }
 }

@@ -1,27 +1,28 @@
 //! The handle that a test holds: the machine, its arenas, and what a test does with them.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kernel_arena::platform::NodeId;
+use kernel_arena::views::View;
 use kernel_arena::{
-    AllocRequest, Arena, ArenaPtr, CreateError, KernelAddr, MetadataWord, Owner, PageCount, ProgramAddr, ProgramBase,
-    Registration, Registry, VirtAddr,
+    AllocRequest, Arena, ArenaPtr, CreateError, KernelAddr, MetadataWord, Owner, PageCount, Registration, Registry,
+    VirtAddr,
 };
 
 use super::access::{Cpu, Declined};
 use super::builder::Builder;
 use super::flush::{Flush, Sabotage};
 use super::format::Format;
-use super::hardware::{Hardware, View, Window};
+use super::hardware::{Hardware, Window};
 use super::hooks::Point;
 use super::memory::index;
 use super::platform::{Host, Upper};
 use super::rule;
-use super::tlb::{AsTag, Levels};
+use super::views::Lent;
 
 const ARENAS: usize = 4;
 
@@ -34,7 +35,8 @@ struct Inner<F: Format> {
     registry: Registry<Host<F>, ARENAS, F>,
     arenas: [OnceCell<Home<F>>; ARENAS],
     stutters: Cell<u32>,
-    next_view: Cell<u64>,
+    /// Views whose tokens the machine keeps, with their arenas.
+    views: RefCell<Vec<(usize, View<Lent>)>>,
 }
 
 struct Home<F: Format> {
@@ -55,7 +57,7 @@ impl<F: Format> Machine<F> {
             registry: Registry::new(),
             arenas: Default::default(),
             stutters: Cell::new(0),
-            next_view: Cell::new(0),
+            views: RefCell::default(),
         }))
     }
 
@@ -64,11 +66,13 @@ impl<F: Format> Machine<F> {
         let number = self.arena_count();
         let layout = self.0.builder.layout(number);
         let upper = Rc::new(Upper::new(layout.base()));
+        let before = self.hardware().memory.taken();
         self.hardware().windows.borrow_mut().push(Window {
             base: layout.base().value(),
             first_page: layout.extent().first().number(),
             pages: layout.extent().count().get(),
             upper: Rc::clone(&upper),
+            own: Vec::new(),
         });
         let host = Host::new(self.hardware(), Rc::clone(&upper));
         let metadata = Box::into_raw(garbage(layout.metadata_words()));
@@ -82,6 +86,11 @@ impl<F: Format> Machine<F> {
             self.hardware().windows.borrow_mut().pop();
             refused.error
         })?;
+        // What came in between may have taken frames for pages of other arenas.
+        self.hardware().observe();
+        let taken = self.hardware().memory.taken().into_iter();
+        let own = taken.filter(|frame| !before.contains(frame) && !self.hardware().is_in_a_slot(*frame)).collect();
+        self.hardware().windows.borrow_mut()[number].own = own;
         let arena = Box::new(arena);
         // SAFETY: the arena stays in its box until `finish` has removed it.
         let registration = unsafe { self.0.registry.register(&arena) }.expect("there is room");
@@ -243,29 +252,6 @@ impl<F: Format> Machine<F> {
         left != 0
     }
 
-    /// Links an arena's window into the address space with this tag. The four upper words are copied, open to user mode; from
-    /// now on its addresses are part of every shootdown.
-    pub(crate) fn attach_view(&self, arena: usize, tag: AsTag) -> ProgramBase {
-        let number = self.0.next_view.replace(self.0.next_view.get() + 1);
-        let base = 0x0000_0070_0000_0000 + number * (2 << 32);
-        let (hardware, rules) = (self.hardware(), &self.hardware().rules);
-        let lent = &self.0.arenas[arena].get().expect("it was created").upper;
-        let words = std::array::from_fn(|n| {
-            let word = lent.0[n].load(Ordering::Relaxed);
-            (rules.open_entry)((rules.table)(word).expect("it is linked").frame)
-        });
-        hardware.views.borrow_mut().push(View { window: arena, tag, base, words });
-        ProgramBase::new(ProgramAddr::new(base)).unwrap()
-    }
-
-    /// Unlinks a view and has every CPU forget it.
-    pub(crate) fn detach_view(&self, base: ProgramBase) {
-        let first = base.address().value();
-        let hardware = self.hardware();
-        hardware.views.borrow_mut().retain(|view| view.base != first);
-        hardware.forget(first, first + ((1 << 32) - 1), Levels::All);
-    }
-
     /// Asks the arena something that is no part of the test: no hook runs.
     pub(crate) fn quietly<R>(&self, ask: impl FnOnce() -> R) -> R {
         self.hardware().quietly(ask)
@@ -329,19 +315,16 @@ impl<F: Format> Machine<F> {
     /// The same without a look at the slots, which may be foreign; how many of these there were, too.
     pub(crate) fn end(self) -> (u32, u32) {
         self.clear_hooks();
-        let bases: Vec<u64> = {
-            let views = self.hardware().views.borrow();
-            views.iter().map(|view| view.base).collect()
-        };
-        for base in bases {
-            self.detach_view(ProgramBase::new(ProgramAddr::new(base)).unwrap());
-        }
         let inner = Rc::into_inner(self.0).expect("no other handle to the machine is left");
         let (mut pages, mut foreign) = (0, 0);
-        for home in inner.arenas.into_iter().filter_map(OnceCell::into_inner) {
+        let mut views = inner.views.into_inner();
+        for (number, home) in inner.arenas.into_iter().enumerate() {
+            let Some(home) = home.into_inner() else { continue };
             let words = home.arena.layout().metadata_words();
             inner.registry.remove(home.registration).expect("no fault is in flight");
-            let destroyed = home.arena.destroy().unwrap();
+            let (left, others): (Vec<_>, Vec<_>) = views.into_iter().partition(|(arena, _)| *arena == number);
+            views = others;
+            let destroyed = without_views(*home.arena, left).destroy().unwrap();
             pages += destroyed.pages;
             foreign += destroyed.foreign_pages;
             assert_eq!(destroyed.metadata.len(), words);
@@ -360,6 +343,15 @@ impl<F: Format> Machine<F> {
         &self.0.hardware
     }
 
+    pub(super) fn kept_views(&self) -> &RefCell<Vec<(usize, View<Lent>)>> {
+        &self.0.views
+    }
+
+    /// The word of a lent entry of an arena.
+    pub(super) fn upper_word(&self, arena: usize, entry: usize) -> u64 {
+        self.0.arenas[arena].get().expect("it was created").upper.0[entry].load(Ordering::Relaxed)
+    }
+
     pub(super) fn registry(&self) -> &Registry<Host<F>, ARENAS, F> {
         &self.0.registry
     }
@@ -369,6 +361,19 @@ impl<F: Format> Clone for Machine<F> {
     fn clone(&self) -> Self {
         Self(Rc::clone(&self.0))
     }
+}
+
+/// An arena that cannot be destroyed before the views that are left have been detached.
+fn without_views<F: Format>(arena: Arena<Host<F>, F>, views: Vec<(usize, View<Lent>)>) -> Arena<Host<F>, F> {
+    if views.is_empty() {
+        return arena;
+    }
+    let Err(refused) = arena.destroy() else { panic!("programs see it") };
+    assert_eq!(refused.views as usize, views.len());
+    for (_, view) in views {
+        assert!(refused.arena.detach_view(view).expect("its own").is_zero());
+    }
+    refused.arena
 }
 
 /// That many pages.

@@ -6,10 +6,11 @@ use kernel_arena::platform::{FlushScope, Shootdown};
 use kernel_arena::{AddressRange, VirtAddr};
 
 use super::format::Format;
-use super::hardware::{CpuState, Hardware, Window};
+use super::hardware::{CpuState, Hardware};
 use super::hooks::Point;
 use super::rule;
 use super::tlb::{AsTag, Levels};
+use super::views::Entries;
 
 /// What a shootdown leaves out: each breaks the platform's contract, to show that the machine notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,8 @@ pub(crate) struct Flush {
     pub(crate) scope: FlushScope,
 }
 
-/// The machine's shootdown: what the library asks for, and the same in every program view, handed to the format's own flush.
+/// The machine's shootdown: what the library asks for, in the kernel view and in each program view by name, handed to the
+/// format's own flush.
 pub(crate) struct MachineShootdown<F: Format> {
     hardware: Rc<Hardware>,
     flush: F::Flush,
@@ -68,36 +70,43 @@ impl<F: Format> Shootdown for MachineShootdown<F> {
         });
         hardware.control(Point::BeforeFlush);
         hardware.flushes.borrow_mut().push(Flush { ranges: ranges.to_vec(), scope });
-        self.flush.shootdown(&hardware.in_all_views(ranges), scope);
+        self.flush.shootdown(&hardware.checked(ranges), scope);
         hardware.control(Point::AfterFlush);
     }
 }
 
 impl Hardware {
-    fn in_all_views(&self, ranges: &[AddressRange]) -> Vec<AddressRange> {
-        let mut all = ranges.to_vec();
-        let windows = self.windows.borrow();
+    /// The ranges, each of a window or of a view, as far as the sabotage leaves them; and what they are in the views that the
+    /// arena does not know of.
+    fn checked(&self, ranges: &[AddressRange]) -> Vec<AddressRange> {
+        let mut all = Vec::new();
+        let (windows, views) = (self.windows.borrow(), self.views.borrow());
         for range in ranges {
-            let number = windows.iter().position(|window| covers(window, *range));
-            rule(number.is_some(), || format!("a shootdown of what is no arena's: {range:x?}"));
-            let offset = number.map_or(0, |number| range.start().value() - windows[number].base);
-            let bytes = range.size_bytes().min((1u64 << 32).saturating_sub(offset));
-            let views = self.views.borrow();
-            let theirs = views
-                .iter()
-                .filter(|view| Some(view.window) == number && bytes != 0 && self.sabotage.get() != Sabotage::Views);
-            all.extend(theirs.map(|view| AddressRange::new(VirtAddr::new(view.base + offset), bytes)));
+            let (start, bytes) = (range.start().value(), range.size_bytes());
+            let named = |view: &&Rc<Entries>| covers(view.base, 1 << 32, *range) && !view.by_hand.get();
+            if views.iter().any(|view| named(&view)) {
+                if self.sabotage.get() != Sabotage::Views {
+                    all.push(*range);
+                }
+                continue;
+            }
+            let window = windows.iter().position(|window| covers(window.base, (1 << 32) + (1 << 15), *range));
+            rule(window.is_some(), || format!("a shootdown of what is no arena's: {range:x?}"));
+            all.push(*range);
+            let offset = window.map_or(0, |window| start - windows[window].base);
+            let bytes = bytes.min((1u64 << 32).saturating_sub(offset));
+            let by_hand = views.iter().filter(|view| Some(view.window) == window && view.by_hand.get() && bytes != 0);
+            all.extend(by_hand.map(|view| AddressRange::new(VirtAddr::new(view.base + offset), bytes)));
         }
         all
     }
 }
 
-/// Whether a range is whole pages of a window and its guard.
-fn covers(window: &Window, range: AddressRange) -> bool {
+/// Whether a range is whole pages of what begins at `base`.
+fn covers(base: u64, size: u64, range: AddressRange) -> bool {
     let (start, bytes) = (range.start().value(), range.size_bytes());
-    let offset = start.wrapping_sub(window.base);
-    let end = offset.wrapping_add(bytes);
-    start % 4096 == 0 && bytes % 4096 == 0 && bytes != 0 && end <= (1 << 32) + (1 << 15)
+    let end = start.wrapping_sub(base).wrapping_add(bytes);
+    start % 4096 == 0 && bytes % 4096 == 0 && bytes != 0 && start.wrapping_sub(base) < size && end <= size
 }
 
 /// The least that the contract of [`Shootdown`] asks for: every CPU, every tag, and walk caches only if tables changed.

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use kernel_arena::arch::Arch;
 use kernel_arena::platform::{EntryAttributes, Shootdown};
+use kernel_arena::views::ProgramFault;
 use kernel_arena::{Fault, KernelAddr};
 
 use super::hardware::Hardware;
@@ -23,6 +24,9 @@ pub(crate) trait Format: Arch {
 
     /// What the library makes of the exception that this access raises.
     fn decode(exception: Exception) -> Option<Fault>;
+
+    /// The same, for an access of a program.
+    fn decode_program(exception: Exception) -> Option<ProgramFault>;
 }
 
 /// A format's words.
@@ -37,7 +41,9 @@ pub(crate) struct Rules {
     pub(super) table: fn(u64) -> Option<Entry>,
     /// The same for a leaf.
     pub(super) leaf: fn(u64) -> Option<Entry>,
-    /// The entry that links a directory into a program view.
+    /// What an entry of a program view means, and whether an arena may write it.
+    pub(super) view_entry: fn(u64) -> Option<Entry>,
+    /// An entry that links a directory into a program view, open to user mode.
     pub(super) open_entry: fn(u64) -> u64,
 }
 

@@ -13,6 +13,7 @@ use super::memory::Memory;
 use super::platform::Upper;
 use super::random::Random;
 use super::tlb::{AsTag, Levels, Tlb};
+use super::views::Entries;
 use super::watch::Watch;
 
 pub(crate) struct Hardware {
@@ -21,7 +22,8 @@ pub(crate) struct Hardware {
     pub(super) cpus: Vec<CpuState>,
     pub(super) tags: AsTag,
     pub(super) windows: RefCell<Vec<Window>>,
-    pub(super) views: RefCell<Vec<View>>,
+    pub(super) views: RefCell<Vec<Rc<Entries>>>,
+    pub(super) next_view: Cell<u64>,
     pub(super) watch: Watch,
     pub(super) hooks: Hooks,
     pub(super) sabotage: Cell<Sabotage>,
@@ -60,14 +62,8 @@ pub(super) struct Window {
     pub(super) first_page: u32,
     pub(super) pages: u32,
     pub(super) upper: Rc<Upper>,
-}
-
-/// A program view: in one address space.
-pub(super) struct View {
-    pub(super) window: usize,
-    pub(super) tag: AsTag,
-    pub(super) base: u64,
-    pub(super) words: [u64; 4],
+    /// The frames that the arena took when it was created: tables, and the scratch page.
+    pub(super) own: Vec<u64>,
 }
 
 impl Hardware {
@@ -80,6 +76,7 @@ impl Hardware {
             tags,
             windows: RefCell::default(),
             views: RefCell::default(),
+            next_view: Cell::new(0),
             watch: Watch::default(),
             hooks: Hooks::default(),
             sabotage: Cell::new(Sabotage::None),
@@ -188,7 +185,8 @@ impl Hardware {
         (cpu, tag, address)
     }
 
-    /// Every name of a byte of a window: under every tag in the kernel view, under its own in each program view.
+    /// Every name of a byte of a window: under every tag in the kernel view, under its own in each program view for which
+    /// entries are lent, linked or not.
     pub(super) fn aliases(&self, window: &Window, number: usize, offset: u64) -> Vec<(AsTag, u64)> {
         let kernel = (0..self.tags).map(|tag| (tag, window.base + offset));
         let views = self.views.borrow();

@@ -122,6 +122,13 @@ impl Memory {
         self.source.borrow().in_use()
     }
 
+    /// The frames that are taken.
+    pub(super) fn taken(&self) -> Vec<u64> {
+        let source = self.source.borrow();
+        let taken = source.taken.iter().enumerate().filter(|(_, taken)| **taken);
+        taken.map(|(number, _)| PHYSICAL_BASE + (number * FRAME_BYTES) as u64).collect()
+    }
+
     pub(super) fn calls(&self) -> u32 {
         self.source.borrow().calls
     }

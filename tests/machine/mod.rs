@@ -2,7 +2,8 @@
 //!
 //! Physical memory and a frame source ([`memory`]), page-table formats as the manuals have them ([`format`]), a walker
 //! ([`walk`]), CPUs whose TLBs are as unhelpful as the architectures allow ([`tlb`], [`hardware`]), the flushes that make them
-//! forget ([`flush`]), accesses that fault and run again as a kernel's do ([`access`]), and a watch over every word of the
+//! forget ([`flush`]), accesses that fault and run again as a kernel's do ([`access`]),
+//! the entries of program views ([`views`]), and a watch over every word of the
 //! arena's tables that ends the test as soon as a rule is broken ([`watch`]). Nothing here uses the library's encoders,
 //! decoders or bookkeeping to judge what the library did.
 //!
@@ -57,17 +58,23 @@ mod platform;
 mod random;
 mod selftest;
 mod tlb;
+mod views;
 mod walk;
 mod watch;
 
 pub(crate) use access::{Declined, INSTRUCTION};
 pub(crate) use fixture::{Machine, count};
 pub(crate) use flush::Sabotage;
-pub(crate) use format::{Cause, Format};
+pub(crate) use format::{Cause, Format, Kind};
 pub(crate) use hardware::TlbMode;
 pub(crate) use hooks::Point;
 pub(crate) use platform::Host;
 pub(crate) use random::Random;
+pub(crate) use selftest::failure;
+pub(crate) use views::Lent;
+
+/// What a test writes into an entry that it lends although something else is there: absent, and no word of an arena's.
+pub(crate) const IN_USE: u64 = 0x0ff0_0000_0000_0008;
 
 /// Ends the test unless a rule holds. While a test is failing already, a second broken rule is only printed: a panic in a
 /// destructor would end the process.

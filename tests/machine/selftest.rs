@@ -8,7 +8,7 @@ mod interrupts;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a test that must fail says when it does.
-fn failure(run: impl FnOnce()) -> String {
+pub(crate) fn failure(run: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(run)).expect_err("the machine notices nothing");
     panic
         .downcast_ref::<String>()

@@ -83,6 +83,14 @@ impl Tlb {
         self.uses.get(&frame).is_some_and(|uses| *uses != 0)
     }
 
+    /// Whether anything of `first..=last` is remembered under a tag.
+    pub(super) fn knows(&self, tag: AsTag, first: u64, last: u64) -> bool {
+        [Level::Page, Level::Directory, Level::Upper].into_iter().any(|level| {
+            let shift = level.shift();
+            self.levels[level as usize].range((tag, first >> shift)..=(tag, last >> shift)).next().is_some()
+        })
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.levels.iter().all(BTreeMap::is_empty)
     }

@@ -93,27 +93,23 @@ impl Hardware {
             Ok(below(directory, entry))
         });
         if let Ok(page) = page {
-            self.check_rights(address, page);
+            self.check_rights(tag, address, page);
         }
         Walk { upper: upper.ok(), directory: directory.ok(), page }
     }
 
     fn upper(&self, tag: AsTag, address: u64) -> Result<Entry, u8> {
-        let entry_of = |base: u64| {
-            let offset = address.wrapping_sub(base);
-            (offset < 1 << 32).then(|| index(offset >> 30))
-        };
-        let in_window = self
-            .windows
-            .borrow()
-            .iter()
-            .find_map(|window| Some(window.upper.0[entry_of(window.base)?].load(Ordering::Relaxed)));
-        let in_view = || {
-            let views = self.views.borrow();
-            views.iter().filter(|view| view.tag == tag).find_map(|view| Some(view.words[entry_of(view.base)?]))
-        };
-        let word = in_window.or_else(in_view).ok_or(0)?;
-        (self.rules.table)(word).ok_or(1)
+        let in_window = self.windows.borrow().iter().find_map(|window| {
+            let offset = address.wrapping_sub(window.base);
+            (offset < 1 << 32).then(|| window.upper.0[index(offset >> 30)].load(Ordering::Relaxed))
+        });
+        if let Some(word) = in_window {
+            return (self.rules.table)(word).ok_or(1);
+        }
+        let views = self.views.borrow();
+        let mut here = views.iter().filter(|view| view.tag == tag);
+        let word = here.find_map(|view| view.entry_for(address)).ok_or(0)?;
+        (self.rules.view_entry)(word).ok_or(1)
     }
 
     fn directory(&self, upper: Result<Entry, u8>, address: u64) -> Result<Entry, u8> {
@@ -133,13 +129,27 @@ impl Hardware {
         self.memory.table(table)[index(number & 511)]
     }
 
-    /// All pages are writable and none is executable, in no view; none of the kernel view is user mode's.
-    fn check_rights(&self, address: u64, page: Entry) {
+    /// All pages are writable but through a view that is not, and none is executable, in no view; the kernel view is not user
+    /// mode's, and in no view is the scratch page.
+    fn check_rights(&self, tag: AsTag, address: u64, page: Entry) {
         let kernel_view =
             self.windows.borrow().iter().any(|window| address.wrapping_sub(window.base) < (1 << 32) + (1 << 21));
-        let right =
-            Rights { user: page.rights.user && !kernel_view, write: true, kernel_fetch: false, user_fetch: false };
+        // Linked or not: a walk cache may remember an entry that is gone.
+        let views = self.views.borrow();
+        let here = views.iter().find(|view| view.tag == tag && view.entry_for(address).is_some());
+        let read_only = here.is_some_and(|view| view.read_only.get());
+        let right = Rights {
+            user: page.rights.user && !kernel_view && self.is_page(page.frame),
+            write: kernel_view || !read_only,
+            kernel_fetch: false,
+            user_fetch: false,
+        };
         rule(page.rights == right, || format!("{address:#x} is translated with {:?}", page.rights));
+    }
+
+    /// Whether a frame is that of a page, and not of a table or the scratch page.
+    pub(super) fn is_page(&self, frame: u64) -> bool {
+        !self.windows.borrow().iter().any(|window| window.own.contains(&frame))
     }
 }
 

@@ -16,7 +16,7 @@ use kernel_arena::platform::Frame;
 use super::format::Entry;
 use super::hardware::Hardware;
 use super::rule;
-use super::tlb::Level;
+use super::tlb::{AsTag, Level};
 
 /// With more tables than this, only those that were asked for of late are looked at.
 const ALWAYS_LOOK_AT: usize = 24;
@@ -32,6 +32,8 @@ pub(super) struct Watch {
 #[derive(Default)]
 struct State {
     uppers: Vec<[u64; 5]>,
+    /// What the entries of views held, by tag and base.
+    views: BTreeMap<(AsTag, u64), [u64; 4]>,
     tables: BTreeMap<u64, Shadow>,
     /// In how many slots a frame is.
     slots: HashMap<u64, usize>,
@@ -72,6 +74,7 @@ impl Hardware {
         state.uppers.resize(self.windows.borrow().len(), Default::default());
         let mut look = Look { hardware: self, state: &mut state, queue: Vec::new(), changed: Vec::new() };
         look.at_uppers();
+        look.at_views();
         let tables = look.state.tables.keys().copied();
         if look.state.tables.len() <= ALWAYS_LOOK_AT {
             look.queue.extend(tables);
@@ -93,6 +96,11 @@ impl Hardware {
         }
     }
 
+    /// Whether a slot leads to a frame.
+    pub(super) fn is_in_a_slot(&self, frame: u64) -> bool {
+        self.watch.state.borrow().slots.get(&frame).is_some_and(|slots| *slots != 0)
+    }
+
     /// Whether a frame may go back to its source.
     pub(super) fn check_free(&self, frame: Frame) {
         let address = frame.address();
@@ -101,11 +109,8 @@ impl Hardware {
                 format!("I5: CPU {number} still remembers {frame:?}, which is freed")
             });
         }
-        let state = self.watch.state.borrow();
-        let in_slots = state.slots.get(&address).is_some_and(|slots| *slots != 0);
-        rule(!in_slots && !state.tables.contains_key(&address), || {
-            format!("I5: {frame:?} is freed and still in the tables")
-        });
+        let is_table = self.watch.state.borrow().tables.contains_key(&address);
+        rule(!self.is_in_a_slot(address) && !is_table, || format!("I5: {frame:?} is freed and still in the tables"));
     }
 }
 
@@ -122,6 +127,47 @@ impl Look<'_> {
                 }
             }
         }
+    }
+
+    /// Each view's entries are vacant, or lead to what the same entries of its arena's window do.
+    fn at_views(&mut self) {
+        let hardware = self.hardware;
+        let (windows, views) = (hardware.windows.borrow(), hardware.views.borrow());
+        for view in views.iter() {
+            for entry in 0..4 {
+                let now = view.words[entry].load(Ordering::Relaxed);
+                let was = &mut self.state.views.entry((view.tag, view.base)).or_default()[entry];
+                if std::mem::replace(was, now) == now || now == super::IN_USE {
+                    continue;
+                }
+                let Some(new) = (hardware.rules.view_entry)(now) else {
+                    rule(now == 0, || format!("an entry of a view was made {now:#x}"));
+                    continue;
+                };
+                let window = windows[view.window].upper.0[entry].load(Ordering::Relaxed);
+                let same = (hardware.rules.table)(window).is_some_and(|window| window.frame == new.frame);
+                rule(same, || format!("entry {entry} of a view was made {now:#x}, and the window's is {window:#x}"));
+                rule(new.rights.write != view.read_only.get(), || format!("an entry of a view was made {now:#x}"));
+                self.check_remembered(Level::Upper, new, (view.window, (entry as u64) << 30));
+                self.show_again((view.window, entry as u64));
+            }
+        }
+    }
+
+    /// All pages of a gigabyte of a window have appeared at one address more.
+    fn show_again(&mut self, (window, entry): (usize, u64)) {
+        let leaves = self.state.tables.values().filter(|shadow| shadow.level == Level::Page);
+        let slots = leaves.flat_map(|shadow| {
+            let here = shadow.places.iter().filter(move |place| place.0 == window && place.1 >> 30 == entry);
+            // A table that is linked in several places: its first and last pages stand for all.
+            let step = if shadow.places.len() > 1 { 511 } else { 1 };
+            here.flat_map(move |place| {
+                let words = (0u64..).zip(&shadow.words).step_by(step).filter(|(_, word)| **word != 0);
+                words.map(move |(n, word)| (*word, (place.0, place.1 + (n << 12))))
+            })
+        });
+        let slots: Vec<(u64, Place)> = slots.collect();
+        slots.into_iter().for_each(|(word, place)| self.check_slot(word, place));
     }
 
     fn at_table(&mut self, frame: u64) {
@@ -223,8 +269,7 @@ impl Look<'_> {
     fn check_remembered(&self, level: Level, new: Entry, place: Place) {
         let hardware = self.hardware;
         let (number, offset) = place;
-        // The scratch page is the kernel's in every view; everything else is a program's too.
-        let mapped = level == Level::Page && new.rights.user;
+        let mapped = level == Level::Page && hardware.is_page(new.frame);
         let windows = hardware.windows.borrow();
         for (tag, address) in hardware.aliases(&windows[number], number, offset) {
             for (number, cpu) in hardware.cpus.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! From a task to calls of the arena: what a target means now, and doing it.
 
 use kernel_arena::{
-    AllocError, AllocRequest, Context, CreateError, FreeError, PageCount, PageRange, Reclaimed, ReserveError,
+    AllocError, AllocRequest, Context, CreateError, FreeError, Owner, PageCount, PageRange, Reclaimed, ReserveError,
     Violation, VirtAddr,
 };
 
@@ -41,21 +41,25 @@ impl Oracle {
                 let exactly = exactly.map(|target| find(target).0);
                 let count = fitting(model, exactly.unwrap_or(model.first), count);
                 let exactly = exactly.map(start_of);
-                Action::Alloc(Request { count, align, exactly, owner, context })
+                // A program asks for no alignment.
+                let upper_half = task.upper_half.filter(|_| owner == Owner::Program && align == 1);
+                Action::Alloc(Request { count, align, exactly, owner, context, upper_half })
             }
             Op::Free { target, count, whose, when, flaw } => {
                 let (page, most) = find(target);
                 let owner = match whose {
-                    Whose::Owner => model.owner_of(page).unwrap_or(kernel_arena::Owner::Program),
+                    Whose::Owner => model.owner_of(page).unwrap_or(Owner::Program),
                     Whose::Not(owner) => owner,
                 };
                 let range = flawed(model, page, fitting(model, page, count).min(most), flaw);
                 let when = if may_wait { when } else { When::Deferred };
-                Action::Free { range, owner, when }
+                let upper_half = task.upper_half.filter(|_| owner == Owner::Program);
+                Action::Free { range, owner, when, upper_half }
             }
             Op::Reserve { target, count, owner, flaw } => {
                 let (page, _) = find(target);
-                Action::Reserve { range: flawed(model, page, count, flaw), owner }
+                let upper_half = task.upper_half.filter(|_| owner == Owner::Program);
+                Action::Reserve { range: flawed(model, page, count, flaw), owner, upper_half }
             }
             Op::Reclaim if may_wait => Action::Reclaim,
             Op::Reclaim => self.look_up(&Task {
@@ -65,23 +69,23 @@ impl Oracle {
             Op::Access { target, word, kind, via } => {
                 let page = find(target).0;
                 let in_program_view = matches!(via, Via::Program | Via::KernelInProgramView);
-                let reached = page < 1 << 20 && self.views.iter().any(|view| view.arena == arena);
-                if in_program_view && !reached {
+                let view = self.view_of(arena).filter(|_| in_program_view && page < 1 << 20);
+                if in_program_view && view.is_none() {
                     return Action::Nothing;
                 }
-                Action::Access { page, word, kind, via, value: self.new_value() }
+                Action::Access { page, word, kind, via, view, value: self.new_value() }
             }
             Op::Drain(count) => Action::Drain(count),
             Op::Flood(count) => Action::Flood(count),
             Op::Create if self.models.len() == 1 && self.runs.is_empty() => Action::Create,
-            Op::Attach if self.views.len() < 3 && self.runs.is_empty() => Action::Attach,
-            Op::Detach if !self.views.is_empty() && self.runs.is_empty() => Action::Detach,
+            Op::Attach { rights, policy } if self.views.len() < 3 => Action::Attach { rights, policy },
+            Op::Detach if !self.views.is_empty() && may_wait => Action::Detach,
             _ => Action::Nothing,
         }
     }
 
-    pub(super) fn view_of(&self, arena: usize) -> View {
-        *self.views.iter().rfind(|view| view.arena == arena).expect("looked up before")
+    fn view_of(&self, arena: usize) -> Option<View> {
+        self.views.iter().rfind(|view| view.arena == arena).copied()
     }
 }
 
@@ -145,35 +149,50 @@ fn start_of(page: u32) -> u32 {
 pub(super) fn act<F: Format>(m: &Machine<F>, world: &World, cpu: usize, arena: usize, action: Action) -> Outcome {
     let it = m.arena_at(arena);
     match action {
-        Action::Alloc(request) => Outcome::Alloc(it.alloc_pages(to_request(request))),
-        Action::Free { range, owner, when } => {
+        Action::Alloc(request) => Outcome::Alloc(match request.upper_half {
+            Some(upper) => {
+                let at = number(upper, request.exactly.unwrap_or(0));
+                it.alloc_for_program(at, request.count.into(), request.context)
+            }
+            None => it.alloc_pages(to_request(request)),
+        }),
+        Action::Free { range, owner, when, upper_half } => {
             let (at, pages) = (pointer(range.offset), count(range.count));
-            Outcome::Free(match when {
-                When::Now => it.free_pages(at, pages, owner),
-                When::Deferred => it.free_pages_deferred(at, pages, owner),
+            Outcome::Free(match (upper_half, when) {
+                (Some(upper), When::Now) => {
+                    it.free_for_program(number(upper, range.offset), range.count.into(), Context::MayWait)
+                }
+                (Some(upper), When::Deferred) => {
+                    it.free_for_program(number(upper, range.offset), range.count.into(), Context::Any)
+                }
+                (None, When::Now) => it.free_pages(at, pages, owner),
+                (None, When::Deferred) => it.free_pages_deferred(at, pages, owner),
             })
         }
-        Action::Reserve { range, owner } => {
-            Outcome::Reserve(it.reserve_pages(pointer(range.offset), count(range.count), owner))
-        }
+        Action::Reserve { range, owner, upper_half } => Outcome::Reserve(match upper_half {
+            Some(upper) => it.reserve_for_program(number(upper, range.offset), range.count.into()).map(|reserved| {
+                assert_eq!((reserved.to_ptr().offset(), reserved.count().get()), (range.offset, range.count));
+            }),
+            None => it.reserve_pages(pointer(range.offset), count(range.count), owner),
+        }),
         Action::Reclaim => Outcome::Reclaim(it.reclaim()),
-        Action::Access { page, word, kind, via, value } => {
-            Outcome::Accessed(access(m, world, cpu, arena, (page, word), kind, via, value))
+        Action::Access { page, word, kind, via, view, value } => {
+            Outcome::Accessed(access(m, cpu, arena, (page, word), kind, via, view, value))
         }
         Action::Drain(most) => {
             Outcome::Drained(std::iter::from_fn(|| it.take_violation()).take(most as usize).collect())
         }
         Action::Flood(frees) => {
             for _ in 0..frees {
-                let refused = it.free_pages_deferred(pointer(1), count(1), kernel_arena::Owner::Program);
+                let refused = it.free_pages_deferred(pointer(1), count(1), Owner::Program);
                 assert_eq!(refused, Err(FreeError::Misaligned));
                 world.oracle.borrow_mut().refused_free(1);
             }
             Outcome::Done
         }
         Action::Create => Outcome::Created(m.create_arena().map(drop)),
-        Action::Attach => {
-            world.attach(m, arena, u16::try_from(cpu).unwrap());
+        Action::Attach { rights, policy } => {
+            world.attach(m, arena, u16::try_from(cpu).unwrap(), rights, policy);
             Outcome::Done
         }
         Action::Detach => {
@@ -183,6 +202,11 @@ pub(super) fn act<F: Format>(m: &Machine<F>, world: &World, cpu: usize, arena: u
         }
         Action::Nothing => Outcome::Done,
     }
+}
+
+/// As a program passes it.
+fn number(upper_half: u32, offset: u32) -> u64 {
+    u64::from(upper_half) << 32 | u64::from(offset)
 }
 
 fn to_request(request: Request) -> AllocRequest {
@@ -196,19 +220,19 @@ fn to_request(request: Request) -> AllocRequest {
 #[expect(clippy::too_many_arguments, reason = "an access is all of these")]
 fn access<F: Format>(
     m: &Machine<F>,
-    world: &World,
     cpu: usize,
     arena: usize,
     (page, word): (u32, usize),
     kind: Kind,
     via: Via,
+    view: Option<View>,
     value: u64,
 ) -> Result<u64, Declined> {
     let kernel =
         VirtAddr::new(m.arena_at(arena).layout().base().value() + (u64::from(page) << 12) + u64::from(WORDS[word]));
     let on = m.cpu(cpu);
     let program = || {
-        let view = world.oracle.borrow().view_of(arena);
+        let view = view.expect("looked up before");
         m.cpu(cpu).switch_to(view.tag);
         VirtAddr::new(view.base.address().value() + (u64::from(page) << 12) + u64::from(WORDS[word]))
     };

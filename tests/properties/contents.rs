@@ -2,18 +2,19 @@
 //!
 //! Every value that is written is unique, so a page that shows another's gives itself away.
 
+use kernel_arena::views::FaultPolicy;
 use kernel_arena::{PageRange, VirtAddr};
 
 use super::model::{Class, State, WORDS};
 use super::run::{Action, Run};
-use super::tasks::{Kind, Via};
+use super::tasks::{Kind, Trouble, Via};
 use super::world::Oracle;
 use crate::machine::{Cause, Declined, Format, Machine};
 
 impl Oracle {
     /// Judges an access by what it says and by what the page is now; nothing has come between its end and this look.
     pub(super) fn accessed(&mut self, run: &Run, result: Result<u64, Declined>) {
-        let Action::Access { page, word, kind, via, value } = run.action else { unreachable!() };
+        let Action::Access { page, word, kind, via, view, value } = run.action else { unreachable!() };
         let ghost = self.runs.last().filter(|outer| outer.arena == run.arena);
         let ghost = ghost.and_then(|outer| outer.ghosts.get(&page)).copied();
         let model = &mut self.models[run.arena];
@@ -21,21 +22,30 @@ impl Oracle {
         let at = model.pages.get_mut(&page).expect("it is in the map");
         let before = run.start[&page].seen;
         let wrong = || -> ! { panic!("{:?}: {result:?}; it was {before:?}, is {at:?}, ghost {ghost:?}", run.action) };
+        let not_writable = kind == Kind::Write && view.is_some_and(|view| !view.is_writable());
         if let Err(declined) = result {
+            let is_there = at.seen.has_page() || at.seen.scratch;
             let forbidden = matches!(via, Via::Program | Via::UserInKernelView) && at.seen.is_the_kernels()
-                || via == Via::UserInKernelView && at.seen.has_page();
+                || via == Via::UserInKernelView && at.seen.has_page()
+                || not_writable && is_there;
             let level = if class == Class::Region { 2 } else { 3 };
-            let missing = via != Via::Kernel && !at.seen.has_page() && !at.seen.scratch;
+            let alone = !run.interrupted && self.runs.is_empty() && matches!(run.trouble, Trouble::None);
+            let lazy = via == Via::Program && view.is_some_and(|view| view.policy == FaultPolicy::Lazy);
+            let given = lazy && !not_writable && alone && before.state == State::Free && !before.scratch;
+            let missing = via != Via::Kernel && !is_there && !given;
+            let gone = view.is_some_and(|view| self.views.iter().all(|other| other.base != view.base));
             let right = match declined.cause {
-                Cause::Forbidden => forbidden || via == Via::UserInKernelView && ghost.is_some(),
-                Cause::Missing { level: seen } => missing && seen == level,
+                Cause::Forbidden => forbidden || (via != Via::Kernel && ghost.is_some()),
+                Cause::Missing { level: seen } => missing && seen == level || gone && seen == 1,
             };
-            if !right {
+            // A program's access is declined for what was there when it faulted.
+            let moved = via == Via::Program && run.touched.contains(&page);
+            if !right && !moved {
                 wrong();
             }
             return;
         }
-        if via == Via::UserInKernelView {
+        if via == Via::UserInKernelView || not_writable {
             wrong();
         }
         if via == Via::Program && at.seen.is_the_kernels() && ghost.is_none() {

@@ -1,5 +1,7 @@
 //! What must hold whenever nothing is going on: figures, contents, and that the arena agrees with itself.
 
+use kernel_arena::views::{FaultPolicy, ViewRights};
+
 use super::model::{Class, State};
 use super::tasks::{Scenario, Step};
 use super::world::World;
@@ -23,7 +25,8 @@ pub(super) fn play<F: Format>(scenario: &Scenario) {
         .build();
     let world = World::new(&m, shape.arenas);
     for tag in 0..shape.views {
-        world.attach(&m, 0, tag);
+        let policy = if shape.seed >> tag & 1 == 0 { FaultPolicy::Lazy } else { FaultPolicy::Segv };
+        world.attach(&m, 0, tag, ViewRights::ReadWrite, policy);
     }
     let random = Random::new(shape.seed);
     for (number, step) in scenario.steps.iter().enumerate() {

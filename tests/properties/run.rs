@@ -7,23 +7,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kernel_arena::platform::CpuId;
+use kernel_arena::views::{FaultPolicy, ViewRights};
 use kernel_arena::{Context, Owner, ProgramId};
 
 use super::model::{Class, Page, Pages, Seen, State, Words};
 use super::tasks::{Kind, Trouble, Via, When};
+use super::world::View;
 
 /// A task with everything looked up.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Action {
     Alloc(Request),
-    Free { range: Range, owner: Owner, when: When },
-    Reserve { range: Range, owner: Owner },
+    Free { range: Range, owner: Owner, when: When, upper_half: Option<u32> },
+    Reserve { range: Range, owner: Owner, upper_half: Option<u32> },
     Reclaim,
-    Access { page: u32, word: usize, kind: Kind, via: Via, value: u64 },
+    Access { page: u32, word: usize, kind: Kind, via: Via, view: Option<View>, value: u64 },
     Drain(u32),
     Flood(u32),
     Create,
-    Attach,
+    Attach { rights: ViewRights, policy: FaultPolicy },
     Detach,
     Nothing,
 }
@@ -35,6 +37,8 @@ pub(super) struct Request {
     pub(super) exactly: Option<u32>,
     pub(super) owner: Owner,
     pub(super) context: Context,
+    /// Of a program's number, if it is a program that asks.
+    pub(super) upper_half: Option<u32>,
 }
 
 /// A range as a caller names it, right or wrong.
@@ -129,6 +133,12 @@ impl Run {
                 let absent = matches!(was.state, Free | Reserved(_) | Elsewhere);
                 page == accessed && absent && was.state == now.state && !was.scratch && now.scratch
             }
+            // S2, of a page that a lazy view gives.
+            Action::Access { page: accessed, via: Via::Program, kind, view: Some(view), .. } => {
+                effects.mapped.insert(page);
+                let given = view.policy == FaultPolicy::Lazy && (kind == Kind::Read || view.is_writable());
+                page == accessed && given && was.state == Free && !was.scratch && now.state == Mapped(Owner::Program)
+            }
             Action::Alloc(request) => {
                 let named = request.exactly.is_none_or(|offset| {
                     let range = Range { offset, count: request.count };
@@ -161,13 +171,13 @@ impl Run {
                     }
             }
             // S4
-            Action::Free { range, owner, when: When::Now } => {
+            Action::Free { range, owner, when: When::Now, .. } => {
                 effects.freed += 1;
                 let own = was.state == Mapped(owner) || was.state == Reserved(owner);
                 range.pages().contains(&page) && own && now == Seen::without_page(Free, false)
             }
             // S5, S6
-            Action::Free { range, owner, when: When::Deferred } => {
+            Action::Free { range, owner, when: When::Deferred, .. } => {
                 let fits = match was.state {
                     Mapped(theirs) => {
                         effects.deferred.insert(page);
@@ -181,7 +191,7 @@ impl Run {
                 };
                 range.pages().contains(&page) && fits
             }
-            Action::Reserve { range, owner } => {
+            Action::Reserve { range, owner, .. } => {
                 effects.reserved.insert(page);
                 range.pages().contains(&page) && was.state == Free && now.state == Reserved(owner) && same_scratch
             }
@@ -226,6 +236,9 @@ impl Run {
             Action::Reclaim => {
                 let marked = pages.iter().filter(|(_, at)| at.may_be_marked).map(|(page, _)| *page);
                 return marked.chain(self.changed.iter().copied()).collect();
+            }
+            Action::Access { page, view: Some(view), .. } if view.policy == FaultPolicy::Lazy => {
+                return [page].into();
             }
             _ => return BTreeSet::new(),
         };

@@ -3,6 +3,7 @@
 //! Nothing here names a page by what the arena did with it before. A target says "the third run of pages that somebody owns";
 //! which that is, is looked up when the task comes up. So a step may be left out, and what is left still means something.
 
+use kernel_arena::views::{FaultPolicy, ViewRights};
 use kernel_arena::{Context, Owner};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -67,6 +68,8 @@ pub(super) struct Task {
     pub(super) program: u32,
     /// Whether the kernel does not know which CPU it is on.
     pub(super) nameless: bool,
+    /// What a program has in the upper half of its numbers, if it is a program that asks.
+    pub(super) upper_half: Option<u32>,
     pub(super) op: Op,
 }
 
@@ -105,7 +108,10 @@ pub(super) enum Op {
     Flood(u32),
     /// Creates the second arena.
     Create,
-    Attach,
+    Attach {
+        rights: ViewRights,
+        policy: FaultPolicy,
+    },
     Detach,
 }
 
@@ -208,7 +214,8 @@ fn interrupt() -> impl Strategy<Value = Interrupt> {
 fn wild_store() -> impl Strategy<Value = Interrupt> {
     (6..20u32, 0..3usize, 0..2u32).prop_map(|(after, cpu, nth)| {
         let op = Op::Access { target: Target::Interrupted(nth), word: 0, kind: Kind::Write, via: Via::Kernel };
-        Interrupt { at: None, after, task: Task { cpu, tag: 0, arena: 0, program: 0, nameless: false, op } }
+        let task = Task { cpu, tag: 0, arena: 0, program: 0, nameless: false, upper_half: None, op };
+        Interrupt { at: None, after, task }
     })
 }
 
@@ -216,8 +223,18 @@ fn wild_store() -> impl Strategy<Value = Interrupt> {
 fn task(interrupting: u32) -> impl Strategy<Value = Task> {
     let nameless = prop_oneof![12 => Just(false), 1 => Just(true)];
     let arena = prop_oneof![3 => Just(0), 1 => Just(1usize)];
-    (0..3usize, 0..3u16, arena, 0..3u32, nameless, op(interrupting))
-        .prop_map(|(cpu, tag, arena, program, nameless, op)| Task { cpu, tag, arena, program, nameless, op })
+    let upper_half = prop_oneof![3 => Just(None), 1 => any::<u32>().prop_map(Some)];
+    (0..3usize, 0..3u16, arena, 0..3u32, nameless, upper_half, op(interrupting)).prop_map(
+        |(cpu, tag, arena, program, nameless, upper_half, op)| Task {
+            cpu,
+            tag,
+            arena,
+            program,
+            nameless,
+            upper_half,
+            op,
+        },
+    )
 }
 
 fn op(interrupting: u32) -> impl Strategy<Value = Op> {
@@ -241,6 +258,9 @@ fn op(interrupting: u32) -> impl Strategy<Value = Op> {
     ];
     let access = (target(interrupting), 0..super::model::WORDS.len(), kind, via)
         .prop_map(|(target, word, kind, via)| Op::Access { target, word, kind, via });
+    let rights = select(&[ViewRights::ReadWrite, ViewRights::ReadWrite, ViewRights::ReadOnly]);
+    let attach = (rights, select(&[FaultPolicy::Segv, FaultPolicy::Lazy]))
+        .prop_map(|(rights, policy)| Op::Attach { rights, policy });
     prop_oneof![
         8 => alloc,
         7 => free,
@@ -249,7 +269,9 @@ fn op(interrupting: u32) -> impl Strategy<Value = Op> {
         9 => access,
         1 => (0..70u32).prop_map(Op::Drain),
         1 => (20..70u32).prop_map(Op::Flood),
-        1 => select(&[Op::Create, Op::Attach, Op::Attach, Op::Detach]),
+        1 => Just(Op::Create),
+        2 => attach,
+        1 => Just(Op::Detach),
     ]
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use kernel_arena::platform::CpuId;
+use kernel_arena::views::{FaultPolicy, ViewRights};
 use kernel_arena::{ArenaPtr, ProgramBase, ProgramId};
 
 use super::act::{Outcome, act};
@@ -37,6 +38,14 @@ pub(super) struct View {
     pub(super) arena: usize,
     pub(super) tag: u16,
     pub(super) base: ProgramBase,
+    pub(super) rights: ViewRights,
+    pub(super) policy: FaultPolicy,
+}
+
+impl View {
+    pub(super) fn is_writable(self) -> bool {
+        self.rights == ViewRights::ReadWrite
+    }
 }
 
 impl World {
@@ -69,9 +78,16 @@ impl World {
     }
 
     /// Attaches a program view.
-    pub(super) fn attach<F: Format>(&self, m: &Machine<F>, arena: usize, tag: u16) {
-        let base = m.attach_view(arena, tag);
-        self.oracle.borrow_mut().views.push(View { arena, tag, base });
+    pub(super) fn attach<F: Format>(
+        &self,
+        m: &Machine<F>,
+        arena: usize,
+        tag: u16,
+        rights: ViewRights,
+        policy: FaultPolicy,
+    ) {
+        let base = m.try_attach_view(arena, tag, rights, policy).expect("there is room for three");
+        self.oracle.borrow_mut().views.push(View { arena, tag, base, rights, policy });
     }
 
     /// A task from its beginning to its end, with all that comes in between.
@@ -123,14 +139,16 @@ impl World {
             (action, arena, nested, was_nameless)
         };
         let doing = || {
-            m.cpu(task.cpu).switch_to(task.tag);
-            m.on_cpu(task.cpu, || {
+            let interrupted = m.cpu(task.cpu).switch_to(task.tag);
+            let done = m.on_cpu(task.cpu, || {
                 let _scope = m.arena_at(arena).work_for(ProgramId::new(task.program));
                 *self.plan.borrow_mut() = plan;
                 let outcome = act(m, self, task.cpu, arena, action);
                 let rest = self.plan.take();
                 (outcome, rest)
-            })
+            });
+            m.cpu(task.cpu).switch_to(interrupted);
+            done
         };
         let (outcome, rest) = if task.nameless { m.nameless(doing) } else { doing() };
         let mut oracle = self.oracle.borrow_mut();

@@ -25,7 +25,7 @@ fn user_mode_reaches_objects_of_a_shared_arena<F: Format>() {
 fn user_mode_reaches_no_object_of_a_private_arena<F: Format>() {
     let m = Machine::<F>::builder().private().build();
     assert_eq!(m.arena().layout().sharing(), Sharing::Private);
-    let view = m.attach_view(0, 1);
+    let view = m.link_by_hand(0, 1);
     let slab = slab_on(m.arena());
     m.cpu(1).switch_to(1);
     for size in [8, 64, 4096, 32_768] {

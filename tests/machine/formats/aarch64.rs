@@ -5,8 +5,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use kernel_arena::arch::aarch64::tlb::TlbInstructions;
-use kernel_arena::arch::aarch64::{AArch64, BroadcastShootdown, decode_fault};
+use kernel_arena::arch::aarch64::{AArch64, BroadcastShootdown, decode_fault, decode_program_fault};
 use kernel_arena::platform::EntryAttributes;
+use kernel_arena::views::ProgramFault;
 use kernel_arena::{Fault, KernelAddr};
 
 use super::super::format::{Cause, Entry, Exception, Format, Kind, Mode, Rights, Rules};
@@ -43,7 +44,8 @@ impl Format for AArch64 {
         base: KernelAddr::new(0xffff_ff90_0000_0000),
         table,
         leaf,
-        open_entry: |directory| directory | VALID | TABLE_OR_PAGE | AF,
+        view_entry,
+        open_entry: |directory| directory | VALID | TABLE_OR_PAGE | AF | PXN_TABLE | UXN_TABLE,
     };
     type Flush = BroadcastShootdown<MachineInstructions>;
 
@@ -52,30 +54,54 @@ impl Format for AArch64 {
     }
 
     fn decode(exception: Exception) -> Option<Fault> {
-        let class = match (exception.intent.kind, exception.intent.mode) {
-            (Kind::Fetch, Mode::User) => 0x20,
-            (Kind::Fetch, Mode::Kernel) => 0x21,
-            (_, Mode::User) => 0x24,
-            (_, Mode::Kernel) => 0x25,
-        };
-        let status = match exception.cause {
-            Cause::Missing { level } => 0b00_0100 | u64::from(level),
-            Cause::Forbidden => 0b00_1111,
-        };
-        let write = u64::from(exception.intent.kind == Kind::Write) << 6;
-        let esr = class << 26 | 1 << 25 | write | status;
-        // FAR holds the address as the instruction had it: here with a tag in its top byte.
-        let far = exception.address & !(0xff << 56) | 0xb7 << 56;
+        let (esr, far) = registers(exception);
         decode_fault(esr, far, exception.instruction)
+    }
+
+    fn decode_program(exception: Exception) -> Option<ProgramFault> {
+        let (esr, far) = registers(exception);
+        decode_program_fault(esr, far, exception.instruction)
     }
 }
 
+/// ESR_EL1 and FAR_EL1.
+fn registers(exception: Exception) -> (u64, u64) {
+    let class = match (exception.intent.kind, exception.intent.mode) {
+        (Kind::Fetch, Mode::User) => 0x20,
+        (Kind::Fetch, Mode::Kernel) => 0x21,
+        (_, Mode::User) => 0x24,
+        (_, Mode::Kernel) => 0x25,
+    };
+    let status = match exception.cause {
+        Cause::Missing { level } => 0b00_0100 | u64::from(level),
+        Cause::Forbidden => 0b00_1111,
+    };
+    let write = u64::from(exception.intent.kind == Kind::Write) << 6;
+    let esr = class << 26 | 1 << 25 | write | status;
+    // FAR holds the address as the instruction had it: here with a tag in its top byte.
+    (esr, exception.address & !(0xff << 56) | 0xb7 << 56)
+}
+
 fn table(word: u64) -> Option<Entry> {
+    let entry = table_descriptor(word)?;
+    rule(word & AP_TABLE1_READ_ONLY == 0, || format!("not a table descriptor of an arena: {word:#x}"));
+    Some(entry)
+}
+
+/// APTable[1] alone decides over writes; what is below is EL0's, and nothing is executable.
+fn view_entry(word: u64) -> Option<Entry> {
+    let entry = table_descriptor(word)?;
+    let never = PXN_TABLE | UXN_TABLE;
+    rule(word & (never | AP_TABLE0_NO_EL0) == never, || format!("not a view's descriptor of an arena: {word:#x}"));
+    Some(entry)
+}
+
+fn table_descriptor(word: u64) -> Option<Entry> {
     if word & VALID == 0 {
         return None;
     }
     let must = VALID | TABLE_OR_PAGE | AF;
-    let must_not = RES0_DBM_CONTIGUOUS | AP_TABLE1_READ_ONLY | NS_TABLE;
+    let must_not = RES0_DBM_CONTIGUOUS | NS_TABLE;
     rule(word & (must | must_not) == must, || format!("not a table descriptor of an arena: {word:#x}"));
     Some(Entry {
         frame: word & ADDRESS,

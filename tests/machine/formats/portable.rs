@@ -4,14 +4,18 @@ use std::rc::Rc;
 
 use kernel_arena::arch::portable::Portable;
 use kernel_arena::platform::EntryAttributes;
-use kernel_arena::{Access, Fault, InstructionAddr, KernelAddr};
+use kernel_arena::views::{ProgramAccess, ProgramFault};
+use kernel_arena::{Access, Fault, InstructionAddr, KernelAddr, ProgramAddr};
 
 use super::super::flush::EveryCpu;
 use super::super::format::{Cause, Entry, Exception, Format, Kind, Mode, Rights, Rules};
 use super::super::hardware::Hardware;
+use super::super::rule;
 
 const PRESENT: u64 = 1 << 0;
 const USER: u64 = 1 << 1;
+/// Nothing below may be written.
+const READ_ONLY: u64 = 1 << 2;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 impl Format for Portable {
@@ -21,6 +25,7 @@ impl Format for Portable {
         base: KernelAddr::new(0xffff_a000_0000_0000),
         table: entry,
         leaf: entry,
+        view_entry,
         open_entry: |directory| directory | PRESENT | USER,
     };
     type Flush = EveryCpu;
@@ -42,11 +47,31 @@ impl Format for Portable {
             instruction: InstructionAddr::new(exception.instruction),
         })
     }
+
+    fn decode_program(exception: Exception) -> Option<ProgramFault> {
+        let access = match exception.intent.kind {
+            Kind::Read => ProgramAccess::Read,
+            Kind::Write => ProgramAccess::Write,
+            Kind::Fetch => ProgramAccess::Execute,
+        };
+        (exception.intent.mode == Mode::User).then(|| ProgramFault {
+            address: ProgramAddr::new(exception.address),
+            access,
+            instruction: InstructionAddr::new(exception.instruction),
+        })
+    }
 }
 
 fn entry(word: u64) -> Option<Entry> {
+    let entry = view_entry(word)?;
+    rule(entry.rights.write, || format!("not an entry of an arena: {word:#x}"));
+    Some(entry)
+}
+
+fn view_entry(word: u64) -> Option<Entry> {
+    let (user, write) = (word & USER != 0, word & READ_ONLY == 0);
     (word & PRESENT != 0).then_some(Entry {
         frame: word & ADDRESS,
-        rights: Rights { user: word & USER != 0, write: true, kernel_fetch: false, user_fetch: false },
+        rights: Rights { user, write, kernel_fetch: false, user_fetch: false },
     })
 }

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use kernel_arena::arch::x86_64::{X86_64, decode_fault};
+use kernel_arena::arch::x86_64::{X86_64, decode_fault, decode_program_fault};
 use kernel_arena::platform::EntryAttributes;
+use kernel_arena::views::ProgramFault;
 use kernel_arena::{Fault, KernelAddr};
 
 use super::super::flush::EveryCpu;
@@ -36,7 +37,8 @@ impl Format for X86_64 {
         base: KernelAddr::new(0xffff_9000_0000_0000),
         table,
         leaf,
-        open_entry: |directory| directory | P | RW | US | A | ENCRYPTED,
+        view_entry,
+        open_entry: |directory| directory | P | RW | US | A | ENCRYPTED | XD,
     };
     type Flush = EveryCpu;
 
@@ -45,13 +47,20 @@ impl Format for X86_64 {
     }
 
     fn decode(exception: Exception) -> Option<Fault> {
-        let bit = |set: bool, n: u32| u64::from(set) << n;
-        let error_code = bit(exception.cause == Cause::Forbidden, 0)
-            | bit(exception.intent.kind == Kind::Write, 1)
-            | bit(exception.intent.mode == Mode::User, 2)
-            | bit(exception.intent.kind == Kind::Fetch, 4);
-        decode_fault(exception.address, error_code, exception.instruction)
+        decode_fault(exception.address, error_code(exception), exception.instruction)
     }
+
+    fn decode_program(exception: Exception) -> Option<ProgramFault> {
+        decode_program_fault(exception.address, error_code(exception), exception.instruction)
+    }
+}
+
+fn error_code(exception: Exception) -> u64 {
+    let bit = |set: bool, n: u32| u64::from(set) << n;
+    bit(exception.cause == Cause::Forbidden, 0)
+        | bit(exception.intent.kind == Kind::Write, 1)
+        | bit(exception.intent.mode == Mode::User, 2)
+        | bit(exception.intent.kind == Kind::Fetch, 4)
 }
 
 fn table(word: u64) -> Option<Entry> {
@@ -59,6 +68,15 @@ fn table(word: u64) -> Option<Entry> {
     let must = P | RW | A | ENCRYPTED;
     let must_not = PAT_OR_PS | R_HLAT | PROTECTION_KEY | PWT;
     rule(word & (must | must_not) == must, || format!("not a table entry of an arena: {word:#x}"));
+    Some(entry)
+}
+
+/// W alone decides over writes; what is below is user mode's, and nothing is executable.
+fn view_entry(word: u64) -> Option<Entry> {
+    let entry = present(word)?;
+    let must = P | US | A | ENCRYPTED | XD;
+    let must_not = PAT_OR_PS | R_HLAT | PROTECTION_KEY | PWT;
+    rule(word & (must | must_not) == must, || format!("not a view's entry of an arena: {word:#x}"));
     Some(entry)
 }
 

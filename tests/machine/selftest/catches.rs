@@ -154,6 +154,14 @@ fn reject_tables<F: Format>(good: u64, bits: &[u32]) {
     }
 }
 
+/// The same for an entry of a program view.
+fn reject_view_entries<F: Format>(good: u64, bits: &[u32]) {
+    assert!((F::RULES.view_entry)(good).is_some());
+    for bit in bits {
+        failure(|| _ = (F::RULES.view_entry)(good ^ 1 << bit));
+    }
+}
+
 #[test]
 fn malformed_x86_64_entries_are_rejected() {
     // W, PWT, A, D, PAT, global, bit 11, reserved address bits, the encryption bit, protection keys, XD.
@@ -161,6 +169,13 @@ fn malformed_x86_64_entries_are_rejected() {
     reject_leaves::<X86_64>(1 << 63 | 1 << 51 | 0x1234_5000 | 0x6f, &leaf);
     // W, PWT, A, PS, bit 11, reserved address bits, the encryption bit.
     reject_tables::<X86_64>(1 << 51 | 0x1234_5000 | 0x27, &[1, 3, 5, 7, 11, 46, 51]);
+    // PWT, U, A, PS, bit 11, reserved address bits, the encryption bit, XD; W is its own to say.
+    for writable in [0, 2] {
+        let view = 1 << 63 | 1 << 51 | 0x1234_5000 | 0x25 | writable;
+        reject_view_entries::<X86_64>(view, &[2, 3, 5, 7, 11, 46, 51, 63]);
+        let entry = (X86_64::RULES.view_entry)(view).unwrap();
+        assert_eq!((entry.rights.user, entry.rights.write), (true, writable != 0));
+    }
 }
 
 #[test]
@@ -170,4 +185,11 @@ fn malformed_aarch64_descriptors_are_rejected() {
     reject_leaves::<AArch64>(0b11 << 53 | 0x1234_5000 | 0xf47, &leaf);
     // Table, AF, reserved, APTable[1], NSTable.
     reject_tables::<AArch64>(0x1234_5403, &[1, 10, 48, 62, 63]);
+    // Table, AF, reserved, PXNTable, UXNTable, APTable[0], NSTable; APTable[1] is its own to say.
+    for read_only in [0, 1 << 62] {
+        let view = 0b11 << 59 | 0x1234_5403 | read_only;
+        reject_view_entries::<AArch64>(view, &[1, 10, 48, 59, 60, 61, 63]);
+        let entry = (AArch64::RULES.view_entry)(view).unwrap();
+        assert_eq!((entry.rights.user, entry.rights.write), (true, read_only == 0));
+    }
 }
