@@ -1,4 +1,5 @@
-//! A machine of three CPUs, each with a TLB that forgets nothing until it is flushed.
+//! A machine of three CPUs, each with a TLB that forgets nothing until it is flushed, for the kernel view and for a program
+//! view if there is one.
 //!
 //! An access looks into the TLB of its own CPU; on a miss it walks the arena's tables, by the same atomics that the arena
 //! writes, and remembers the leaf. A CPU's lock makes translating and accessing one step as far as shootdowns are concerned,
@@ -25,6 +26,9 @@ use crate::watched::Watched;
 pub(crate) const CPUS: u16 = 3;
 /// Where the window is.
 pub(crate) const BASE: u64 = 0xffff_9000_0000_0000;
+/// Where the program view is.
+pub(crate) const VIEW_BASE: u64 = 0x70_0000_0000;
+const WINDOW: u64 = (1 << 32) - 1;
 /// Tables of two entries, so that four directories cover 16 pages.
 pub(crate) type Small = Portable<1>;
 const PAGES: u32 = 16;
@@ -51,6 +55,10 @@ pub(crate) struct Machine {
     memory: Arc<Memory>,
     frames: Frames,
     tlbs: [Tlb; CPUS as usize],
+    /// The same for the program view. A lock of their own: what is flushed in the kernel view alone orders nothing of what a
+    /// program does.
+    program_tlbs: [Tlb; CPUS as usize],
+    view: Arc<[AtomicU64; 4]>,
     tally: AtomicU64,
     upper: [AtomicU64; 5],
     /// Looked at whenever the fault path asks which CPU it is on: the arena must be alive then.
@@ -61,6 +69,20 @@ struct Tlb {
     lock: Mutex<()>,
     /// The leaf that is remembered for each page; 0 for none.
     leaves: [PlainU64; PAGES as usize],
+}
+
+impl Tlb {
+    /// Forgets what these ranges are of the view that begins at `base`.
+    fn flush(&self, ranges: &[AddressRange], base: u64) {
+        let first_page = |range: &AddressRange| range.start().value().wrapping_sub(base) / PAGE_SIZE;
+        let pages = |range: &AddressRange| first_page(range)..first_page(range) + range.page_count();
+        let _between_instructions = self.lock.lock().expect("not poisoned");
+        for (page, leaf) in (0..).zip(&self.leaves) {
+            if ranges.iter().any(|range| pages(range).contains(&page)) {
+                leaf.store(0, SeqCst);
+            }
+        }
+    }
 }
 
 /// What an access reached.
@@ -83,6 +105,8 @@ impl Machine {
             memory: Arc::clone(memory),
             frames: Frames::new(),
             tlbs: std::array::from_fn(|_| tlb()),
+            program_tlbs: std::array::from_fn(|_| tlb()),
+            view: Arc::new(std::array::from_fn(|_| AtomicU64::new(0))),
             tally: AtomicU64::new(0),
             upper: std::array::from_fn(|_| AtomicU64::new(0)),
             alive: Watched::new(true),
@@ -99,12 +123,31 @@ impl Machine {
         self.access(page, Some(value))
     }
 
+    /// Reads a page on this CPU as the program does.
+    pub(crate) fn load_in_view(&self, page: PageIndex) -> Result<u64, Missing> {
+        let tlb = &self.program_tlbs[usize::from(current_cpu())];
+        match self.reach(page, None, tlb, self.view.as_slice()) {
+            // What only the kernel may reach is a fault, but it is remembered.
+            Ok(Reached::Page(value)) => Ok(value),
+            Ok(Reached::Scratch) | Err(Missing) => Err(Missing),
+        }
+    }
+
+    /// The entries that are lent for the program view.
+    pub(crate) fn view(&self) -> Arc<[AtomicU64; 4]> {
+        Arc::clone(&self.view)
+    }
+
     fn access(&self, page: PageIndex, value: Option<u64>) -> Result<Reached, Missing> {
         let tlb = &self.tlbs[usize::from(current_cpu())];
+        self.reach(page, value, tlb, &self.upper)
+    }
+
+    fn reach(&self, page: PageIndex, value: Option<u64>, tlb: &Tlb, upper: &[AtomicU64]) -> Result<Reached, Missing> {
         let _one_instruction = tlb.lock.lock().expect("not poisoned");
         let remembered = &tlb.leaves[page.number() as usize];
         if remembered.load(SeqCst) == 0 {
-            let leaf = self.walk(page, Ordering::Acquire).ok_or(Missing)?;
+            let leaf = self.walk(upper, page).ok_or(Missing)?;
             self.tally.fetch_add(1, Ordering::Relaxed);
             remembered.store(leaf, SeqCst);
             self.assert_no_tlb_differs(page, leaf_frame(leaf).ok_or(Missing)?);
@@ -119,15 +162,15 @@ impl Machine {
         Ok(Reached::Page(reached))
     }
 
-    /// Walks the tables: the leaf, if every level is present. What is reached through a leaf is ordered by an address
-    /// dependency, here Acquire; of a leaf that is missing it is better to promise nothing, so a model may ask for Relaxed.
-    pub(crate) fn walk(&self, page: PageIndex, order: Ordering) -> Option<u64> {
+    /// Walks the tables from these entries on: the leaf, if every level is present. What is reached through an entry is
+    /// ordered by an address dependency, here Acquire.
+    fn walk(&self, upper: &[AtomicU64], page: PageIndex) -> Option<u64> {
         let (number, attributes) = (page.number(), EntryAttributes::default());
-        let upper = self.upper[(number >> 2) as usize].load(Ordering::Acquire);
+        let upper = upper[(number >> 2) as usize].load(Ordering::Acquire);
         let directory = Small::decode_table(upper, attributes)?;
         let entry = self.table(directory)[(number >> 1 & 1) as usize].load(Ordering::Acquire);
         let leaves = Small::decode_table(entry, attributes)?;
-        let leaf = self.table(leaves)[(number & 1) as usize].load(order);
+        let leaf = self.table(leaves)[(number & 1) as usize].load(Ordering::Acquire);
         leaf_frame(leaf).map(|_| leaf)
     }
 
@@ -152,12 +195,22 @@ impl Machine {
         assert!(self.leaves_of(page).all(|leaf| leaf == 0), "a TLB remembers {page:?}");
     }
 
+    /// No TLB remembers anything of the program view.
+    pub(crate) fn assert_the_view_is_forgotten(&self) {
+        let leaves = self.program_tlbs.iter().flat_map(|tlb| &tlb.leaves);
+        assert!(leaves.map(|leaf| leaf.load(SeqCst)).all(|leaf| leaf == 0), "a TLB remembers a view that is gone");
+    }
+
+    fn all_tlbs(&self) -> impl Iterator<Item = &Tlb> {
+        self.tlbs.iter().chain(&self.program_tlbs)
+    }
+
     fn leaves_of(&self, page: PageIndex) -> impl Iterator<Item = u64> + '_ {
-        self.tlbs.iter().map(move |tlb| tlb.leaves[page.number() as usize].load(SeqCst))
+        self.all_tlbs().map(move |tlb| tlb.leaves[page.number() as usize].load(SeqCst))
     }
 
     fn assert_no_tlb_reaches(&self, frame: Frame) {
-        for leaf in self.tlbs.iter().flat_map(|tlb| &tlb.leaves) {
+        for leaf in self.all_tlbs().flat_map(|tlb| &tlb.leaves) {
             assert_ne!(leaf_frame(leaf.load(SeqCst)), Some(frame), "I5: a TLB reaches a frame that is free");
         }
     }
@@ -177,16 +230,10 @@ impl Machine {
 
     /// Has every CPU forget these addresses.
     pub(crate) fn flush(&self, ranges: &[AddressRange]) {
-        let first_page = |range: &AddressRange| range.start().value().wrapping_sub(BASE) / PAGE_SIZE;
-        let pages = |range: &AddressRange| first_page(range)..first_page(range) + range.page_count();
         self.tally.fetch_add(1, Ordering::Relaxed);
-        for tlb in &self.tlbs {
-            let _between_instructions = tlb.lock.lock().expect("not poisoned");
-            for (page, leaf) in (0..).zip(&tlb.leaves) {
-                if ranges.iter().any(|range| pages(range).contains(&page)) {
-                    leaf.store(0, SeqCst);
-                }
-            }
+        self.tlbs.iter().for_each(|tlb| tlb.flush(ranges, BASE));
+        if ranges.iter().any(|range| range.start().value() & !WINDOW == VIEW_BASE) {
+            self.program_tlbs.iter().for_each(|tlb| tlb.flush(ranges, VIEW_BASE));
         }
     }
 

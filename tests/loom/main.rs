@@ -43,6 +43,7 @@ mod stale;
 /// The crate's own file: what it holds is not public.
 #[path = "../../src/stack.rs"]
 mod tagged_stack;
+mod views;
 mod violations;
 mod watched;
 mod world;

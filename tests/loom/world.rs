@@ -90,7 +90,15 @@ pub(crate) fn layout(first: u32, count: u32) -> ArenaLayout {
 
 /// An arena whose extent is `count` pages from `first` on.
 pub(crate) fn start<A: Arch>(memory: &Arc<Memory>, first: u32, count: u32) -> Arc<ModelArena<A>> {
-    let layout = layout(first, count);
+    build(memory, layout(first, count))
+}
+
+/// The same, with room for the program view.
+pub(crate) fn start_with_view(memory: &Arc<Memory>) -> Arc<ModelArena> {
+    build(memory, layout(1, 1).with_views(1))
+}
+
+fn build<A: Arch>(memory: &Arc<Memory>, layout: ArenaLayout) -> Arc<ModelArena<A>> {
     let metadata: Box<[MaybeUninit<MetadataWord>]> =
         (0..layout.metadata_words()).map(|_| MaybeUninit::uninit()).collect();
     Arc::new(Arena::new(Machine::new(memory), layout, Box::leak(metadata)).expect("an arena"))
