@@ -2,5 +2,6 @@
 
 mod cells;
 mod memory;
+mod program;
 mod reach;
 mod window;

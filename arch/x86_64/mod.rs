@@ -37,6 +37,7 @@ pub struct X86_64;
 unsafe impl Arch for X86_64 {
     const NAME: &'static str = "x86_64";
     const BREAK_BEFORE_MAKE: bool = false;
+    const ONE_ROOT_FOR_BOTH_HALVES: bool = true;
     const FAULTS_TELL_LEVELS: bool = false;
     const LEAF_ATTRIBUTES: u64 = entry::LEAF_ATTRIBUTES;
     const TABLE_ATTRIBUTES: u64 = entry::TABLE_ATTRIBUTES;

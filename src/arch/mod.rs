@@ -86,6 +86,10 @@ pub unsafe trait Arch: Sized + 'static {
     /// D8.16.1, "break-before-make"). Then the fault path flushes a page whose slot was just vacated.
     const BREAK_BEFORE_MAKE: bool;
 
+    /// Whether one root translates both halves of the address space, of which the topmost bit that it looks at is one. Else
+    /// each half has a root of its own.
+    const ONE_ROOT_FOR_BOTH_HALVES: bool = false;
+
     /// Whether a fault says how far its walk came, so that [`Fault`](crate::Fault) is made only of those that came to the
     /// arena's tables. Where it does not, the fault path looks: under a root that does not lead there, nothing it does helps.
     const FAULTS_TELL_LEVELS: bool = true;

@@ -65,10 +65,11 @@ impl Root {
     }
 
     /// Whether its tables have an entry for this address, which then is alone in having it: all bits above those that the
-    /// walk looks at are the same.
-    pub const fn reaches(self, address: VirtAddr) -> bool {
-        let above = address.value() >> self.bits;
-        above == 0 || above == u64::MAX >> self.bits
+    /// walk looks at are the same, and where one root is for both halves, as the topmost of those.
+    pub const fn reaches<A: Arch>(self, address: VirtAddr) -> bool {
+        let same = if A::ONE_ROOT_FOR_BOTH_HALVES { self.bits - 1 } else { self.bits };
+        let above = address.value() >> same;
+        above == 0 || above == u64::MAX >> same
     }
 
     const fn index(self, address: VirtAddr) -> u64 {

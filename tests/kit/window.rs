@@ -24,7 +24,7 @@ fn link<A: Arch>(root: Root, layout: &ArenaLayout, memory: &Memory) -> Result<Wi
 }
 
 /// The word that a processor's walk finds for `address`, `shift` bytes of which it covers.
-fn walked(root: Frame, bits: u32, address: u64, shift: u32) -> *const std::sync::atomic::AtomicU64 {
+pub(super) fn walked(root: Frame, bits: u32, address: u64, shift: u32) -> *const std::sync::atomic::AtomicU64 {
     let mut at = (bits - 13) / 9 * 9 + 12;
     let mut table = root;
     loop {
@@ -157,6 +157,10 @@ fn refusals_change_nothing() {
     let narrow = Root::new(table.address(), 39).unwrap();
     let out_of_reach = LinkError::OutOfReach { address: at(0) };
     assert_eq!(link::<AArch64>(narrow, &all_layout, &memory).err(), Some(out_of_reach));
+    // Canonical with 57 bits alone: with 48 the entry would be another address's.
+    let hole = 0x0000_9010_0000_0000;
+    let refused = link::<X86_64>(root, &layout(hole, AddressWidth::BITS_57), &memory).err();
+    assert_eq!(refused, Some(LinkError::OutOfReach { address: VirtAddr::new(hole) }));
     let tiny = Root::new(table.address(), 30).unwrap();
     assert!(matches!(link::<AArch64>(tiny, &all_layout, &memory), Err(LinkError::OutOfReach { .. })));
     // SAFETY: nothing is loaded that a process knows of, so nothing is touched.

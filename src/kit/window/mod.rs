@@ -93,7 +93,7 @@ impl<A: Arch> Window<A> {
         frames: &impl FrameSource,
         map: &impl PhysMap,
     ) -> Result<Self, LinkError> {
-        let paths = path::to_lent_entries(root, layout)?;
+        let paths = path::to_lent_entries::<A>(root, layout)?;
         // SAFETY: as the caller promises.
         let (entries, made) = unsafe { path::link::<A, 5>(&paths, TableReach::Kernel, frames, map) }?;
         Ok(Self { base: layout.base(), root, entries, made, format: PhantomData })

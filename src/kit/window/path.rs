@@ -19,15 +19,15 @@ pub(super) struct Path {
 }
 
 /// The ways to the five entries that are lent to an arena, the guard's last.
-pub(super) fn to_lent_entries(root: Root, layout: &ArenaLayout) -> Result<[Path; 5], LinkError> {
+pub(super) fn to_lent_entries<A: Arch>(root: Root, layout: &ArenaLayout) -> Result<[Path; 5], LinkError> {
     let [first, second, third, fourth] = to_window(root, layout.base().value());
     let guard = Path { root, address: layout.upper_guard().start(), until: GUARD_ENTRY_SHIFT };
-    reached([first, second, third, fourth, guard])
+    reached::<A, 5>([first, second, third, fourth, guard])
 }
 
 /// The ways to the four entries of a view.
-pub(super) fn to_view_entries(root: Root, base: ProgramBase) -> Result<[Path; 4], LinkError> {
-    reached(to_window(root, base.address().value()))
+pub(super) fn to_view_entries<A: Arch>(root: Root, base: ProgramBase) -> Result<[Path; 4], LinkError> {
+    reached::<A, 4>(to_window(root, base.address().value()))
 }
 
 fn to_window(root: Root, base: u64) -> [Path; 4] {
@@ -35,8 +35,8 @@ fn to_window(root: Root, base: u64) -> [Path; 4] {
     [0, 1, 2, 3].map(|number| Path { root, address: gib(number), until: WINDOW_ENTRY_SHIFT })
 }
 
-fn reached<const N: usize>(paths: [Path; N]) -> Result<[Path; N], LinkError> {
-    let beyond = |path: &&Path| !path.root.reaches(path.address) || path.root.shift() < WINDOW_ENTRY_SHIFT;
+fn reached<A: Arch, const N: usize>(paths: [Path; N]) -> Result<[Path; N], LinkError> {
+    let beyond = |path: &&Path| !path.root.reaches::<A>(path.address) || path.root.shift() < WINDOW_ENTRY_SHIFT;
     match paths.iter().find(beyond) {
         Some(path) => Err(LinkError::OutOfReach { address: path.address }),
         None => Ok(paths),

@@ -76,7 +76,7 @@ impl<A: Arch> ProgramWindow<A> {
         map: &impl PhysMap,
     ) -> Result<Self, LinkError> {
         let base = views::check(layout, base).map_err(LinkError::ViewBase)?;
-        let paths = path::to_view_entries(root, base)?;
+        let paths = path::to_view_entries::<A>(root, base)?;
         // SAFETY: as the caller promises.
         let (entries, made) = unsafe { path::link::<A, 4>(&paths, TableReach::Open, frames, map) }?;
         Ok(Self { base, entries, made, format: PhantomData })
