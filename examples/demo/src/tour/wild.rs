@@ -8,7 +8,7 @@ use kernel_arena::{GUARD_SIZE, ProgramId, ViolationKind, WINDOW_SIZE};
 
 use support::Machine;
 
-use super::{offset, pointer};
+use super::offset;
 use crate::KernelArena;
 use crate::map;
 use crate::memory::{Access, load, store};
