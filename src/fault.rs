@@ -52,25 +52,23 @@ impl fmt::Debug for InstructionAddr {
 /// The page-fault handler of a kernel for x86_64, before it does anything else:
 /// ```
 /// use kernel_arena::arch::x86_64::decode_fault;
-/// use kernel_arena::{Arena, FaultOutcome, Platform};
+/// use kernel_arena::{Arena, Platform};
 ///
-/// /// Whether the handler returns to the instruction.
-/// fn is_recovered<P: Platform>(arena: &Arena<P>, cr2: u64, error_code: u64, rip: u64) -> bool {
+/// /// Whether the handler returns, to the saved instruction pointer.
+/// fn is_recovered<P: Platform>(arena: &Arena<P>, cr2: u64, error_code: u64, rip: &mut u64) -> bool {
 ///     // `None`: a protection fault, an instruction fetch, user mode: never the arena's.
-///     let Some(fault) = decode_fault(cr2, error_code, rip) else { return false };
-///     match arena.handle_kernel_fault(&fault) {
-///         FaultOutcome::Recovered | FaultOutcome::Spurious => true,
-///         FaultOutcome::NotOurs => false, // a bug of the kernel, as ever
-///     }
+///     let Some(fault) = decode_fault(cr2, error_code, *rip) else { return false };
+///     // `false`: a bug of the kernel, as ever.
+///     arena.handle_kernel_fault(&fault).returns_to(rip)
 /// }
 /// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/example.rs")); }
 /// # use kernel::{LAYOUT, MyKernel};
 /// #
 /// # let metadata = Box::leak(Box::new_uninit_slice(LAYOUT.metadata_words()));
 /// # let arena: Arena<MyKernel> = Arena::new(MyKernel::boot(), LAYOUT, metadata).unwrap();
-/// # assert!(is_recovered(&arena, LAYOUT.base().value() + 0x1234, 0b10, 0), "a missing page of the window");
-/// # assert!(!is_recovered(&arena, LAYOUT.base().value() + 0x1234, 0b11, 0), "a protection fault");
-/// # assert!(!is_recovered(&arena, LAYOUT.base().value() - 8, 0b10, 0), "the lower guard");
+/// # assert!(is_recovered(&arena, LAYOUT.base().value() + 0x1234, 0b10, &mut 0), "a missing page of the window");
+/// # assert!(!is_recovered(&arena, LAYOUT.base().value() + 0x1234, 0b11, &mut 0), "a protection fault");
+/// # assert!(!is_recovered(&arena, LAYOUT.base().value() - 8, 0b10, &mut 0), "the lower guard");
 /// ```
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +82,7 @@ pub struct Fault {
 }
 
 /// What became of a fault.
-#[must_use = "the exception handler returns to the instruction unless the fault was `NotOurs`"]
+#[must_use = "the exception handler returns unless the fault was `NotOurs`: to the instruction, or where `Resume` says"]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultOutcome {
@@ -97,4 +95,32 @@ pub enum FaultOutcome {
     Recovered,
     /// Somebody else had mapped the page meanwhile, or was just changing its slot: return to the instruction.
     Spurious,
+    /// It was an access that stops where there is no page (`try_…` of `access::Memory`), and there is none: go on
+    /// at this address instead of the instruction's, with all registers as they were. Nothing was installed or recorded.
+    /// A handler that returned to the instruction would come back for ever.
+    Resume(InstructionAddr),
+}
+
+impl FaultOutcome {
+    /// Whether the exception handler returns, and where to: sets the saved instruction pointer, if it is to go on elsewhere than
+    /// at the instruction that faulted. `false` for [`NotOurs`](Self::NotOurs).
+    ///
+    /// ```
+    /// use kernel_arena::{FaultOutcome, InstructionAddr};
+    /// let mut saved = 0x1000; // in the frame that the handler returns from
+    /// assert!(FaultOutcome::Recovered.returns_to(&mut saved) && saved == 0x1000);
+    /// assert!(FaultOutcome::Resume(InstructionAddr::new(0x2000)).returns_to(&mut saved) && saved == 0x2000);
+    /// assert!(!FaultOutcome::NotOurs.returns_to(&mut saved));
+    /// ```
+    #[must_use = "where it is `false`, the fault is the kernel's own"]
+    pub const fn returns_to(self, instruction_pointer: &mut u64) -> bool {
+        match self {
+            Self::NotOurs => false,
+            Self::Recovered | Self::Spurious => true,
+            Self::Resume(at) => {
+                *instruction_pointer = at.value();
+                true
+            }
+        }
+    }
 }

@@ -37,11 +37,13 @@
 //!
 //! /// The page-fault handler calls this first. `Fault` comes from `arch::x86_64::decode_fault(cr2, error_code, rip)` or
 //! /// `arch::aarch64::decode_fault(esr, far, elr)`.
-//! fn is_recovered<P: Platform>(arena: &Arena<P>, fault: &Fault) -> bool {
+//! fn is_recovered<P: Platform>(arena: &Arena<P>, fault: &Fault, saved_instruction_pointer: &mut u64) -> bool {
 //!     match arena.handle_kernel_fault(fault) {
-//!         FaultOutcome::Recovered | FaultOutcome::Spurious => true, // return to the instruction
-//!         FaultOutcome::NotOurs => false,                           // a kernel bug, as ever
+//!         FaultOutcome::Recovered | FaultOutcome::Spurious => {} // return to the instruction
+//!         FaultOutcome::Resume(at) => *saved_instruction_pointer = at.value(), // return there instead
+//!         FaultOutcome::NotOurs => return false, // a kernel bug, as ever
 //!     }
+//!     true
 //! }
 //! #
 //! # use kernel::{LAYOUT, MyKernel};
@@ -50,9 +52,9 @@
 //! # let address = arena.layout().to_kernel(ptr);
 //! # take(&arena, ptr).unwrap();
 //! # let (access, instruction) = (kernel_arena::Access::Read, kernel_arena::InstructionAddr::new(0));
-//! # assert!(is_recovered(&arena, &Fault { address, access, instruction }));
+//! # assert!(is_recovered(&arena, &Fault { address, access, instruction }, &mut 0));
 //! # let address = kernel_arena::KernelAddr::new(LAYOUT.base().value() - 1);
-//! # assert!(!is_recovered(&arena, &Fault { address, access, instruction }));
+//! # assert!(!is_recovered(&arena, &Fault { address, access, instruction }, &mut 0));
 //! ```
 //!
 //! How a kernel that is there takes an arena in, and what it looks like when it breaks a rule, is in
@@ -133,6 +135,7 @@
 //! - `frames`: `kit::RecyclingFrames`, frames from an allocator that cannot take them back, behind a lock.
 //! - `std`: [`hosted`](https://docs.rs/kernel-arena/latest/kernel_arena/hosted), the allocators for programs of a unix
 //!   host.
+//! - `zerocopy`: [`access`](https://docs.rs/kernel-arena/latest/kernel_arena/access), typed access to what programs share.
 //! - `x86_64-frames`: the adapter `arch::x86_64::frames` for frame allocators of the `x86_64` crate, behind a lock.
 //!
 //! The crate needs no `alloc`, no nightly compiler and no lock.
@@ -147,6 +150,8 @@
 #[cfg(all(feature = "std", unix, not(kernel_arena_loom)))]
 extern crate std;
 
+#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
+pub mod access;
 pub mod arch;
 #[cfg(not(kernel_arena_loom))]
 pub mod heap;
@@ -223,7 +228,7 @@ pub mod documents {
     pub mod porting {}
 }
 
-/// The examples in the README are compiled with the others.
-#[cfg(doctest)]
+/// The examples in the README are compiled with the others, where there is all that they use.
+#[cfg(all(doctest, feature = "zerocopy"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -22,7 +22,7 @@ use crate::sync::{AtomicU64, Figure, Ordering};
 ///
 /// ```no_run
 /// # use kernel_arena::{Arena, Fault, FaultOutcome, Platform, Registry};
-/// # fn kernel<P: Platform>(arena: &'static Arena<P>, fault: Fault) {
+/// # fn kernel<P: Platform>(arena: &'static Arena<P>, fault: Fault, saved_instruction_pointer: &mut u64) {
 /// let registry: Registry<P, 8> = Registry::new(); // in a kernel: a static
 /// // Dropped, a registration lasts for ever; `Registry::remove` wants it back.
 /// let _for_ever = registry.register_static(arena).unwrap();
@@ -30,6 +30,7 @@ use crate::sync::{AtomicU64, Figure, Ordering};
 /// match registry.handle_kernel_fault(&fault) {
 ///     FaultOutcome::NotOurs => panic!("a kernel bug at {:?}", fault.address),
 ///     FaultOutcome::Recovered | FaultOutcome::Spurious => return,
+///     FaultOutcome::Resume(at) => *saved_instruction_pointer = at.value(),
 /// }
 /// # }
 /// ```
@@ -165,24 +166,24 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
     ///
     /// ```
     /// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/example.rs")); }
-    /// use kernel_arena::{Arena, Fault, FaultOutcome, Registry};
+    /// use kernel_arena::{Arena, Fault, Registry};
     /// # use kernel_arena::{Access, InstructionAddr};
     /// # use kernel::{LAYOUT, MyKernel};
     ///
     /// static ARENAS: Registry<MyKernel, 4> = Registry::new();
     ///
-    /// fn is_recovered(fault: &Fault) -> bool {
-    ///     ARENAS.handle_kernel_fault(fault) != FaultOutcome::NotOurs
+    /// fn is_recovered(fault: &Fault, saved_instruction_pointer: &mut u64) -> bool {
+    ///     ARENAS.handle_kernel_fault(fault).returns_to(saved_instruction_pointer)
     /// }
     ///
     /// # let metadata = Box::leak(Box::new_uninit_slice(LAYOUT.metadata_words()));
     /// let arena: &'static Arena<MyKernel> = Box::leak(Box::new(Arena::new(MyKernel::boot(), LAYOUT, metadata).unwrap()));
     /// # let fault = Fault { address: LAYOUT.base(), access: Access::Read, instruction: InstructionAddr::new(0) };
-    /// # assert!(!is_recovered(&fault));
+    /// # assert!(!is_recovered(&fault, &mut 0));
     /// let registration = ARENAS.register_static(arena).unwrap();
-    /// assert!(is_recovered(&fault));
+    /// assert!(is_recovered(&fault, &mut 0));
     /// # ARENAS.remove(registration).unwrap();
-    /// # assert!(!is_recovered(&fault));
+    /// # assert!(!is_recovered(&fault, &mut 0));
     /// ```
     ///
     /// # Errors

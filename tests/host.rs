@@ -6,6 +6,8 @@
 
 #[macro_use]
 mod machine;
+#[cfg(feature = "zerocopy")]
+mod access;
 mod edges;
 mod heap;
 mod kit;

@@ -23,6 +23,10 @@ use core::ptr::NonNull;
 
 use crate::addr::VirtAddr;
 use crate::arch::{Arch, Leaf, MemoryTypeError, Root, TableReach, UnsupportedCpu, WalkEnd};
+#[cfg(all(target_arch = "aarch64", not(kernel_arena_loom)))]
+use crate::arch::{backends::stubs, resume};
+#[cfg(all(target_arch = "aarch64", not(kernel_arena_loom)))]
+use crate::fault::InstructionAddr;
 use crate::layout::ArenaLayout;
 use crate::platform::{EntryAttributes, Frame, PhysMap};
 use crate::sync::AtomicU64;
@@ -87,6 +91,11 @@ unsafe impl Arch for AArch64 {
 
     fn observe() {
         tlb::observe();
+    }
+
+    #[cfg(all(target_arch = "aarch64", not(kernel_arena_loom)))]
+    fn resume_point(instruction: InstructionAddr) -> Option<InstructionAddr> {
+        stubs::stub_map().resume_point(instruction).or_else(|| resume::of_a_model(instruction))
     }
 
     fn check_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {

@@ -6,6 +6,9 @@
 #[cfg(all(not(kernel_arena_loom), any(unix, windows, not(any(target_arch = "x86_64", target_arch = "aarch64")))))]
 pub(crate) mod interrupts;
 
+#[cfg(all(not(kernel_arena_loom), feature = "zerocopy", not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+pub(crate) mod access;
+
 use crate::arch::{Arch, Leaf, Reach, TableReach, UnsupportedCpu};
 use crate::layout::ArenaLayout;
 use crate::platform::{EntryAttributes, Frame};

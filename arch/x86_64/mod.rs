@@ -23,6 +23,10 @@ use core::ptr::NonNull;
 
 use crate::addr::VirtAddr;
 use crate::arch::{Arch, Leaf, MemoryTypeError, Root, TableReach, UnsupportedCpu, walk};
+#[cfg(all(target_arch = "x86_64", not(kernel_arena_loom)))]
+use crate::arch::{backends::stubs, resume};
+#[cfg(all(target_arch = "x86_64", not(kernel_arena_loom)))]
+use crate::fault::InstructionAddr;
 use crate::layout::ArenaLayout;
 use crate::platform::{EntryAttributes, Frame, PhysMap};
 use crate::sync::AtomicU64;
@@ -80,6 +84,11 @@ unsafe impl Arch for X86_64 {
 
     fn swap(slot: &AtomicU64, new: u64) -> u64 {
         slot::swap(slot, new)
+    }
+
+    #[cfg(all(target_arch = "x86_64", not(kernel_arena_loom)))]
+    fn resume_point(instruction: InstructionAddr) -> Option<InstructionAddr> {
+        stubs::stub_map().resume_point(instruction).or_else(|| resume::of_a_model(instruction))
     }
 
     fn check_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {

@@ -8,20 +8,27 @@
 use core::ptr::NonNull;
 
 use crate::addr::VirtAddr;
+use crate::fault::InstructionAddr;
 use crate::layout::ArenaLayout;
 use crate::platform::{EntryAttributes, Frame, PhysMap};
 use crate::sync::{AtomicU64, Ordering};
 
+#[cfg(not(kernel_arena_loom))]
+pub(crate) mod access;
 mod refused;
+pub(crate) mod resume;
 mod walk;
 
 #[path = "../../arch/mod.rs"]
 mod backends;
 
+#[cfg(all(not(kernel_arena_loom), feature = "zerocopy"))]
+pub(crate) use backends::access as native;
 #[cfg(not(kernel_arena_loom))]
 pub(crate) use backends::interrupts;
 pub use backends::{Native, aarch64, portable, x86_64};
 pub use refused::{MemoryTypeError, UnsupportedCpu};
+pub use resume::{MODEL_STOPPED, MODEL_TRY};
 pub use walk::{Root, WalkEnd};
 
 #[cfg(not(kernel_arena_loom))]
@@ -174,6 +181,14 @@ pub unsafe trait Arch: Sized + 'static {
     /// After a fault that found its slot present: makes the entry that was seen visible to this CPU's walker before the
     /// instruction runs again. Whoever installed it may not have come to its own barrier yet; it may be what we interrupted.
     fn observe() {}
+
+    /// Where the access that this instruction makes continues if there is no page: `Some` for those of this crate that stop
+    /// there, `None` for every other instruction. Cheap: the fault path asks it of each fault.
+    ///
+    /// By itself it knows [the one of a model](MODEL_TRY).
+    fn resume_point(instruction: InstructionAddr) -> Option<InstructionAddr> {
+        resume::of_a_model(instruction)
+    }
 
     /// Checks that this CPU translates the way this crate relies on.
     ///

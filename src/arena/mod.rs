@@ -43,6 +43,7 @@ mod recover;
 mod request;
 mod reservation;
 mod reserve;
+mod resume;
 mod rows;
 mod settle;
 mod stats;

@@ -18,7 +18,7 @@ use crate::sync::{AtomicU64, Ordering};
 use crate::tables::Location;
 
 /// Where a fault is recovered.
-enum Place<'a> {
+pub(super) enum Place<'a> {
     /// A slot; its bit in `tainted`; its page, numbered on into the guard.
     Slot(&'a AtomicU64, u32, u32),
     /// The directory entry of a region without a leaf table of its own; its number.
@@ -38,7 +38,7 @@ enum Missed {
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Recovers a data access of the kernel to an address of the window or the upper guard that has no page: the scratch page
     /// is put there and a violation recorded. The kernel's page-fault handler calls it first, and returns to the instruction
-    /// unless the outcome is [`FaultOutcome::NotOurs`].
+    /// unless the outcome is [`FaultOutcome::NotOurs`], or [`FaultOutcome::Resume`], which says where to instead.
     ///
     /// Context: *any*, an NMI during any other operation included.
     ///
@@ -47,22 +47,22 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// ```
     /// # mod kernel { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/platform/example.rs")); }
     /// # use kernel::{LAYOUT, MyKernel};
-    /// # use kernel_arena::{Arena, FaultOutcome, arch::x86_64::decode_fault};
+    /// # use kernel_arena::{Arena, arch::x86_64::decode_fault};
     /// # fn map_a_page_of_the_kernels(_address: u64) -> bool { true }
     /// # static ARENAS: kernel_arena::Registry<MyKernel, 1> = kernel_arena::Registry::new();
-    /// /// Whether to return to the instruction.
-    /// fn page_fault(address: u64, error_code: u64, rip: u64) -> bool {
-    ///     let fault = decode_fault(address, error_code, rip);
-    ///     fault.is_some_and(|fault| ARENAS.handle_kernel_fault(&fault) != FaultOutcome::NotOurs)
+    /// /// Whether to return, to the saved instruction pointer.
+    /// fn page_fault(address: u64, error_code: u64, rip: &mut u64) -> bool {
+    ///     let fault = decode_fault(address, error_code, *rip);
+    ///     fault.is_some_and(|fault| ARENAS.handle_kernel_fault(&fault).returns_to(rip))
     ///         || !LAYOUT.recoverable().contains(kernel_arena::VirtAddr::new(address)) && map_a_page_of_the_kernels(address)
     /// }
     /// # let metadata = Box::leak(Box::new_uninit_slice(LAYOUT.metadata_words()));
     /// # let arena = Box::leak(Box::new(Arena::<MyKernel>::new(MyKernel::boot(), LAYOUT, metadata).unwrap()));
     /// # let _for_ever = ARENAS.register_static(arena).unwrap();
     /// # let base = LAYOUT.base().value();
-    /// # assert!(page_fault(base + 0x1000, 0, 0), "recovered");
-    /// # assert!(!page_fault(base + 0x1000, 1, 0), "a protection fault in the window");
-    /// # assert!(page_fault(base - 0x10_0000, 0, 0), "the kernel's own");
+    /// # assert!(page_fault(base + 0x1000, 0, &mut 0), "recovered");
+    /// # assert!(!page_fault(base + 0x1000, 1, &mut 0), "a protection fault in the window");
+    /// # assert!(page_fault(base - 0x10_0000, 0, &mut 0), "the kernel's own");
     /// ```
     ///
     /// A page that is mapped there all the same stays as it is, and is nobody's to allocate: where one was named,
@@ -77,6 +77,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             return FaultOutcome::NotOurs;
         };
         let cpu = self.cpu();
+        if let Some(to) = A::resume_point(fault.instruction) {
+            return self.stop(&place, to, fault, offset, cpu);
+        }
         let installed = match place {
             Place::Slot(slot, bit, page) => self.scratch_slot(slot, page).map(|()| self.maps.tainted.set_bit(bit)),
             Place::Region(entry, region) => self.scratch_region(entry).map(|()| self.maps.regions.set_bit(region)),
@@ -99,7 +102,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// The word that decides over an offset from the window's start; `None` if it is not ours.
-    fn place(&self, offset: u64) -> Option<Place<'_>> {
+    pub(super) fn place(&self, offset: u64) -> Option<Place<'_>> {
         if offset >= WINDOW_SIZE + GUARD_SIZE {
             return None;
         }
@@ -146,7 +149,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// A fault that found its slot present. Under a root that does not lead to the slot it would come for ever.
-    fn spurious(&self, fault: &Fault, offset: u64, cpu: Option<CpuId>) -> FaultOutcome {
+    pub(super) fn spurious(&self, fault: &Fault, offset: u64, cpu: Option<CpuId>) -> FaultOutcome {
         self.shared.0.counters.spurious.fetch_add(1, Ordering::Relaxed);
         if !A::FAULTS_TELL_LEVELS && reach::is_cut_off::<A>(fault.address, offset, &self.platform) {
             return FaultOutcome::NotOurs;

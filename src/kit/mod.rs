@@ -46,8 +46,8 @@
 //!     HEAP.start(arena).unwrap();
 //! }
 //!
-//! /// The page-fault handler begins so: whether it returns to the instruction.
-//! fn is_recovered(error_code: u64, instruction_pointer: u64) -> bool {
+//! /// The page-fault handler begins so: whether it returns, to the saved instruction pointer.
+//! fn is_recovered(error_code: u64, instruction_pointer: &mut u64) -> bool {
 //!     kernel_arena::kit::x86_64::recover(&ARENAS, error_code, instruction_pointer)
 //! }
 //! ```

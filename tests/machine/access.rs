@@ -3,6 +3,7 @@
 //! A fault goes the way it goes in a kernel: the processor's registers, the library's decoder, the registry, and back to the
 //! instruction, or not.
 
+use kernel_arena::arch::{MODEL_STOPPED, MODEL_TRY};
 use kernel_arena::views::ProgramFaultOutcome;
 use kernel_arena::{Fault, FaultOutcome, VirtAddr};
 
@@ -25,6 +26,15 @@ pub(crate) struct Declined {
     pub(crate) address: u64,
     /// Why it was not translated.
     pub(crate) cause: Cause,
+}
+
+/// Why an instruction did not reach its operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Nobody helped.
+    Declined(Declined),
+    /// It was one that stops, and was told where to go on.
+    Stopped,
 }
 
 /// A CPU that accesses memory, in kernel mode unless [`user`](Self::user) says otherwise.
@@ -122,8 +132,16 @@ impl<'m, F: Format> Cpu<'m, F> {
         }
     }
 
-    /// Runs an instruction until it reaches its operand: a byte of physical memory.
+    /// Runs an ordinary instruction until it reaches its operand.
     fn reach(&self, address: u64, kind: Kind) -> Result<std::ptr::NonNull<u8>, Declined> {
+        self.run(address, kind, INSTRUCTION).map_err(|ended| match ended {
+            Ended::Declined(declined) => declined,
+            Ended::Stopped => panic!("{address:#x}: an instruction that does not stop was told where to go on"),
+        })
+    }
+
+    /// Runs an instruction until it reaches its operand: a byte of physical memory.
+    pub(super) fn run(&self, address: u64, kind: Kind, instruction: u64) -> Result<std::ptr::NonNull<u8>, Ended> {
         let hardware = self.machine.hardware();
         let intent = Intent { mode: self.mode, kind };
         let mut retries = 0;
@@ -144,26 +162,32 @@ impl<'m, F: Format> Cpu<'m, F> {
                 }
                 Err(cause) => cause,
             };
-            let exception = Exception { address, intent, cause, instruction: INSTRUCTION };
+            let exception = Exception { address, intent, cause, instruction };
             let goes_on = match self.mode {
-                Mode::Kernel => {
-                    let outcome = F::decode(exception).map(|fault| self.raise(&fault));
-                    !matches!(outcome, None | Some(FaultOutcome::NotOurs))
-                }
+                Mode::Kernel => match F::decode(exception).map(|fault| self.raise(&fault)) {
+                    None | Some(FaultOutcome::NotOurs) => false,
+                    Some(FaultOutcome::Recovered | FaultOutcome::Spurious) => true,
+                    Some(FaultOutcome::Resume(at)) => {
+                        rule(instruction == MODEL_TRY.value() && at == MODEL_STOPPED, || {
+                            format!("{instruction:#x} is to go on at {at:?}")
+                        });
+                        return Err(Ended::Stopped);
+                    }
+                },
                 // Where it is told to try again twice, it waits for another CPU, which does nothing meanwhile.
                 Mode::User => self.program_goes_on(exception, &mut retries),
             };
             if !goes_on {
-                return Err(Declined { address, cause });
+                return Err(Ended::Declined(Declined { address, cause }));
             }
         }
         rule(false, || format!("{address:#x} faults for ever"));
-        Err(Declined { address, cause: Cause::Forbidden })
+        Err(Ended::Declined(Declined { address, cause: Cause::Forbidden }))
     }
 }
 
 /// The parts of an access that lie in different pages: where each starts, and which of its bytes it has.
-fn parts(address: u64, bytes: usize) -> impl Iterator<Item = (u64, std::ops::Range<usize>)> {
+pub(super) fn parts(address: u64, bytes: usize) -> impl Iterator<Item = (u64, std::ops::Range<usize>)> {
     let in_first = index(0x1000 - (address & 0xfff)).min(bytes);
     [(address, 0..in_first), (address + in_first as u64, in_first..bytes)]
         .into_iter()

@@ -46,6 +46,8 @@ macro_rules! each_format {
 }
 
 mod access;
+#[cfg(feature = "zerocopy")]
+mod accessor;
 mod builder;
 mod fixture;
 mod flush;

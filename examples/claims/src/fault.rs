@@ -70,6 +70,7 @@ pub(crate) fn handle(frame: &FaultFrame) -> FaultAction {
     let outcome = frame.decode().map_or(FaultOutcome::NotOurs, |fault| ask(&fault));
     match outcome {
         FaultOutcome::Recovered | FaultOutcome::Spurious => FaultAction::Retry,
+        FaultOutcome::Resume(instruction) => FaultAction::ContinueAt(instruction),
         FaultOutcome::NotOurs => {
             DECLINED.fetch_add(1, Ordering::Relaxed);
             FaultAction::Skip

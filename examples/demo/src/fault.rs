@@ -44,6 +44,7 @@ pub(crate) fn handle(frame: &FaultFrame) -> FaultAction {
             FaultAction::Retry
         }
         FaultOutcome::Spurious => FaultAction::Retry,
+        FaultOutcome::Resume(instruction) => FaultAction::ContinueAt(instruction),
         FaultOutcome::NotOurs => {
             DECLINED.fetch_add(1, Ordering::Relaxed);
             FaultAction::Skip

@@ -29,6 +29,7 @@ pub(crate) fn handle(frame: &FaultFrame) -> FaultAction {
             FaultAction::Retry
         }
         FaultOutcome::Spurious => FaultAction::Retry,
+        FaultOutcome::Resume(instruction) => FaultAction::ContinueAt(instruction),
         FaultOutcome::NotOurs => FaultAction::Skip,
     }
 }

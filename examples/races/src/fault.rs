@@ -30,6 +30,7 @@ pub(crate) fn handle(frame: &FaultFrame) -> FaultAction {
     let (event, action) = match fault.map_or(FaultOutcome::NotOurs, |fault| REGISTRY.handle_kernel_fault(&fault)) {
         FaultOutcome::Recovered => (Event::Recovered, FaultAction::Retry),
         FaultOutcome::Spurious => (Event::Retried, FaultAction::Retry),
+        FaultOutcome::Resume(instruction) => (Event::Retried, FaultAction::ContinueAt(instruction)),
         FaultOutcome::NotOurs => (Event::Declined, FaultAction::Skip),
     };
     count(event);

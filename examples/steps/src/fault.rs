@@ -11,6 +11,7 @@ pub(crate) fn handle(frame: &FaultFrame) -> FaultAction {
     let outcome = frame.decode().map_or(FaultOutcome::NotOurs, |fault| REGISTRY.handle_kernel_fault(&fault));
     match outcome {
         FaultOutcome::Recovered | FaultOutcome::Spurious => FaultAction::Retry,
+        FaultOutcome::Resume(instruction) => FaultAction::ContinueAt(instruction),
         FaultOutcome::NotOurs => FaultAction::Skip,
     }
 }

@@ -11,8 +11,8 @@
 
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use kernel_arena::Fault;
 use kernel_arena::platform::CpuId;
+use kernel_arena::{Fault, InstructionAddr};
 
 use crate::exit::fail;
 use crate::layout::MAX_CPUS;
@@ -67,6 +67,8 @@ impl FaultFrame {
 pub enum FaultAction {
     /// The cause is gone: run the instruction again.
     Retry,
+    /// Go on here instead.
+    ContinueAt(InstructionAddr),
     /// Nobody can help: give up the instruction, if it is one that can be given up, which are
     /// those of the `probe_*` functions. With any other this is [`FaultAction::Fatal`].
     Skip,
@@ -129,6 +131,7 @@ pub(crate) fn decide(frame: &FaultFrame) -> Option<u64> {
     }
     let resume = match handler().map_or(FaultAction::Skip, |handler| handler(frame)) {
         FaultAction::Retry => None,
+        FaultAction::ContinueAt(instruction) => Some(instruction.value()),
         FaultAction::Skip => match probe::resume_address(frame) {
             Some(address) => Some(address),
             None => fatal("fault that no handler can repair", frame),

@@ -23,7 +23,7 @@ pub(super) struct Adoption {
 }
 
 /// Without features, with each, and with all.
-pub(super) const ADOPTIONS: [Adoption; 8] = [
+pub(super) const ADOPTIONS: [Adoption; 9] = [
     Adoption { name: "no feature", features: &[], most_packages: 12 },
     Adoption { name: "allocator-api2", features: &["allocator-api2"], most_packages: 13 },
     Adoption { name: "defmt", features: &["defmt"], most_packages: 24 },
@@ -31,16 +31,17 @@ pub(super) const ADOPTIONS: [Adoption; 8] = [
     Adoption { name: "log", features: &["log"], most_packages: 13 },
     Adoption { name: "std", features: &["std"], most_packages: 18 },
     Adoption { name: "x86_64-frames", features: &["x86_64-frames"], most_packages: 13 },
+    Adoption { name: "zerocopy", features: &["zerocopy"], most_packages: 18 },
     Adoption {
         name: "all features",
-        features: &["allocator-api2", "defmt", "frames", "log", "std", "x86_64-frames"],
-        most_packages: 32,
+        features: &["allocator-api2", "defmt", "frames", "log", "std", "x86_64-frames", "zerocopy"],
+        most_packages: 34,
     },
 ];
 /// What is linked: a kernel with defmt needs a logger, and a part in its linker script.
 pub(super) const LINKED: &Adoption = &ADOPTIONS[0];
 /// What is compiled as for a kernel with models of its own.
-pub(super) const LOOM: &Adoption = &ADOPTIONS[7];
+pub(super) const LOOM: &Adoption = &ADOPTIONS[8];
 
 /// What is in the lock file without the library.
 const OWN_PACKAGES: [&str; 3] = ["kernel", "rand", "rand_core"];

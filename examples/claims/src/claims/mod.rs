@@ -4,6 +4,7 @@
 use crate::check::Checked;
 use crate::site::Site;
 
+mod access;
 mod alloc;
 mod atomic;
 mod create;
@@ -59,6 +60,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Claim> {
         reserve::CLAIMS,
         registry::CLAIMS,
         atomic::CLAIMS,
+        access::CLAIMS,
         log::CLAIMS,
         rounds::CLAIMS,
     ]

@@ -48,7 +48,7 @@ pub fn init(frames: BootFrames) -> &'static Arena<MyPlatform> {
     arena
 }
 
-/// For the handler of synchronous exceptions: whether to return to the instruction.
-pub fn recovers() -> bool {
-    recover(&ARENAS)
+/// For the handler of synchronous exceptions: whether to return, to the saved ELR.
+pub fn recovers(elr: &mut u64) -> bool {
+    recover(&ARENAS, elr)
 }

@@ -41,7 +41,7 @@ pub fn init(offset: u64, frames: BootFrames) -> &'static Arena<MyPlatform> {
     arena
 }
 
-/// For the page-fault handler: whether to return to the instruction.
-pub fn recovers(error_code: u64, rip: u64) -> bool {
+/// For the page-fault handler: whether to return, to the saved RIP.
+pub fn recovers(error_code: u64, rip: &mut u64) -> bool {
     recover(&ARENAS, error_code, rip)
 }

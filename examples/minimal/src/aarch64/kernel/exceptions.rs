@@ -20,9 +20,12 @@ struct Handlers;
 aarch64_rt::exception_handlers!(Handlers);
 
 impl ExceptionHandlers for Handlers {
-    extern "C" fn sync_current(state: RegisterStateRef) {
+    extern "C" fn sync_current(mut state: RegisterStateRef) {
         PAGE_FAULTS.fetch_add(1, Ordering::Relaxed);
-        if arena::recovers() {
+        let mut elr = state.elr as u64;
+        if arena::recovers(&mut elr) {
+            // SAFETY: that of the instruction, or the way out of an access that stops.
+            unsafe { state.get_mut() }.elr = elr.try_into().expect("an address");
             return;
         }
         let (syndrome, address) = (ESR_EL1.get(), FAR_EL1.get());

@@ -26,7 +26,7 @@ pub(crate) fn page_faults() -> u64 {
     PAGE_FAULTS.load(Ordering::Relaxed)
 }
 
-extern "C" fn page_fault(error_code: u64, rip: u64) {
+extern "C" fn page_fault(error_code: u64, rip: &mut u64) {
     PAGE_FAULTS.fetch_add(1, Ordering::Relaxed);
     if arena::recovers(error_code, rip) {
         return;
@@ -54,7 +54,7 @@ extern "C" fn page_fault_entry() {
         "push r11",
         "sub rsp, 8",
         "mov rdi, [rsp + 80]", // the error code
-        "mov rsi, [rsp + 88]", // RIP
+        "lea rsi, [rsp + 88]", // where RIP is
         "call {page_fault}",
         "add rsp, 8",
         "pop r11",

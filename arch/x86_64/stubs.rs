@@ -1,0 +1,139 @@
+//! The text for x86_64. Functions of the System V convention, on every target: they keep what is to be kept, push nothing and
+//! leave the red zone alone, so a way out is a `ret` wherever it is entered from.
+//!
+//! Loads acquire and stores release; `lock`ed instructions and `xchg` are sequentially consistent (Intel SDM vol. 3, 10.2.3).
+//! The processor takes any alignment in kernel mode (7.3, "alignment check exception": at CPL 3 alone).
+
+use core::arch::{asm, global_asm};
+
+use crate::arch::access::Width;
+
+/// `rdi` is the address, `rsi` the value; the answer is in `rax`, and `edx` is 0. Of an exchange `rsi` is what must be there,
+/// and `rdx` the value.
+macro_rules! words {
+    ($kind:literal) => {
+        concat!(
+            entry!($kind, "words"),
+            entry!($kind, "load_1"),
+            "xor edx, edx\n movzx eax, byte ptr [rdi]\n ret\n",
+            entry!($kind, "load_2"),
+            "xor edx, edx\n movzx eax, word ptr [rdi]\n ret\n",
+            entry!($kind, "load_4"),
+            entry!($kind, "load_ordered_4"),
+            "xor edx, edx\n mov eax, dword ptr [rdi]\n ret\n",
+            entry!($kind, "load_8"),
+            entry!($kind, "load_ordered_8"),
+            "xor edx, edx\n mov rax, qword ptr [rdi]\n ret\n",
+            entry!($kind, "store_1"),
+            "xor edx, edx\n mov byte ptr [rdi], sil\n ret\n",
+            entry!($kind, "store_2"),
+            "xor edx, edx\n mov word ptr [rdi], si\n ret\n",
+            entry!($kind, "store_4"),
+            entry!($kind, "store_release_4"),
+            "xor edx, edx\n mov dword ptr [rdi], esi\n ret\n",
+            entry!($kind, "store_8"),
+            entry!($kind, "store_release_8"),
+            "xor edx, edx\n mov qword ptr [rdi], rsi\n ret\n",
+            entry!($kind, "swap_4"),
+            entry!($kind, "store_ordered_4"),
+            "xor edx, edx\n mov eax, esi\n xchg dword ptr [rdi], eax\n ret\n",
+            entry!($kind, "swap_8"),
+            entry!($kind, "store_ordered_8"),
+            "xor edx, edx\n mov rax, rsi\n xchg qword ptr [rdi], rax\n ret\n",
+            entry!($kind, "add_4"),
+            "xor edx, edx\n mov eax, esi\n lock xadd dword ptr [rdi], eax\n ret\n",
+            entry!($kind, "add_8"),
+            "xor edx, edx\n mov rax, rsi\n lock xadd qword ptr [rdi], rax\n ret\n",
+            entry!($kind, "exchange_4"),
+            "mov ecx, edx\n xor edx, edx\n mov eax, esi\n lock cmpxchg dword ptr [rdi], ecx\n ret\n",
+            entry!($kind, "exchange_8"),
+            "mov rcx, rdx\n xor edx, edx\n mov rax, rsi\n lock cmpxchg qword ptr [rdi], rcx\n ret\n",
+        )
+    };
+}
+
+/// `rdx` bytes from `rsi` to `rdi`; how many are left is in `rax`. Wherever a fault comes, `rdi`, `rsi` and `rcx` say what is
+/// still to be done, and the copy by bytes goes on from there, up to the very byte.
+macro_rules! copy {
+    ($kind:literal) => {
+        concat!(
+            entry!($kind, "copy_start"),
+            entry!($kind, "copy"),
+            "mov rcx, rdx\n cmp rcx, 256\n jb 2f\n",
+            "rep movsb\n xor eax, eax\n ret\n",
+            "2:\n cmp rcx, 8\n jb 3f\n",
+            "mov rax, qword ptr [rsi]\n mov qword ptr [rdi], rax\n",
+            "add rsi, 8\n add rdi, 8\n sub rcx, 8\n jmp 2b\n",
+            entry!($kind, "copy_bytes"),
+            "3:\n test rcx, rcx\n jz 4f\n",
+            "movzx eax, byte ptr [rsi]\n mov byte ptr [rdi], al\n",
+            "inc rsi\n inc rdi\n dec rcx\n jmp 3b\n",
+            entry!($kind, "end"),
+            entry!($kind, "copy_stopped"),
+            "4:\n mov rax, rcx\n ret\n",
+            entry!($kind, "word_stopped"),
+            "mov edx, 1\n ret\n",
+        )
+    };
+}
+
+global_asm!(".text", ".balign 16", words!("try_"), copy!("try_"), words!("plain_"), copy!("plain_"));
+
+/// Any alignment will do.
+#[inline(always)]
+pub(super) const fn takes_any_alignment(_at: u64, _width: Width) -> bool {
+    true
+}
+
+/// Whether a copy between such addresses must go by bytes: never.
+#[inline(always)]
+pub(super) const fn is_strict(_addresses: u64) -> bool {
+    false
+}
+
+/// A load that runs over a missing page.
+///
+/// # Safety
+/// The bytes lie in the window or the upper guard of a shared arena, whose faults are handled.
+#[inline(always)]
+pub(super) unsafe fn load(at: u64, width: Width) -> u64 {
+    let value: u64;
+    macro_rules! load {
+        ($instruction:literal) => {
+            // SAFETY: as the caller vouches; it reads these bytes of a window and nothing else.
+            unsafe {
+                asm!($instruction, at = in(reg) at, value = lateout(reg) value,
+                    options(nostack, preserves_flags, readonly));
+            }
+        };
+    }
+    match width {
+        Width::One => load!("movzx {value:e}, byte ptr [{at}]"),
+        Width::Two => load!("movzx {value:e}, word ptr [{at}]"),
+        Width::Four => load!("mov {value:e}, dword ptr [{at}]"),
+        Width::Eight => load!("mov {value}, qword ptr [{at}]"),
+    }
+    value
+}
+
+/// A store that runs over a missing page.
+///
+/// # Safety
+/// As for [`load`].
+#[inline(always)]
+pub(super) unsafe fn store(at: u64, width: Width, value: u64) {
+    macro_rules! store {
+        ($instruction:literal) => {
+            // SAFETY: as the caller vouches; it writes these bytes of a window and nothing else.
+            unsafe {
+                asm!($instruction, at = in(reg) at, value = in(reg_abcd) value, options(nostack, preserves_flags));
+            }
+        };
+    }
+    match width {
+        Width::One => store!("mov byte ptr [{at}], {value:l}"),
+        Width::Two => store!("mov word ptr [{at}], {value:x}"),
+        Width::Four => store!("mov dword ptr [{at}], {value:e}"),
+        Width::Eight => store!("mov qword ptr [{at}], {value}"),
+    }
+}
