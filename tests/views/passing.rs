@@ -179,6 +179,28 @@ fn scratch_that_is_healed_between_two_looks_is_no_refusal<F: Format>() {
     }
 }
 
+/// A wild access of the kernel's that scratches the page at any moment: the fault does not heal it, which would be a
+/// shootdown.
+fn a_fault_waits_for_no_shootdown_whatever_comes_in<F: Format>() {
+    for policy in POLICIES {
+        for point in 0.. {
+            let m = Machine::<F>::builder().extent(1, 1).build();
+            let view = attached(&m, policy);
+            m.interrupt_at(point, |m| m.on_cpu(0, || scratch(m)));
+            m.take_flushes();
+            let outcome = m.on_cpu(1, || m.fault(0, view.id(), seen(page(1), &view).value(), Kind::Read));
+            assert_eq!(m.take_flushes(), [], "{outcome:?} at point {point}");
+            let interrupted = m.interrupted();
+            m.clear_hooks();
+            m.detach(0, view).unwrap();
+            m.finish();
+            if !interrupted {
+                break;
+            }
+        }
+    }
+}
+
 /// U3: a fault on a page that is being freed, whose frame is still a stale translation's, maps nothing there.
 fn a_fault_on_a_page_that_is_being_freed_maps_nothing<F: Format>() {
     for policy in POLICIES {
@@ -225,6 +247,7 @@ each_format!(
     a_fault_in_the_middle_of_anything_is_no_reason_to_end_a_program,
     whatever_comes_into_a_fault_it_is_refused_only_for_what_stays,
     scratch_that_is_healed_between_two_looks_is_no_refusal,
+    a_fault_waits_for_no_shootdown_whatever_comes_in,
     a_fault_on_a_page_that_is_being_freed_maps_nothing,
     a_view_that_is_detached_in_the_middle_of_its_fault_leaves_nothing,
 );

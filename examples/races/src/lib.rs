@@ -21,6 +21,7 @@ mod play;
 mod races;
 mod site;
 mod tally;
+mod user_pages;
 
 use support::{ExitCode, Machine, exceptions_taken, println, set_fault_handler};
 

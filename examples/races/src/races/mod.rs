@@ -19,6 +19,7 @@ mod reserve;
 mod ring;
 mod stale;
 mod too_early;
+mod views;
 
 /// What a race tells besides its figures.
 pub(crate) type Told = Result<String, Failure>;
@@ -60,6 +61,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Race> {
         destroy::RACES,
         ring::RACES,
         programs::RACES,
+        views::RACES,
     ]
     .into_iter()
     .flatten()
