@@ -8,7 +8,7 @@ use crate::arch::{Arch, TableReach};
 use crate::layout::Sharing;
 use crate::platform::{Platform, ViewEntries};
 use crate::views::{
-    AttachError, AttachRefused, DetachRefused, FaultPolicy, View, ViewId, ViewRights, check, link, unlink,
+    AttachError, AttachRefused, DetachRefused, FaultPolicy, VIEW_ENTRIES, View, ViewId, ViewRights, check, link, unlink,
 };
 
 impl<P: Platform, A: Arch> Arena<P, A> {
@@ -46,10 +46,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let base = check(&self.layout, entries.view_base()).map_err(AttachError::Base)?;
         let id = self.views.add(base, rights, policy).ok_or(AttachError::NoRoom)?;
         A::full_barrier();
-        let words = self.view_words(rights);
-        if let Err(taken) = link::<A>(entries, words) {
+        if let Err(taken) = link::<A>(entries, self.view_words(rights)) {
             if taken.linked > 0 {
-                unlink::<A>(entries, words, taken.linked);
+                unlink(entries, &self.tables, taken.linked);
                 self.flush_view(base.address().value());
             }
             self.views.remove(id);
@@ -69,8 +68,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let Some(listed) = self.views.find(view.id) else {
             return Err(DetachRefused(view));
         };
-        let words = self.view_words(listed.rights());
-        unlink::<A>(&view.entries, words, words.len());
+        unlink(&view.entries, &self.tables, VIEW_ENTRIES);
         // Changes of slots need not know of this flush: until it is over they flush the view themselves.
         self.flush_view(listed.base());
         self.views.remove(view.id);

@@ -143,6 +143,12 @@ impl<A: Arch> Tables<A> {
         self.directories.map(|table| A::table(table, reach, self.attributes))
     }
 
+    /// Whether a lent entry's word leads to this quarter of the window, whatever else somebody has set in it.
+    pub(crate) fn is_directory_link(&self, quarter: usize, word: u64) -> bool {
+        let directory = self.directories.get(quarter);
+        directory.is_some() && A::decode_table(word, self.attributes).as_ref() == directory
+    }
+
     /// Whether a directory entry's word points to a leaf table of the extent.
     pub(crate) fn is_leaf_link(&self, word: u64) -> bool {
         A::decode_table(word, self.attributes).is_some_and(|table| {

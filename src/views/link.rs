@@ -2,6 +2,10 @@
 
 use crate::arch::Arch;
 use crate::platform::ViewEntries;
+use crate::tables::Tables;
+
+/// How many a view has.
+pub(crate) const VIEW_ENTRIES: usize = 4;
 
 /// Why a view's entries were not all linked.
 #[derive(Debug)]
@@ -21,12 +25,19 @@ pub(crate) fn link<A: Arch>(entries: &impl ViewEntries, words: [u64; 4]) -> Resu
     Ok(())
 }
 
-/// Unlinks the first `linked` entries, where they still hold what was put there. What TLBs remember is the caller's to flush.
-pub(crate) fn unlink<A: Arch>(entries: &impl ViewEntries, words: [u64; 4], linked: usize) {
+/// Unlinks the first `linked` entries, where they still lead to the window. What TLBs remember is the caller's to flush.
+pub(crate) fn unlink<A: Arch>(entries: &impl ViewEntries, tables: &Tables<A>, linked: usize) {
     // SAFETY: as in `link`.
     let lent = unsafe { entries.view_entries() };
-    for (entry, word) in lent.into_iter().zip(words).take(linked) {
-        // Somebody who has written over it, which nobody may, has unlinked it already.
-        let _theirs = A::compare_exchange(entry, word, 0);
+    for (quarter, entry) in lent.into_iter().enumerate().take(linked) {
+        // By the word that is there: a mapper may have set bits in it. Somebody who has put another there, which nobody may,
+        // has unlinked ours.
+        let mut word = A::load(entry);
+        while tables.is_directory_link(quarter, word) {
+            match A::compare_exchange(entry, word, 0) {
+                Ok(()) => break,
+                Err(there) => word = there,
+            }
+        }
     }
 }

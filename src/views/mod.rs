@@ -29,6 +29,6 @@ pub use base::ViewBaseError;
 pub(crate) use base::check;
 pub use error::{AttachError, AttachRefused, DetachRefused};
 pub use fault::{ProgramAccess, ProgramFault, ProgramFaultOutcome, Refusal};
-pub(crate) use link::{link, unlink};
+pub(crate) use link::{VIEW_ENTRIES, link, unlink};
 pub(crate) use list::{Listed, ViewList};
 pub use view::{FaultPolicy, View, ViewId, ViewRights};

@@ -1,11 +1,12 @@
 //! A view that is taken away is gone for everybody, and its number is nobody's.
 
 use kernel_arena::platform::FlushScope;
+use kernel_arena::sync::Ordering;
 use kernel_arena::views::{DetachRefused, FaultPolicy, ProgramFaultOutcome, ViewRights};
 use kernel_arena::{ProgramAddr, ProgramBase, WINDOW_SIZE};
 
 use super::{POLICIES, attached, fault, seen};
-use crate::machine::{Cause, Format, Kind, Machine, Point, Sabotage, TlbMode};
+use crate::machine::{Cause, Format, IN_USE, Kind, Machine, Point, Sabotage, TlbMode};
 
 fn after_detaching_no_cpu_reaches_anything_there<F: Format>() {
     let m = Machine::<F>::builder().cpus(3).build();
@@ -120,6 +121,29 @@ fn a_view_that_is_left_keeps_its_arena_from_being_destroyed<F: Format>() {
     m.finish();
 }
 
+/// A mapper or the processor may have set bits in an entry: it is unlinked all the same.
+fn an_entry_in_which_bits_were_set_is_unlinked<F: Format>() {
+    const IGNORED: u64 = 1 << 9;
+    let m = Machine::<F>::builder().build();
+    let page = m.alloc(1);
+    let view = attached(&m, FaultPolicy::Segv);
+    let address = seen(page, &view);
+    for entry in [0, 2] {
+        view.entries().words()[entry].fetch_or(IGNORED, Ordering::Relaxed);
+    }
+    m.cpu(1).user().write_u64(address, 1).unwrap();
+    let lent = m.detach(0, view).unwrap();
+    assert!(lent.is_zero());
+    assert!(m.cpu(1).user().read_u64(address).is_err());
+    // What somebody else has put there stays his.
+    let view = m.attach(0, lent, ViewRights::ReadWrite, FaultPolicy::Segv).unwrap();
+    view.entries().words()[3].store(IN_USE, Ordering::Relaxed);
+    let lent = m.detach(0, view).unwrap();
+    let words = lent.words().map(|word| word.load(Ordering::Relaxed));
+    assert_eq!(words, [0, 0, 0, IN_USE]);
+    m.finish();
+}
+
 /// What the machine would say if the arena did not flush a view that goes.
 fn a_detach_without_its_flush_is_caught<F: Format>() {
     let said = crate::machine::failure(|| {
@@ -139,5 +163,6 @@ each_format!(
     an_old_number_is_nobodys_though_the_view_comes_again,
     a_view_of_another_arena_is_not_detached_and_its_number_is_not_known,
     a_view_that_is_left_keeps_its_arena_from_being_destroyed,
+    an_entry_in_which_bits_were_set_is_unlinked,
     a_detach_without_its_flush_is_caught,
 );
