@@ -39,6 +39,11 @@ fn reserve<F: Format>(m: &Machine<F>) {
     let _ = m.arena().reserve_pages(page(1), ONE, Owner::Program);
 }
 
+fn alloc_reserved<F: Format>(m: &Machine<F>, context: Context) {
+    let request = AllocRequest::new(ONE, Owner::Program).in_reservation(page(1)).in_context(context);
+    let _ = m.arena().alloc_pages(request);
+}
+
 fn reclaim<F: Format>(m: &Machine<F>) {
     m.arena().reclaim();
 }
@@ -61,6 +66,9 @@ fn operations<F: Format>() -> Vec<Doing<F>> {
         ("reclaim of a deferred page", |m| (alloc(m), defer(m)).1, reclaim),
         ("reclaim of scratch", scratch, reclaim),
         ("reserve", nothing, reserve),
+        ("alloc in a reservation", reserve, |m| alloc_reserved(m, Context::MayWait)),
+        ("alloc in a reservation, any context", reserve, |m| alloc_reserved(m, Context::Any)),
+        ("alloc in a scratched reservation", |m| (reserve(m), scratch(m)).1, |m| alloc_reserved(m, Context::MayWait)),
         ("free of a reservation", reserve, free),
         ("deferred free of a reservation", reserve, defer),
         ("deferred free of a scratched reservation", |m| (reserve(m), scratch(m)).1, defer),
