@@ -2,7 +2,7 @@
 
 use crate::arch::Arch;
 use crate::cli::{Length, Tests};
-use crate::kernels::{Bench, claims, heap, minimal, races, steps, tour};
+use crate::kernels::{Bench, claims, heap, minimal, programs, races, steps, tour};
 use crate::part::{Part, Selection};
 use crate::route::Route;
 use crate::setup::Want;
@@ -54,7 +54,7 @@ impl Group {
         if tests.part.has(Part::Host) && tests.length == Length::Long {
             groups.push(Self::Hashbrown);
         }
-        let kernels = [Part::Minimal, Part::Claims, Part::Demo, Part::Steps, Part::Races, Part::Heap];
+        let kernels = [Part::Minimal, Part::Claims, Part::Demo, Part::Steps, Part::Races, Part::Heap, Part::Programs];
         for arch in Arch::ALL.into_iter().filter(|arch| tests.arches.contains(arch)) {
             if tests.part.has(Part::Adopt) {
                 groups.push(Self::AdoptOn(arch));
@@ -126,6 +126,7 @@ impl Group {
                     Part::Races => races::list(&bench),
                     Part::Heap => heap::list(&bench),
                     Part::Minimal => minimal::list(&bench),
+                    Part::Programs => programs::list(&bench),
                     _ => Ok(tour::list(&bench)),
                 }
             }
@@ -152,6 +153,7 @@ impl Group {
                     Part::Races => races::run(&bench, report),
                     Part::Heap => heap::run(&bench, report),
                     Part::Minimal => minimal::run(&bench, report),
+                    Part::Programs => programs::run(&bench, report),
                     _ => tour::run(&bench, report),
                 }
             }
@@ -191,8 +193,8 @@ mod tests {
         assert_eq!(groups("test races"), ["x86_64::races", "aarch64::races"]);
         assert_eq!(groups("test races --arch arm64"), ["aarch64::races"]);
         assert_eq!(groups("test adopt --arch x86_64"), ["adopt::", "x86_64::adopt::"]);
-        assert_eq!(groups("test kernels").len(), 12);
-        assert_eq!(groups("test host").len() + 14, groups("test").len());
+        assert_eq!(groups("test kernels").len(), 14);
+        assert_eq!(groups("test host").len() + 16, groups("test").len());
         let long = groups("test host --long");
         assert!(long.contains(&"hashbrown::".to_owned()) && long.contains(&"loom models, further".to_owned()));
         assert!(!long.contains(&"loom models".to_owned()));

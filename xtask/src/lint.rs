@@ -15,7 +15,8 @@ use crate::term;
 use crate::workspace::Workspace;
 
 /// What is linted for bare metal.
-const BARE_METAL: [&str; 8] = ["kernel-arena", "support", "demo", "claims", "steps", "races", "heap", "minimal"];
+const BARE_METAL: [&str; 10] =
+    ["kernel-arena", "support", "demo", "claims", "steps", "races", "heap", "minimal", "guests", "programs"];
 
 /// What those targets are called.
 const BOTH: &str = "bare metal";

@@ -27,11 +27,13 @@ pub(crate) enum Part {
     Demo,
     /// One kernel's.
     Minimal,
+    /// One kernel's.
+    Programs,
 }
 
 impl Part {
     /// What they are called on the command line.
-    pub(crate) const NAMES: [(&'static str, Self); 12] = [
+    pub(crate) const NAMES: [(&'static str, Self); 13] = [
         ("all", Self::All),
         ("host", Self::Host),
         ("models", Self::Models),
@@ -44,6 +46,7 @@ impl Part {
         ("heap", Self::Heap),
         ("demo", Self::Demo),
         ("minimal", Self::Minimal),
+        ("programs", Self::Programs),
     ];
 
     /// The part of this name.

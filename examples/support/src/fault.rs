@@ -12,6 +12,7 @@
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use kernel_arena::platform::CpuId;
+use kernel_arena::views::ProgramFault;
 use kernel_arena::{Fault, InstructionAddr};
 
 use crate::exit::fail;
@@ -59,6 +60,12 @@ impl FaultFrame {
             return None;
         }
         arch::decode(self)
+    }
+
+    /// The fault of a program as an arena sees it: nothing if it is the kernel's, or of a kind that no arena decides about.
+    #[must_use]
+    pub fn decode_program(&self) -> Option<ProgramFault> {
+        if self.from_user { arch::decode_program(self) } else { None }
     }
 }
 

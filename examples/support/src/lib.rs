@@ -8,7 +8,8 @@
 //! What is here is what an arena needs of a kernel and no more: frames, a map of physical
 //! memory, page tables with windows left free to lend, exceptions that a kernel's own handler may
 //! answer, several CPUs with a TLB shootdown, and a way to touch bad addresses on purpose. The only
-//! interrupts are those by which CPUs call each other and those of a timer that a kernel sets; there is no user mode.
+//! interrupts are those by which CPUs call each other and those of a timer that a kernel sets. Programs run in user mode
+//! ([`user`]), one at a time on each CPU.
 //! A kernel that wants `alloc` says which heap it has: [`heap!`] gives it a simple one.
 //!
 //! QEMU is to have 512 MiB, `-append` for the command line (on both architectures), and a way to exit:
@@ -57,6 +58,7 @@ mod platform;
 mod probe;
 mod random;
 mod step;
+pub mod user;
 mod window;
 
 pub use arch::{

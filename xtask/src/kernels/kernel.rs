@@ -24,31 +24,45 @@ pub(crate) struct Kernel {
     pub(crate) cpus: u32,
     /// How it is built.
     flavour: Flavour,
+    /// The package with the programs that it runs, which is built first.
+    programs: Option<&'static str>,
     /// What its log must contain, in this order (`*` is any text); nothing if it has no log.
     pub(crate) messages: &'static [&'static str],
 }
 
 /// Shows what the library is for.
-pub(crate) const DEMO: Kernel =
-    Kernel { name: "demo", usual_seconds: 1, cpus: 2, flavour: Flavour::Usual, messages: DEMO_MESSAGES };
+pub(crate) const DEMO: Kernel = Kernel {
+    name: "demo",
+    usual_seconds: 1,
+    cpus: 2,
+    flavour: Flavour::Usual,
+    programs: None,
+    messages: DEMO_MESSAGES,
+};
 /// The demo's command line for text without colours.
 pub(crate) const PLAIN: &[&str] = &["plain"];
 /// Tests the library's claims on the emulated machine.
-pub(super) const CLAIMS: Kernel =
-    Kernel { name: "claims", usual_seconds: 5, cpus: 2, flavour: Flavour::Usual, messages: CLAIMS_MESSAGES };
+pub(super) const CLAIMS: Kernel = Kernel {
+    name: "claims",
+    usual_seconds: 5,
+    cpus: 2,
+    flavour: Flavour::Usual,
+    programs: None,
+    messages: CLAIMS_MESSAGES,
+};
 /// Interrupts the library's operations at every instruction. With a second CPU, each shootdown would be a loop of unknown length.
 pub(super) const STEPS: Kernel =
-    Kernel { name: "steps", usual_seconds: 40, cpus: 1, flavour: Flavour::Stepped, messages: &[] };
+    Kernel { name: "steps", usual_seconds: 40, cpus: 1, flavour: Flavour::Stepped, programs: None, messages: &[] };
 
 /// Has CPUs race for the same pages.
 pub(super) const RACES: Kernel =
-    Kernel { name: "races", usual_seconds: 10, cpus: 2, flavour: Flavour::Usual, messages: &[] };
+    Kernel { name: "races", usual_seconds: 10, cpus: 2, flavour: Flavour::Usual, programs: None, messages: &[] };
 /// The same, for a long test: many more rounds, and more CPUs than a small host has.
 pub(super) const LONG_RACES: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..RACES };
 
 /// Lives on the library's heap, and tries its claims. One CPU first: what fails there is no race.
 pub(super) const HEAP: Kernel =
-    Kernel { name: "heap", usual_seconds: 5, cpus: 1, flavour: Flavour::Usual, messages: &[] };
+    Kernel { name: "heap", usual_seconds: 5, cpus: 1, flavour: Flavour::Usual, programs: None, messages: &[] };
 /// The same with a second CPU.
 pub(super) const HEAP_OF_TWO: Kernel = Kernel { usual_seconds: 10, cpus: 2, ..HEAP };
 /// The same for a long test.
@@ -56,7 +70,19 @@ pub(super) const LONG_HEAP: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..HEA
 
 /// The smallest kernels, which rest on nothing of this repository's but the library.
 pub(super) const MINIMAL: Kernel =
-    Kernel { name: "minimal", usual_seconds: 2, cpus: 1, flavour: Flavour::Usual, messages: &[] };
+    Kernel { name: "minimal", usual_seconds: 2, cpus: 1, flavour: Flavour::Usual, programs: None, messages: &[] };
+
+/// Runs programs in user mode.
+pub(super) const PROGRAMS: Kernel = Kernel {
+    name: "programs",
+    usual_seconds: 10,
+    cpus: 2,
+    flavour: Flavour::Usual,
+    programs: Some("guests"),
+    messages: &[],
+};
+/// The same for a long test.
+pub(super) const LONG_PROGRAMS: Kernel = Kernel { usual_seconds: 600, cpus: 4, ..PROGRAMS };
 
 /// The library's own messages and the tour's first, with their places in the source.
 const DEMO_MESSAGES: &[&str] = &[
@@ -91,12 +117,14 @@ impl Kernel {
     ///
     /// One line about why there is no kernel; the compiler's own messages are on stderr by then.
     pub(crate) fn build(self, workspace: &Workspace, route: &Route, arch: Arch) -> Result<PathBuf, String> {
-        let mut cargo = route.build(workspace, arch, self.flavour)?;
-        cargo.args(["--package", self.name]).stdin(Stdio::null());
-        match cargo.status() {
-            Ok(status) if status.success() => {}
-            Ok(_) => return Err(self.failure(arch)),
-            Err(error) => return Err(format!("cargo did not run: {error}")),
+        for package in self.programs.into_iter().chain([self.name]) {
+            let mut cargo = route.build(workspace, arch, self.flavour)?;
+            cargo.args(["--package", package]).stdin(Stdio::null());
+            match cargo.status() {
+                Ok(status) if status.success() => {}
+                Ok(_) => return Err(self.failure(arch)),
+                Err(error) => return Err(format!("cargo did not run: {error}")),
+            }
         }
         self.built(workspace, arch)
     }

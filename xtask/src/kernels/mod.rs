@@ -13,6 +13,7 @@ mod intlog;
 mod judge;
 mod kernel;
 pub(crate) mod minimal;
+pub(crate) mod programs;
 pub(crate) mod races;
 mod sampled;
 pub(crate) mod steps;

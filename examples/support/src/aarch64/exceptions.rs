@@ -4,18 +4,18 @@
 //! included, so a handler that faults is just another exception. ESR_EL1 and FAR_EL1 are read
 //! before anything can fault again.
 
+use core::arch::naked_asm;
+
 use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, Readable};
 use aarch64_rt::{ExceptionHandlers, RegisterStateRef};
 
-use super::{gic, step};
+use super::{gic, step, user};
 use crate::fault::{self, FaultFrame};
 use crate::layout::is_stack_guard;
 
 /// Exception classes (Arm ARM D24.2, ESR_EL1.EC).
-const INSTRUCTION_ABORT_LOWER: u64 = 0x20;
-const INSTRUCTION_ABORT_SAME: u64 = 0x21;
-const DATA_ABORT_LOWER: u64 = 0x24;
-const DATA_ABORT_SAME: u64 = 0x25;
+const INSTRUCTION_ABORT: u64 = 0x21;
+const DATA_ABORT: u64 = 0x25;
 
 struct Handlers;
 
@@ -23,11 +23,17 @@ aarch64_rt::exception_handlers!(Handlers);
 
 impl ExceptionHandlers for Handlers {
     extern "C" fn sync_current(state: RegisterStateRef) {
-        synchronous(state, false);
+        synchronous(state);
     }
 
+    #[unsafe(naked)]
     extern "C" fn sync_lower(state: RegisterStateRef) {
-        synchronous(state, true);
+        naked_asm!("b {}", sym user::synchronous)
+    }
+
+    #[unsafe(naked)]
+    extern "C" fn irq_lower(state: RegisterStateRef) {
+        naked_asm!("b {}", sym user::interrupt)
     }
 
     extern "C" fn irq_current(state: RegisterStateRef) {
@@ -45,11 +51,11 @@ impl ExceptionHandlers for Handlers {
     }
 }
 
-fn synchronous(mut state: RegisterStateRef, from_user: bool) {
-    let frame = frame(&state, from_user);
+fn synchronous(mut state: RegisterStateRef) {
+    let frame = frame(&state);
     match ESR_EL1.read(ESR_EL1::EC) {
-        DATA_ABORT_LOWER | DATA_ABORT_SAME => fault::count_exception(),
-        INSTRUCTION_ABORT_LOWER | INSTRUCTION_ABORT_SAME => {}
+        DATA_ABORT => fault::count_exception(),
+        INSTRUCTION_ABORT => {}
         class if step::handle(class, &mut state) => return,
         _ => fault::fatal("unexpected exception", &frame),
     }
@@ -65,10 +71,10 @@ fn synchronous(mut state: RegisterStateRef, from_user: bool) {
 }
 
 /// What the processor says; to be called before anything that may fault.
-fn frame(state: &RegisterStateRef, from_user: bool) -> FaultFrame {
-    FaultFrame { address: FAR_EL1.get(), syndrome: ESR_EL1.get(), instruction: state.elr as u64, from_user }
+fn frame(state: &RegisterStateRef) -> FaultFrame {
+    FaultFrame { address: FAR_EL1.get(), syndrome: ESR_EL1.get(), instruction: state.elr as u64, from_user: false }
 }
 
 fn unexpected(what: &str, state: &RegisterStateRef) -> ! {
-    fault::fatal(what, &frame(state, false))
+    fault::fatal(what, &frame(state))
 }

@@ -55,15 +55,20 @@ fn read(offset: usize) -> u32 {
 /// Runs `f` with interrupts enabled on this CPU: the only time when [`interrupt_others`] and [`arm_timer`] reach it.
 /// Then they are masked. In a handler the next one nests.
 pub fn interruptible<R>(f: impl FnOnce() -> R) -> R {
-    write(DISTRIBUTOR_CONTROL, ENABLE);
-    write(PRIORITY_MASK, ALL_PRIORITIES);
-    write(INTERFACE_CONTROL, ENABLE);
+    enable();
     // SAFETY: the handler is in place. The instruction counts as an access, so that nothing is moved across.
     unsafe { asm!("msr daifclr, #2", options(nostack)) };
     let result = f();
     // SAFETY: masking interrupts is always sound.
     unsafe { asm!("msr daifset, #2", options(nostack)) };
     result
+}
+
+/// Lets interrupts come to this CPU, where it has not masked them.
+pub(super) fn enable() {
+    write(DISTRIBUTOR_CONTROL, ENABLE);
+    write(PRIORITY_MASK, ALL_PRIORITIES);
+    write(INTERFACE_CONTROL, ENABLE);
 }
 
 /// Interrupts all other CPUs: each runs the kernel's interrupt handler as soon as it may be interrupted. All that this

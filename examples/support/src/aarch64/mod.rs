@@ -25,6 +25,7 @@ pub(crate) mod mask;
 pub(crate) mod probe;
 pub(crate) mod step;
 pub(crate) mod tables;
+pub(crate) mod user;
 
 use core::arch::asm;
 
@@ -35,8 +36,9 @@ use qemu_exit::{AArch64, QEMUExit};
 pub use gic::{arm_timer, disarm_timer, interrupt_others, interruptible};
 use kernel_arena::Fault;
 pub use kernel_arena::arch::aarch64::BroadcastShootdown as Shootdown;
-use kernel_arena::arch::aarch64::decode_fault;
 use kernel_arena::arch::aarch64::tlb::Processor;
+use kernel_arena::arch::aarch64::{decode_fault, decode_program_fault};
+use kernel_arena::views::ProgramFault;
 pub(crate) use processor::current;
 pub use processor::switch_context;
 pub(crate) use secondaries::{start as start_others, wake as wake_others};
@@ -64,6 +66,7 @@ fn start(_: u64, _: u64, _: u64, _: u64) -> ! {
     processor::set_number(0);
     processor::enable_upper_half();
     processor::enable_protections();
+    processor::trap_floating_point();
     // SAFETY: the stack is the boot CPU's, and not in use.
     unsafe { move_to_stack(stack_end(0), on_kernel_stack) }
 }
@@ -138,4 +141,9 @@ pub fn ticks() -> u64 {
 /// Decodes what the processor said about a fault.
 pub(crate) fn decode(frame: &FaultFrame) -> Option<Fault> {
     decode_fault(frame.syndrome, frame.address, frame.instruction)
+}
+
+/// The same, of an abort of EL0.
+pub(crate) fn decode_program(frame: &FaultFrame) -> Option<ProgramFault> {
+    decode_program_fault(frame.syndrome, frame.address, frame.instruction)
 }

@@ -5,7 +5,7 @@ use core::arch::asm;
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{
-    ID_AA64MMFR1_EL1, ReadWriteable, Readable, TCR_EL1, TPIDR_EL1, TTBR0_EL1, TTBR1_EL1, Writeable,
+    CPACR_EL1, ID_AA64MMFR1_EL1, ReadWriteable, Readable, TCR_EL1, TPIDR_EL1, TTBR0_EL1, TTBR1_EL1, Writeable,
 };
 
 use super::tables;
@@ -32,6 +32,12 @@ pub(super) fn enable_upper_half() {
     // SAFETY: forgetting translations is always sound.
     unsafe { asm!("tlbi vmalle1", options(nostack)) };
     barrier::dsb(barrier::NSH);
+    barrier::isb(barrier::SY);
+}
+
+/// Traps floating-point instructions of EL0 (CPACR_EL1.FPEN, Arm ARM D24.2): nobody saves a program's registers for them.
+pub(super) fn trap_floating_point() {
+    CPACR_EL1.modify(CPACR_EL1::FPEN::TrapEl0);
     barrier::isb(barrier::SY);
 }
 

@@ -98,6 +98,7 @@ extern "C" fn secondary(cpu: u64) -> ! {
     processor::set_number(cpu);
     processor::enable_upper_half();
     processor::enable_protections();
+    processor::trap_floating_point();
     // SAFETY: the stack is this CPU's, and not in use.
     unsafe { move_to_stack(stack_end(cpu), job_then_off) }
 }

@@ -184,3 +184,8 @@ unsafe extern "C" {
     #[link_name = "window_guards"]
     pub(crate) safe static GUARD_DIRECTORIES: [[AtomicU64; 512]; WINDOW_COUNT];
 }
+
+/// The entries of the lower half's root.
+pub(super) fn lower_root() -> &'static [u64; 512] {
+    &LOWER_ROOT
+}

@@ -8,11 +8,13 @@
 use core::arch::naked_asm;
 
 use spin::Once;
+use x86_64::PrivilegeLevel;
 use x86_64::VirtAddr;
 use x86_64::instructions::port::Port;
 use x86_64::structures::idt::InterruptDescriptorTable;
 
 use super::segments::{DOUBLE_FAULT_STACK, current};
+use super::user::{self, user_exit};
 use super::{interrupts, step};
 use crate::exit::fail;
 use crate::fault::{self, FaultFrame};
@@ -37,6 +39,8 @@ struct PageFaultStack {
 #[unsafe(naked)]
 extern "C" fn page_fault_entry() {
     naked_asm!(
+        "test byte ptr [rsp + 16], 3", // behind the error code and RIP: CS
+        "jnz 2f",
         "cld",
         "push rax",
         "push rcx",
@@ -64,7 +68,11 @@ extern "C" fn page_fault_entry() {
         "pop rax",
         "add rsp, 8",
         "iretq",
+        "2:",
+        "push 14",
+        "jmp {user_exit}",
         page_fault = sym page_fault,
+        user_exit = sym user_exit,
     )
 }
 
@@ -74,7 +82,7 @@ extern "C" fn page_fault(stack: &mut PageFaultStack) {
         address: stack.address,
         syndrome: stack.error_code,
         instruction: stack.instruction,
-        from_user: stack.code_segment & 0b11 != 0,
+        from_user: false,
     };
     if let Some(resume) = fault::decide(&frame) {
         stack.instruction = resume;
@@ -99,6 +107,8 @@ struct UnexpectedStack {
 #[unsafe(naked)]
 extern "C" fn unexpected_entry() {
     naked_asm!(
+        "test byte ptr [rsp + 24], 3", // behind vector, error code and RIP: CS
+        "jnz {user_exit}",
         "cld",
         "mov rdi, rsp",
         "and rsp, -16",
@@ -106,6 +116,7 @@ extern "C" fn unexpected_entry() {
         "call {unexpected}",
         "ud2",
         unexpected = sym unexpected,
+        user_exit = sym user_exit,
     )
 }
 
@@ -202,6 +213,9 @@ pub(super) fn load() {
         let mut table = InterruptDescriptorTable::new();
         set_unexpected(&mut table);
         interrupts::set(&mut table);
+        // SAFETY: the entry expects no error code and never returns here.
+        let call = unsafe { table[user::CALL_VECTOR].set_handler_addr(address(user::call_entry)) };
+        call.set_privilege_level(PrivilegeLevel::Ring3);
         // SAFETY: the entry expects no error code and returns with `iretq`, everything restored.
         unsafe { table.debug.set_handler_addr(address(step::debug_entry)) };
         // SAFETY: the entry expects an error code and returns with `iretq`.

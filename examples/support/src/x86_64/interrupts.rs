@@ -11,6 +11,7 @@ use x86_64::VirtAddr;
 use x86_64::instructions::interrupts;
 use x86_64::structures::idt::InterruptDescriptorTable;
 
+use super::user::user_exit;
 use super::{apic, shootdown};
 use crate::interrupt;
 
@@ -20,16 +21,18 @@ pub(super) const SHOOTDOWN_VECTOR: u8 = 64;
 pub(super) const WAKE_VECTOR: u8 = 65;
 
 /// "Run the kernel's interrupt handler": [`interrupt_others`].
-const CALL_VECTOR: u8 = 66;
+pub(super) const CALL_VECTOR: u8 = 66;
 /// "Time is up": [`arm_timer`].
-const TIMER_VECTOR: u8 = 67;
+pub(super) const TIMER_VECTOR: u8 = 67;
 
 /// Defines entries that save what a call may change, call a handler, acknowledge and return.
 macro_rules! interrupt_entries {
-    ($($entry:ident => $handler:ident;)*) => {$(
+    ($($entry:ident = $vector:expr => $handler:ident;)*) => {$(
         #[unsafe(naked)]
         extern "C" fn $entry() {
             naked_asm!(
+                "test byte ptr [rsp + 8], 3", // behind RIP: CS
+                "jnz 2f",
                 "cld",
                 "push rax",
                 "push rcx",
@@ -52,16 +55,24 @@ macro_rules! interrupt_entries {
                 "pop rcx",
                 "pop rax",
                 "iretq",
+                "2:",
+                "push 0",
+                "push {vector}",
+                "jmp {user_exit}",
                 handler = sym $handler,
+                vector = const $vector as u32,
+                user_exit = sym user_exit,
             )
         }
     )*};
 }
 
 interrupt_entries! {
-    shootdown_entry => shootdown_interrupt;
-    wake_entry => wake_interrupt;
-    call_entry => call_interrupt;
+    shootdown_entry = SHOOTDOWN_VECTOR => shootdown_interrupt;
+    wake_entry = WAKE_VECTOR => wake_interrupt;
+    call_entry = CALL_VECTOR => call_interrupt;
+    timer_entry = TIMER_VECTOR => call_interrupt;
+    spurious_entry = apic::SPURIOUS_VECTOR => spurious_interrupt;
 }
 
 extern "C" fn shootdown_interrupt() {
@@ -81,10 +92,8 @@ extern "C" fn call_interrupt() {
     interrupt::handle();
 }
 
-#[unsafe(naked)]
-extern "C" fn spurious_entry() {
-    naked_asm!("iretq")
-}
+/// Nothing happened, and nothing is acknowledged.
+extern "C" fn spurious_interrupt() {}
 
 /// Puts the entries into the table.
 pub(super) fn set(table: &mut InterruptDescriptorTable) {
@@ -92,7 +101,7 @@ pub(super) fn set(table: &mut InterruptDescriptorTable) {
         (SHOOTDOWN_VECTOR, shootdown_entry),
         (WAKE_VECTOR, wake_entry),
         (CALL_VECTOR, call_entry),
-        (TIMER_VECTOR, call_entry),
+        (TIMER_VECTOR, timer_entry),
         (apic::SPURIOUS_VECTOR, spurious_entry),
     ];
     for (vector, entry) in entries {

@@ -14,6 +14,7 @@ mod secondaries;
 mod segments;
 mod shootdown;
 mod uart;
+pub(crate) mod user;
 
 #[cfg(feature = "defmt")]
 pub(crate) mod channel;
@@ -26,7 +27,8 @@ pub(crate) mod tables;
 use qemu_exit::{QEMUExit, X86};
 
 use kernel_arena::Fault;
-use kernel_arena::arch::x86_64::decode_fault;
+use kernel_arena::arch::x86_64::{decode_fault, decode_program_fault};
+use kernel_arena::views::ProgramFault;
 
 pub use interrupts::{arm_timer, disarm_timer, interrupt_others, interruptible, without_interrupts};
 pub use processor::switch_context;
@@ -104,11 +106,16 @@ pub fn relax() {
 /// instructions.
 #[must_use]
 pub fn ticks() -> u64 {
-    // SAFETY: user mode does not exist here, so CR4.TSD cannot forbid it.
+    // SAFETY: CR4.TSD forbids it to user mode at most.
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
 /// Decodes what the processor said about a fault.
 pub(crate) fn decode(frame: &FaultFrame) -> Option<Fault> {
     decode_fault(frame.address, frame.syndrome, frame.instruction)
+}
+
+/// The same, of a fault of user mode.
+pub(crate) fn decode_program(frame: &FaultFrame) -> Option<ProgramFault> {
+    decode_program_fault(frame.address, frame.syndrome, frame.instruction)
 }

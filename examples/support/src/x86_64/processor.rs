@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use x86_64::instructions::interrupts::without_interrupts;
 use x86_64::instructions::tlb::Pcid;
-use x86_64::registers::control::{Cr3, Cr4, Cr4Flags};
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr3, Cr4, Cr4Flags};
 
 /// CPUID leaf 1, ECX (Intel SDM vol. 2, CPUID).
 const PCID: u32 = 1 << 17;
@@ -26,6 +26,9 @@ pub(super) fn enable_protections() {
     flags.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, features & SMAP != 0);
     // SAFETY: the two flags only forbid, and nothing the kernel uses is mapped for user mode.
     unsafe { Cr4::write(flags) };
+    // Nobody saves a program's floating-point registers, so it has none: its instructions raise an exception (2.5, CR0.EM).
+    // SAFETY: the kernel is compiled without them.
+    unsafe { Cr0::write(Cr0::read() | Cr0Flags::EMULATE_COPROCESSOR) };
 }
 
 /// CPUID leaf 7, EBX.

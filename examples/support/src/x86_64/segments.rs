@@ -9,6 +9,7 @@
 //! instruction in any context, and user mode cannot change it, as it can GS.
 
 use core::arch::asm;
+use core::cell::UnsafeCell;
 
 use spin::Once;
 use x86_64::VirtAddr;
@@ -22,14 +23,25 @@ use crate::layout::{MAX_CPUS, exception_stack_end};
 /// Where the double fault's stack is in the interrupt stack table.
 pub(super) const DOUBLE_FAULT_STACK: u16 = 0;
 
-/// Entries of the table: none, code, data, and two for each task state segment.
-const ENTRIES: usize = 3 + 2 * MAX_CPUS;
+/// Entries of the table: none, code, data, user mode's data and code, and two for each task state segment.
+const ENTRIES: usize = 5 + 2 * MAX_CPUS;
+/// User mode's selectors, with its privilege level in them.
+pub(super) const USER_DATA: u64 = (3 * 8) | 3;
+pub(super) const USER_CODE: u64 = (4 * 8) | 3;
 /// The selector of the first CPU's task state segment, and from one to the next.
-const FIRST_TASK: u16 = 3 * 8;
+const FIRST_TASK: u16 = 5 * 8;
 const TASK_STRIDE: u16 = 2 * 8;
 
-static TASKS: Once<[TaskStateSegment; MAX_CPUS]> = Once::new();
+static TASKS: Once<[Task; MAX_CPUS]> = Once::new();
 static TABLE: Once<Table> = Once::new();
+
+/// A CPU's task state segment. The processor reads it; of the kernel, the CPU alone writes it, and RSP0 alone.
+struct Task(UnsafeCell<TaskStateSegment>);
+
+// SAFETY: each is its CPU's alone, once they are built.
+unsafe impl Sync for Task {}
+// SAFETY: as above.
+unsafe impl Send for Task {}
 
 struct Table {
     table: GlobalDescriptorTable<ENTRIES>,
@@ -60,15 +72,20 @@ fn build() -> Table {
     let mut table = GlobalDescriptorTable::empty();
     let code = table.append(Descriptor::kernel_code_segment());
     let data = table.append(Descriptor::kernel_data_segment());
-    let tasks = tasks.each_ref().map(|task| table.append(Descriptor::tss_segment(task)));
+    let user_data = table.append(Descriptor::user_data_segment());
+    let user_code = table.append(Descriptor::user_code_segment());
+    // SAFETY: the segments are in a static, which is initialised.
+    let tasks = tasks.each_ref().map(|task| table.append(unsafe { Descriptor::tss_segment_unchecked(task.0.get()) }));
     assert!(tasks[0].0 == FIRST_TASK, "selectors are where `current` looks for them");
+    let user = [user_data, user_code].map(|selector| u64::from(selector.0));
+    assert!(user == [USER_DATA, USER_CODE], "selectors are where `enter` looks for them");
     Table { table, code, data, tasks }
 }
 
-fn task(cpu: usize) -> TaskStateSegment {
+fn task(cpu: usize) -> Task {
     let mut task = TaskStateSegment::new();
     task.interrupt_stack_table[usize::from(DOUBLE_FAULT_STACK)] = VirtAddr::new(exception_stack_end(cpu));
-    task
+    Task(UnsafeCell::new(task))
 }
 
 /// The number of the CPU that runs this: 0 before it has loaded its segments.
@@ -77,4 +94,10 @@ pub(crate) fn current() -> usize {
     // SAFETY: this only reads the task register.
     unsafe { asm!("str {:x}", out(reg) selector, options(nomem, nostack, preserves_flags)) };
     usize::from(selector.saturating_sub(FIRST_TASK) / TASK_STRIDE)
+}
+
+/// Where a CPU's stack pointer for what interrupts user mode is kept. It is the CPU's own to write.
+pub(super) fn kernel_stack_pointer(cpu: usize) -> *mut u64 {
+    // RSP0 lies 4 bytes behind the start (Intel SDM vol. 3, figure 9-11), so it is not aligned; stores may be so.
+    TASKS.get().map_or(core::ptr::null_mut(), |tasks| tasks[cpu].0.get().cast::<u8>().wrapping_add(4).cast())
 }

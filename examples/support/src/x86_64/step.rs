@@ -68,6 +68,8 @@ struct DebugStack {
 #[unsafe(naked)]
 pub(super) extern "C" fn debug_entry() {
     naked_asm!(
+        "test byte ptr [rsp + 8], 3", // behind RIP: CS
+        "jnz 2f",
         "cld",
         "push rax",
         "push rcx",
@@ -91,7 +93,12 @@ pub(super) extern "C" fn debug_entry() {
         "pop rcx",
         "pop rax",
         "iretq",
+        "2:",
+        "push 0",
+        "push 1",
+        "jmp {user_exit}",
         debug = sym debug,
+        user_exit = sym super::user::user_exit,
     )
 }
 

@@ -81,6 +81,7 @@ global_asm!(
     ".fill {WINDOW_ROOT_ENTRY} - 257, 8, 0",
     ".quad window_pointers + {TABLE_NX}",
     ".balign 4096",
+    ".global image_pointers",
     "image_pointers:",
     ".quad image_directory + {TABLE}",
     ".balign 4096",
@@ -156,6 +157,12 @@ global_asm!(
 );
 
 unsafe extern "C" {
+    #[link_name = "page_table_root"]
+    safe static ROOT: [AtomicU64; 512];
+
+    #[link_name = "image_pointers"]
+    safe static IMAGE_GIBIBYTES: [AtomicU64; 512];
+
     /// The table of 512 entries of 1 GiB that holds the windows.
     #[link_name = "window_pointers"]
     pub(crate) safe static WINDOW_TABLE: [AtomicU64; 512];
@@ -163,4 +170,14 @@ unsafe extern "C" {
     /// The directories behind the windows, for the upper guards.
     #[link_name = "window_guards"]
     pub(crate) safe static GUARD_DIRECTORIES: [[AtomicU64; 512]; WINDOW_COUNT];
+}
+
+/// The entries of the kernel's root.
+pub(super) fn root_entries() -> &'static [AtomicU64; 512] {
+    &ROOT
+}
+
+/// The entries of the table that leads to the kernel's image.
+pub(super) fn image_gibibytes() -> &'static [AtomicU64; 512] {
+    &IMAGE_GIBIBYTES
 }

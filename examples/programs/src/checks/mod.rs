@@ -1,0 +1,39 @@
+//! The checks, by subject.
+
+use alloc::string::String;
+
+use crate::bench::{Site, Told};
+
+mod calls;
+mod faults;
+mod modes;
+mod shared;
+mod spaces;
+mod worst;
+
+/// A check: its name is the claim.
+#[derive(Debug)]
+pub(crate) struct Check {
+    pub(crate) name: &'static str,
+    pub(crate) body: fn(&Site<'_>) -> Told,
+}
+
+/// A list of checks, each named like its function.
+macro_rules! checks {
+    ($($name:ident),* $(,)?) => {
+        pub(super) const CHECKS: &[$crate::checks::Check] =
+            &[$($crate::checks::Check { name: stringify!($name), body: $name }),*];
+    };
+}
+use checks;
+
+/// All of them, in the order in which they run.
+pub(crate) fn all() -> impl Iterator<Item = &'static Check> {
+    [modes::CHECKS, shared::CHECKS, faults::CHECKS, calls::CHECKS, spaces::CHECKS, worst::CHECKS].into_iter().flatten()
+}
+
+/// It passed, and there is no more to say.
+#[expect(clippy::unnecessary_wraps, reason = "the end of a check")]
+const fn done() -> Told {
+    Ok(String::new())
+}

@@ -1,0 +1,94 @@
+//! A process: an address space with the program in it, and perhaps a view of the arena.
+
+use kernel_arena::ProgramAddr;
+use kernel_arena::kit::ProgramWindow;
+use kernel_arena::platform::Platform;
+use kernel_arena::views::{FaultPolicy, View, ViewId, ViewRights};
+use support::Machine;
+use support::check::{Checked, Failure, equal};
+use support::user::{AddressSpace, Rights, Thread};
+
+use crate::bench::KernelArena;
+use crate::image;
+
+/// Where a process's stack ends; it has four pages. A page below the program's own 1 GiB entry's end.
+const STACK_END: u64 = 0x1_0000_0000 + (1 << 29);
+const STACK_BYTES: u64 = 4 * 4096;
+
+/// Where views usually are.
+pub(crate) const BASE: u64 = 0x70_0000_0000;
+
+/// A process. Its space stays where it is as long as threads run in it.
+#[derive(Debug)]
+pub(crate) struct Process {
+    space: AddressSpace,
+    entry: u64,
+}
+
+/// A view that is attached to a process.
+pub(crate) type Attached = View<ProgramWindow>;
+
+impl Process {
+    /// A process that has not begun.
+    pub(crate) fn new(machine: &Machine) -> Result<Self, Failure> {
+        let space =
+            AddressSpace::new(machine.frames()).ok_or_else(|| Failure::new("no frames for an address space"))?;
+        let entry = image::load(&space)?;
+        if !space.map(STACK_END - STACK_BYTES, &[], STACK_BYTES, Rights::Data) {
+            return Err(Failure::new("no frames for a stack"));
+        }
+        Ok(Self { space, entry })
+    }
+
+    /// Its address space.
+    pub(crate) const fn space(&self) -> &AddressSpace {
+        &self.space
+    }
+
+    /// The program, about to begin.
+    pub(crate) fn thread(&self, what: u64, arguments: [u64; 3]) -> Thread {
+        let [first, second, third] = arguments;
+        Thread::new(self.entry, STACK_END, [what, first, second, third])
+    }
+
+    /// Has the arena appear in it.
+    pub(crate) fn attach(
+        &self,
+        arena: &KernelArena,
+        base: u64,
+        rights: ViewRights,
+        policy: FaultPolicy,
+    ) -> Result<Attached, Failure> {
+        let platform = arena.platform();
+        let (frames, map) = (platform.frames(), platform.phys_map());
+        // SAFETY: the root is this process's, which the kernel edits no more; the map reaches all of it.
+        let window = unsafe {
+            ProgramWindow::link_below(self.space.root(), ProgramAddr::new(base), arena.layout(), frames, map)
+        }?;
+        Ok(arena.attach_view(window, rights, policy)?)
+    }
+}
+
+/// Takes a view away, and its tables; gives its number, which is stale now.
+pub(crate) fn detach(arena: &KernelArena, view: Attached) -> Result<ViewId, Failure> {
+    let id = view.id();
+    let window = arena.detach_view(view)?;
+    let platform = arena.platform();
+    // SAFETY: the view is detached; source and map are those of `link_below`, and no other root leads there.
+    let stay = unsafe { window.unlink(platform.frames(), platform.phys_map(), platform.shootdown()) };
+    equal("tables that stay", stay, 0).map(|()| id)
+}
+
+/// Both: a process with a view, and what is to be done with them.
+pub(crate) fn with_view(
+    machine: &Machine,
+    arena: &KernelArena,
+    (rights, policy): (ViewRights, FaultPolicy),
+    body: impl FnOnce(&Process, &Attached) -> Checked,
+) -> Checked {
+    let process = Process::new(machine)?;
+    let view = process.attach(arena, BASE, rights, policy)?;
+    let outcome = body(&process, &view);
+    detach(arena, view)?;
+    outcome
+}
