@@ -1,7 +1,13 @@
 //! Typed access to shared windows, on the software machine: each flavour on each kind of page, at both ends of the window, of
 //! each size; and against a plain model of bytes.
 
+mod atomics;
+mod copies;
 mod flavours;
+mod model;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod process;
+mod slices;
 
 use kernel_arena::access::Hole;
 use kernel_arena::{AllocRequest, ArenaPtr, KernelAddr, Owner, PageCount};
