@@ -28,30 +28,44 @@ fn main() {
     let arena = window::arena();
     let memory = arena.memory().expect("it is shared");
     let page = 32u32 << 12;
-    let words: [ArenaPtr<u64>; MANY] = std::array::from_fn(|n| ArenaPtr::new(page + 8 * n as u32).expect("not null"));
+    let words: [ArenaPtr<u64>; MANY] = std::array::from_fn(|n| {
+        let offset = page as usize + 8 * n;
+        u32::try_from(offset).ok().and_then(ArenaPtr::new).expect("in the window")
+    });
     let raw: [*mut u64; MANY] = words.map(|word| arena.layout().to_kernel(word).as_mut_ptr());
     let show = |name: &str, ns: f64, than: f64| println!("  {name:<44} {ns:>8.2} ns  ({:.2})", ns / than);
 
     // SAFETY: words of a page that is mapped.
     let volatile = median(MANY, || raw.iter().for_each(|word| _ = black_box(unsafe { word.read_volatile() })));
     show("8 bytes: a volatile read", volatile, volatile);
-    show("8 bytes: load", median(MANY, || words.iter().for_each(|word| _ = black_box(memory.load(*word)))), volatile);
-    let tried = median(MANY, || words.iter().for_each(|word| _ = black_box(memory.try_load(*word))));
+    show(
+        "8 bytes: load",
+        median(MANY, move || words.iter().for_each(|word| _ = black_box(memory.load(*word)))),
+        volatile,
+    );
+    let tried = median(MANY, move || words.iter().for_each(|word| _ = black_box(memory.try_load(*word))));
     show("8 bytes: try_load", tried, volatile);
     // SAFETY: as above.
     let stored = median(MANY, || raw.iter().for_each(|word| unsafe { word.write_volatile(black_box(1)) }));
     show("8 bytes: a volatile write", stored, stored);
-    show("8 bytes: store", median(MANY, || words.iter().for_each(|word| memory.store(*word, &black_box(1)))), stored);
-    let tried = median(MANY, || words.iter().for_each(|word| _ = black_box(memory.try_store(*word, &black_box(1)))));
+    show(
+        "8 bytes: store",
+        median(MANY, move || words.iter().for_each(|word| memory.store(*word, &black_box(1)))),
+        stored,
+    );
+    let tried =
+        median(MANY, move || words.iter().for_each(|word| _ = black_box(memory.try_store(*word, &black_box(1)))));
     show("8 bytes: try_store", tried, stored);
 
     let mut buffer = [0u8; 4096];
     for bytes in [16, 64, 256, 4096] {
         let from: *const u8 = raw[0].cast();
         let into = &mut buffer[..bytes];
-        // SAFETY: a page that is mapped, and a buffer that is as large.
         let plain = median(16, || {
-            (0..16).for_each(|_| unsafe { black_box(from).copy_to_nonoverlapping(black_box(into.as_mut_ptr()), bytes) })
+            for _ in 0..16 {
+                // SAFETY: a page that is mapped, and a buffer that is as large.
+                unsafe { black_box(from).copy_to_nonoverlapping(black_box(into.as_mut_ptr()), bytes) };
+            }
         });
         show(&format!("{bytes} bytes: memcpy"), plain, plain);
         let copied = median(16, || {

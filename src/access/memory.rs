@@ -15,6 +15,8 @@ use crate::platform::Platform;
 /// are called `try_` say [`Hole`]. Context: *any*, for all of them.
 pub struct Memory<'a, P: Platform, A: Arch = Native, M = Processor> {
     arena: &'a Arena<P, A>,
+    /// Of the window: here, so that a loop has it in a register.
+    base: u64,
     pub(super) accessor: M,
 }
 
@@ -36,7 +38,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// As [`memory`](Arena::memory).
     pub fn memory_by<M: Accessor>(&self, accessor: M) -> Result<Memory<'_, P, A, M>, PrivateArena> {
         match self.layout().sharing() {
-            Sharing::Shared => Ok(Memory { arena: self, accessor }),
+            Sharing::Shared => Ok(Memory { arena: self, base: self.layout().base().value(), accessor }),
             Sharing::Private => Err(PrivateArena),
         }
     }
@@ -62,21 +64,21 @@ impl<'a, P: Platform, A: Arch, M: Accessor> Memory<'a, P, A, M> {
     /// The kernel's address of an offset in window or guard.
     #[inline]
     pub(super) fn address(&self, offset: u64) -> KernelAddr {
-        KernelAddr::new(self.arena.layout().base().value() + offset)
+        KernelAddr::new(self.base + offset)
     }
 
     /// Says so if one of the pages of at most two, that `bytes` from `offset` on lie in, is none to an access that stops.
-    #[inline]
+    #[inline(always)]
     pub(super) fn look(&self, offset: u64, bytes: usize) -> Result<(), Hole> {
-        let last = offset + (bytes as u64).saturating_sub(1);
-        let is_none = |at: u64| if M::STOPS { self.arena.holds_scratch(at) } else { self.arena.is_hole(at) };
-        if is_none(offset) {
-            return Err(Hole { address: self.address(offset) });
-        }
-        if last / PAGE_SIZE != offset / PAGE_SIZE && is_none(last) {
-            return Err(Hole { address: self.address(last / PAGE_SIZE * PAGE_SIZE) });
-        }
-        Ok(())
+        self.look_at(offset)?;
+        let in_page = offset % PAGE_SIZE + bytes as u64;
+        if in_page > PAGE_SIZE { self.look_at(offset - offset % PAGE_SIZE + PAGE_SIZE) } else { Ok(()) }
+    }
+
+    #[inline(always)]
+    fn look_at(&self, offset: u64) -> Result<(), Hole> {
+        let is_none = if M::STOPS { self.arena.holds_scratch(offset) } else { self.arena.is_hole(offset) };
+        if is_none { Err(Hole { address: self.address(offset) }) } else { Ok(()) }
     }
 
     /// Where an access stopped that had at most two pages: in the first, unless that is there.
@@ -91,7 +93,7 @@ impl<'a, P: Platform, A: Arch, M: Accessor> Memory<'a, P, A, M> {
 // Not derived: a derive would ask the same of `P` and `A`.
 impl<P: Platform, A: Arch, M: Clone> Clone for Memory<'_, P, A, M> {
     fn clone(&self) -> Self {
-        Self { arena: self.arena, accessor: self.accessor.clone() }
+        Self { arena: self.arena, base: self.base, accessor: self.accessor.clone() }
     }
 }
 impl<P: Platform, A: Arch, M: Copy> Copy for Memory<'_, P, A, M> {}

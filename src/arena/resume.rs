@@ -74,7 +74,7 @@ enum Seen {
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Whether the page with the byte at this offset from the window's start may hold scratch, and does. Relaxed: see above;
     /// the slot is read with Acquire.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn holds_scratch(&self, offset: u64) -> bool {
         self.is_marked(offset) && self.is_hole(offset)
     }
@@ -85,7 +85,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         self.place(offset).is_none_or(|place| self.seen_at(&place) == Seen::Hole)
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_marked(&self, offset: u64) -> bool {
         use crate::addr::{PAGE_SHIFT, WINDOW_PAGES};
         use crate::sync::Ordering;

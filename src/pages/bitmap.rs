@@ -19,14 +19,17 @@ impl Bitmap {
         self.words.len() as u32
     }
 
+    #[inline]
     fn of(&self, word: u32) -> &AtomicU64 {
         &self.words[word as usize]
     }
 
+    #[inline]
     pub(crate) fn word(&self, word: u32, order: Ordering) -> u64 {
         self.of(word).load(order)
     }
 
+    #[inline]
     pub(crate) fn test(&self, bit: u32, order: Ordering) -> bool {
         self.word(bit / 64, order) & 1 << (bit % 64) != 0
     }

@@ -27,6 +27,7 @@ impl Marks {
     }
 
     /// The bits, to be looked at.
+    #[inline]
     pub(crate) const fn bits(&self) -> &Bitmap {
         &self.bits
     }

@@ -61,6 +61,7 @@ impl PageMaps {
     }
 
     /// The bit of a page of the extent's leaf tables.
+    #[inline]
     pub(crate) const fn bit_of(&self, page: u32) -> u32 {
         page - self.geometry.origin
     }
@@ -71,6 +72,7 @@ impl PageMaps {
     }
 
     /// The bit, in `tainted`, of a slot of the upper guard's leaf table.
+    #[inline]
     pub(crate) const fn guard_bit(&self, slot: u32) -> u32 {
         self.geometry.bits + slot
     }

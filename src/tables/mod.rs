@@ -79,6 +79,7 @@ impl<A: Arch> Tables<A> {
     }
 
     /// The pages of the leaf tables that the extent touches.
+    #[inline]
     pub(crate) fn built(&self) -> core::ops::Range<u32> {
         self.built.clone()
     }
