@@ -161,6 +161,27 @@ fn a_fault_on_a_page_that_came_meanwhile_is_spurious<F: Format>() {
 }
 each_format!(a_fault_on_a_page_that_came_meanwhile_is_spurious);
 
+/// The fault finds the page there, and then somebody frees it: whatever the fault path does, it leaves no scratch.
+fn a_page_that_goes_while_its_fault_is_looked_at_leaves_nothing<F: Format>() {
+    for point in 0.. {
+        let m = machine::<F>();
+        alloc(&m, 20);
+        m.stutter(1);
+        m.interrupt_at(point, |m| m.free(at(byte(20, 0)), 1));
+        let loaded = m.memory(0).try_load::<u64>(at(byte(20, 8)));
+        let came = m.interrupted();
+        m.clear_hooks();
+        assert!(loaded == Ok(0) || came && loaded == Err(hole(&m, byte(20, 8).into())), "{point}: {loaded:x?}");
+        nothing_is_left(&m);
+        m.finish();
+        if !came {
+            assert!(point > 1, "the fault path calls the platform");
+            break;
+        }
+    }
+}
+each_format!(a_page_that_goes_while_its_fault_is_looked_at_leaves_nothing);
+
 /// Between the look at the mark and the access, or between the fault and the look at the slot, somebody scratches the page.
 fn scratch_that_comes_meanwhile_is_a_hole_or_what_scratch_holds<F: Format>() {
     for point in 0.. {
