@@ -2,7 +2,7 @@
 
 pub mod aarch64;
 pub mod portable;
-#[cfg(all(not(kernel_arena_loom), any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(feature = "zerocopy", not(kernel_arena_loom), any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) mod stubs;
 pub mod x86_64;
 

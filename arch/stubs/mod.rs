@@ -48,7 +48,6 @@ mod text;
 mod text;
 
 /// Whether an access stops where there is no page.
-#[cfg(feature = "zerocopy")]
 pub(crate) const STOPS: bool = true;
 
 /// What a stub answers, in two registers.

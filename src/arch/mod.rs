@@ -13,7 +13,7 @@ use crate::layout::ArenaLayout;
 use crate::platform::{EntryAttributes, Frame, PhysMap};
 use crate::sync::{AtomicU64, Ordering};
 
-#[cfg(not(kernel_arena_loom))]
+#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
 pub(crate) mod access;
 mod refused;
 pub(crate) mod resume;

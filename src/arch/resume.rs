@@ -19,7 +19,7 @@ pub(crate) fn of_a_model(instruction: InstructionAddr) -> Option<InstructionAddr
 }
 
 /// Where the stubs of a processor lie, and what becomes of a fault in each part of them. Addresses, in ascending order.
-#[cfg(all(not(kernel_arena_loom), any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(feature = "zerocopy", not(kernel_arena_loom), any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StubMap {
     /// The first instruction of the accesses of a word.
@@ -36,7 +36,7 @@ pub(crate) struct StubMap {
     pub(crate) copy_stopped: u64,
 }
 
-#[cfg(all(not(kernel_arena_loom), any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(feature = "zerocopy", not(kernel_arena_loom), any(target_arch = "x86_64", target_arch = "aarch64")))]
 impl StubMap {
     /// Where a `try_` access continues that found no page; `None` for all instructions but those of the stubs. Two compares
     /// for those.
@@ -56,7 +56,7 @@ impl StubMap {
     }
 }
 
-#[cfg(all(test, not(kernel_arena_loom), any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(test, feature = "zerocopy", not(kernel_arena_loom), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod tests {
     use super::*;
 
