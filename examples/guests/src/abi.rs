@@ -45,12 +45,35 @@ pub mod does {
     pub const CALL: u64 = 11;
     /// Reads a word until it is not zero, tells the kernel so, and goes on reading for ever.
     pub const WATCH: u64 = 12;
-    /// Answers messages at an address, so many: waits for the kernel's flag, adds one to its word, sets its own flag.
+    /// Answers messages at an address, so many, with flags of so many bytes: waits for the kernel's, reads and writes the message,
+    /// sets its own.
     pub const ANSWER: u64 = 13;
     /// Does its worst: a seed, the base of its view, and how many things.
     pub const WORST: u64 = 14;
     /// Writes so many words from an address on, 4096 bytes apart, and ends with how many pages were zero before.
     pub const TOUCH: u64 = 15;
+    /// Does something that only a kernel may: which of [`FORBIDDEN`](super::FORBIDDEN) things.
+    pub const FORBIDDEN: u64 = 16;
+    /// Sets flags of the processor's that a kernel must not run with, tells the kernel, and ends with whether they are still set.
+    pub const FLAGS: u64 = 17;
+    /// Ends with [`mix`](super::mix) of a seed and a number of rounds.
+    pub const MIX: u64 = 18;
+}
+
+/// How many forbidden things a program knows.
+pub const FORBIDDEN: u64 = 9;
+
+/// A number that takes long to find, with all the registers that there are.
+#[must_use]
+pub fn mix(seed: u64, rounds: u64) -> u64 {
+    let mut words: [u64; 12] = core::array::from_fn(|word| seed.wrapping_add(word as u64));
+    for round in 0..rounds {
+        for word in 0..words.len() {
+            let next = words[(word + 1) % words.len()];
+            words[word] = words[word].rotate_left(7) ^ next.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(round);
+        }
+    }
+    words.iter().fold(0, |sum, word| sum ^ word)
 }
 
 /// A node of a list: the next one's address as programs have it, 0 at the end, and a value.

@@ -62,3 +62,15 @@ pub(crate) fn atomic32(address: u64) -> &'static core::sync::atomic::AtomicU32 {
     // SAFETY: as for `atomic64`.
     unsafe { core::sync::atomic::AtomicU32::from_ptr(pointer(address)) }
 }
+
+/// An atomic word of 16 bits.
+pub(crate) fn atomic16(address: u64) -> &'static core::sync::atomic::AtomicU16 {
+    // SAFETY: as for `atomic64`.
+    unsafe { core::sync::atomic::AtomicU16::from_ptr(pointer(address)) }
+}
+
+/// An atomic byte.
+pub(crate) fn atomic8(address: u64) -> &'static core::sync::atomic::AtomicU8 {
+    // SAFETY: as for `atomic64`.
+    unsafe { core::sync::atomic::AtomicU8::from_ptr(pointer(address)) }
+}

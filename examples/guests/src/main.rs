@@ -9,6 +9,8 @@
 #[cfg(target_os = "none")]
 mod atomics;
 #[cfg(target_os = "none")]
+mod forbidden;
+#[cfg(target_os = "none")]
 mod lists;
 #[cfg(target_os = "none")]
 mod machine;
@@ -26,8 +28,8 @@ fn main() -> std::process::ExitCode {
 #[cfg(target_os = "none")]
 mod start {
     use crate::machine::{call, jump, load, store};
-    use crate::{atomics, lists, messages, worst};
-    use guests::abi::{ALLOC, ECHO, EXIT, REFUSED, does};
+    use crate::{atomics, forbidden, lists, messages, worst};
+    use guests::abi::{ALLOC, ECHO, EXIT, REFUSED, does, mix};
 
     /// The entry.
     ///
@@ -68,9 +70,15 @@ mod start {
             does::ATOMICS => atomics::all(first, second),
             does::CALL => call(first, [second, third, 0, 0]),
             does::WATCH => messages::watch(first),
-            does::ANSWER => messages::answer(first, second),
+            does::ANSWER => messages::answer(first, second, third),
             does::WORST => worst::go(first, second, third),
             does::TOUCH => (0..second).filter(|page| lists::touch(first + page * 4096)).map(|_| 1).sum(),
+            does::FORBIDDEN => {
+                forbidden::do_it(first);
+                0
+            }
+            does::FLAGS => forbidden::flags_are_kept().into(),
+            does::MIX => mix(first, second),
             _ => REFUSED,
         }
     }

@@ -23,7 +23,7 @@ pub(crate) type Told = Result<String, Failure>;
 pub(crate) const FIRST_PAGE: u32 = 16;
 pub(crate) const PAGES: u32 = 128;
 /// Views at once.
-const VIEWS: u8 = 4;
+pub(crate) const VIEWS: u8 = 4;
 
 /// How much is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Bench {
     }
 
     fn with_arena(&self, check: &Check) -> Told {
-        let arena = Box::new(self.create()?);
+        let arena = Box::new(create(self.machine, self.metadata.lock().take())?);
         // SAFETY: the arena stays in its box until `remove` below has returned `Ok`; if it does not, the kernel's last verdict is a panic.
         let registration = unsafe { REGISTRY.register(&arena) }?;
         let site = Site { machine: self.machine, arena: &arena, effort: self.effort };
@@ -81,18 +81,21 @@ impl Bench {
         equal("views at the end", views, 0)?;
         Ok(told)
     }
+}
 
-    fn create(&self) -> Result<KernelArena, Failure> {
-        let platform = self.machine.platform().ok_or_else(|| Failure::new("all windows are lent"))?;
-        let first = PageIndex::new(FIRST_PAGE).ok_or_else(|| Failure::new("no such page"))?;
-        let pages = PageCount::new(PAGES).ok_or_else(|| Failure::new("no such count"))?;
-        let cpus = CpuCount::new(self.machine.cpu_count()).ok_or_else(|| Failure::new("no such count of CPUs"))?;
-        let base = platform.window().window_base();
-        let layout = ArenaLayout::new(base, ADDRESS_WIDTH, first, pages)?.with_cpus(cpus).with_views(VIEWS);
-        let lent = self.metadata.lock().take();
-        let lent = lent.unwrap_or_else(|| Box::leak(Box::new_uninit_slice(layout.metadata_words())));
-        Ok(Arena::new(platform, layout, lent)?)
-    }
+/// An arena, with metadata that came back, if some did.
+pub(crate) fn create(
+    machine: &Machine,
+    metadata: Option<&'static mut [MaybeUninit<MetadataWord>]>,
+) -> Result<KernelArena, Failure> {
+    let platform = machine.platform().ok_or_else(|| Failure::new("all windows are lent"))?;
+    let first = PageIndex::new(FIRST_PAGE).ok_or_else(|| Failure::new("no such page"))?;
+    let pages = PageCount::new(PAGES).ok_or_else(|| Failure::new("no such count"))?;
+    let cpus = CpuCount::new(machine.cpu_count()).ok_or_else(|| Failure::new("no such count of CPUs"))?;
+    let base = platform.window().window_base();
+    let layout = ArenaLayout::new(base, ADDRESS_WIDTH, first, pages)?.with_cpus(cpus).with_views(VIEWS);
+    let metadata = metadata.unwrap_or_else(|| Box::leak(Box::new_uninit_slice(layout.metadata_words())));
+    Ok(Arena::new(platform, layout, metadata)?)
 }
 
 impl Site<'_> {

@@ -12,8 +12,11 @@ use crate::bench::KernelArena;
 use crate::image;
 
 /// Where a process's stack ends; it has four pages. A page below the program's own 1 GiB entry's end.
-const STACK_END: u64 = 0x1_0000_0000 + (1 << 29);
+pub(crate) const STACK_END: u64 = 0x1_0000_0000 + (1 << 29);
 const STACK_BYTES: u64 = 4 * 4096;
+
+/// A page that is free.
+pub(crate) const OWN_PAGE: u64 = STACK_END + (1 << 21);
 
 /// Where views usually are.
 pub(crate) const BASE: u64 = 0x70_0000_0000;
@@ -43,6 +46,11 @@ impl Process {
     /// Its address space.
     pub(crate) const fn space(&self) -> &AddressSpace {
         &self.space
+    }
+
+    /// Where its text begins to run.
+    pub(crate) const fn entry(&self) -> u64 {
+        self.entry
     }
 
     /// The program, about to begin.

@@ -7,8 +7,11 @@
 //!
 //! All are `unsafe`, since the compiler cannot know whose memory an address is.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use crate::FaultFrame;
-use crate::arch::probe as instructions;
+use crate::arch::{current, probe as instructions};
+use crate::layout::MAX_CPUS;
 
 /// What an instruction function returns, in the two registers for results.
 #[derive(Clone, Copy)]
@@ -35,10 +38,31 @@ pub fn probe_instructions() -> [u64; 6] {
     ]
 }
 
+/// What each CPU tries to execute ([`execute`]); 0 is nothing. Relaxed: each is its own CPU's.
+static EXECUTED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
+
+/// Calls what is at `address`, which is `instructions::SAYS_DONE`. Tells whether it ran; if not, the processor would not execute it.
+///
+/// # Safety
+///
+/// Those instructions are there, or nothing that this processor could mean.
+pub(crate) unsafe fn execute(address: u64) -> bool {
+    let function = core::ptr::with_exposed_provenance::<()>(usize::try_from(address).expect("a usize has 64 bits"));
+    // SAFETY: what is there returns like such a function; if it faults at once, `given_up` does.
+    let function = unsafe { core::mem::transmute::<*const (), extern "C" fn() -> Probed<u64>>(function) };
+    let here = &EXECUTED[current()];
+    here.store(address, Ordering::Relaxed);
+    let probed = function();
+    here.store(0, Ordering::Relaxed);
+    probed.done != 0
+}
+
 /// Where to go on if the access that faulted is given up; none if it is not a probe's.
 pub(crate) fn resume_address(frame: &FaultFrame) -> Option<u64> {
-    (!frame.from_user && probe_instructions().contains(&frame.instruction))
-        .then_some(instructions::given_up as *const () as u64)
+    let executed = EXECUTED[current()].load(Ordering::Relaxed);
+    let is_probe =
+        probe_instructions().contains(&frame.instruction) || (executed != 0 && frame.instruction == executed);
+    (!frame.from_user && is_probe).then_some(instructions::given_up as *const () as u64)
 }
 
 macro_rules! probes {

@@ -7,6 +7,7 @@ use crate::bench::{Site, Told};
 mod calls;
 mod faults;
 mod modes;
+mod privilege;
 mod shared;
 mod spaces;
 mod worst;
@@ -29,7 +30,9 @@ use checks;
 
 /// All of them, in the order in which they run.
 pub(crate) fn all() -> impl Iterator<Item = &'static Check> {
-    [modes::CHECKS, shared::CHECKS, faults::CHECKS, calls::CHECKS, spaces::CHECKS, worst::CHECKS].into_iter().flatten()
+    [modes::CHECKS, privilege::CHECKS, shared::CHECKS, faults::CHECKS, calls::CHECKS, spaces::CHECKS, worst::CHECKS]
+        .into_iter()
+        .flatten()
 }
 
 /// It passed, and there is no more to say.

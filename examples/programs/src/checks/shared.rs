@@ -11,7 +11,7 @@ use support::relax;
 use super::{checks, done};
 use crate::bench::{KernelArena, Site, Told};
 use crate::memory::{atomic32, atomic64, load, look_up, store, walk};
-use crate::process::{BASE, with_view};
+use crate::process::{BASE, Process, with_view};
 use crate::serve::{Ended, Served};
 use guests::abi::does;
 
@@ -207,48 +207,61 @@ fn until_it_ends(served: &Served<'_>, thread: &mut support::user::Thread) -> End
     }
 }
 
-/// T55 and T56: a message, and a flag that says that it is there.
+/// T55 and T56: a message, and a flag that says that it is there, of 8, 16, 32 and 64 bits.
 fn messages_pass_by_acquire_and_release(site: &Site<'_>) -> Told {
     if site.machine.cpu_count() < 2 {
         return Ok("one CPU: nobody to answer".into());
     }
-    let (arena, count) = (site.arena, site.of((2000, 100_000)));
-    let at = pages(arena, 1)?;
-    let trouble = Trouble::new();
-    with_view(site.machine, arena, LAZY, |process, view| {
-        let served = Served { arena, space: process.space(), view: Some((view.id(), view.base())) };
-        let asks = || -> Checked {
-            let memory = arena.memory()?;
-            let [asked, answered, message] = [0, 1, 2].map(|word| atomic64(&memory, at, word));
-            let (asked, answered, message) = (asked?, answered?, message?);
-            for number in 1..=count {
-                message.store(number * 3, Relaxed);
-                asked.store(number, Release);
-                while answered.load(Acquire) < number {
-                    relax();
-                    if trouble.is_there() {
-                        return Ok(());
-                    }
-                }
-                equal("the answer", message.load(Relaxed), number * 5)?;
-            }
-            Ok(())
-        };
-        site.machine.run_on_all(|cpu| {
-            let outcome = match cpu.number() {
-                0 => asks(),
-                1 => {
-                    let mut thread = process.thread(does::ANSWER, [at.to_program(view.base()).value(), count, 0]);
-                    equal("messages that were right", until_it_ends(&served, &mut thread), Ended::Exit(count))
-                }
-                _ => Ok(()),
-            };
-            if let Err(failure) = outcome {
-                trouble.note(failure);
-            }
-        });
-        trouble.take()
+    [1, 2, 4, 8].into_iter().try_for_each(|bytes| {
+        with_view(site.machine, site.arena, LAZY, |process, view| {
+            let served = Served { arena: site.arena, space: process.space(), view: Some((view.id(), view.base())) };
+            let at = pages(site.arena, 1)?;
+            pass_messages(site, &served, process, (at, at.to_program(view.base()).value()), bytes)?;
+            free(site.arena, at, 1)
+        })
     })?;
-    free(arena, at, 1)?;
     done()
+}
+
+fn pass_messages(
+    site: &Site<'_>,
+    served: &Served<'_>,
+    process: &Process,
+    (at, address): (ArenaPtr<u64>, u64),
+    flag_bytes: u64,
+) -> Checked {
+    let (arena, count, trouble) = (site.arena, site.of((1000, 100_000)), Trouble::new());
+    let asks = || -> Checked {
+        let memory = arena.memory()?;
+        let [asked, answered, message] = [0, 1, 2].map(|word| atomic64(&memory, at, word));
+        let (asked, answered, message) = (asked?, answered?, message?);
+        // The program sees, and sets, the low bytes alone.
+        let cut = |count: u64| if flag_bytes == 8 { count } else { count & ((1 << (8 * flag_bytes)) - 1) };
+        for number in 1..=count {
+            message.store(number * 3, Relaxed);
+            asked.store(number, Release);
+            while answered.load(Acquire) != cut(number) {
+                relax();
+                if trouble.is_there() {
+                    return Ok(());
+                }
+            }
+            equal("the answer", message.load(Relaxed), number * 5)?;
+        }
+        Ok(())
+    };
+    site.machine.run_on_all(|cpu| {
+        let outcome = match cpu.number() {
+            0 => asks(),
+            1 => {
+                let mut thread = process.thread(does::ANSWER, [address, count, flag_bytes]);
+                equal("messages that were right", until_it_ends(served, &mut thread), Ended::Exit(count))
+            }
+            _ => Ok(()),
+        };
+        if let Err(failure) = outcome {
+            trouble.note(failure);
+        }
+    });
+    trouble.take()
 }

@@ -2,10 +2,10 @@
 
 use kernel_arena::views::{FaultPolicy, Refusal, ViewRights};
 use kernel_arena::{AllocRequest, Owner, PageCount};
-use support::check::{equal, holds};
+use support::check::{Failure, equal, holds};
 
 use super::{checks, done};
-use crate::bench::{Site, Told};
+use crate::bench::{Site, Told, create};
 use crate::memory::store;
 use crate::process::{BASE, Process, detach};
 use crate::serve::{Ended, Served};
@@ -85,10 +85,18 @@ fn one_process_has_two_views(site: &Site<'_>) -> Told {
 }
 
 fn an_arena_is_destroyed_only_without_views(site: &Site<'_>) -> Told {
+    let arena = create(site.machine, None)?;
     let process = Process::new(site.machine)?;
-    let view = process.attach(site.arena, BASE, ViewRights::ReadWrite, FaultPolicy::Lazy)?;
-    equal("views", site.arena.stats().views, 1)?;
-    detach(site.arena, view)?;
-    equal("views", site.arena.stats().views, 0)?;
+    let view = process.attach(&arena, BASE, ViewRights::ReadWrite, FaultPolicy::Lazy)?;
+    let Err(refused) = arena.destroy() else { return Err(Failure::new("destroyed under a view")) };
+    equal("views", refused.views, 1)?;
+    // It is as it was, and the view in it.
+    let arena = refused.arena;
+    let served = Served { arena: &arena, space: process.space(), view: Some((view.id(), view.base())) };
+    let ended = served.run(&mut process.thread(does::STORE, [BASE + 0x2_0000, 8, 0]));
+    equal("a store in the view", ended, Ended::Exit(0))?;
+    detach(&arena, view)?;
+    let destroyed = arena.destroy().map_err(|_| Failure::new("a view that was detached is there"))?;
+    equal("pages that were still allocated", destroyed.pages, 1)?;
     done()
 }

@@ -11,7 +11,7 @@ use support::Random;
 use support::check::{Checked, Failure, Trouble, equal, holds};
 
 use super::{checks, done};
-use crate::bench::{KernelArena, Site, Told};
+use crate::bench::{KernelArena, Site, Told, VIEWS};
 use crate::memory::{load, pointer, store};
 use crate::process::{BASE, with_view};
 use crate::serve::{CODES, Ended, Served, Witness};
@@ -21,6 +21,7 @@ checks! {
     whatever_a_program_does_the_arena_stays_whole,
     one_seed_gives_one_history_and_two_give_two,
     a_hostile_program_races_the_kernel_in_vain,
+    hostile_programs_race_each_other_in_vain,
 }
 
 const LAZY: (ViewRights, FaultPolicy) = (ViewRights::ReadWrite, FaultPolicy::Lazy);
@@ -233,7 +234,7 @@ fn a_hostile_program_races_the_kernel_in_vain(site: &Site<'_>) -> Told {
     let (arena, over, looks) = (site.arena, AtomicBool::new(false), AtomicU64::new(0));
     let (there, holes) = (AtomicU64::new(0), AtomicU64::new(0));
     let trouble = Trouble::new();
-    let things = site.of((5000, 200_000));
+    let things = site.of((1500, 50_000));
     let kernels = || -> Checked {
         let mut random = Random::new(77);
         let memory = arena.memory()?;
@@ -248,7 +249,7 @@ fn a_hostile_program_races_the_kernel_in_vain(site: &Site<'_>) -> Told {
                     Err(_) => _ = holes.fetch_add(1, Ordering::Relaxed),
                 }
             }
-            if random.one_in(200) {
+            if random.one_in(1000) {
                 arena.reclaim();
             }
             looks.fetch_add(1, Ordering::Relaxed);
@@ -274,4 +275,51 @@ fn a_hostile_program_races_the_kernel_in_vain(site: &Site<'_>) -> Told {
     let [looks, there, holes] = [looks, there, holes].map(AtomicU64::into_inner);
     holds("it followed pointers to pages, and to holes", there > 0 && holes > 0)?;
     Ok(format!("{looks} looks of the kernel's, {there} pointers followed, {holes} to holes"))
+}
+
+/// Each CPU has a hostile program, all of them in one arena, each in an address space of its own.
+fn hostile_programs_race_each_other_in_vain(site: &Site<'_>) -> Told {
+    let (arena, things, trouble) = (site.arena, site.of((1000, 20_000)), Trouble::new());
+    let before = arena.stats();
+    let [frees, given, refused, total] = [const { AtomicU64::new(0) }; 4];
+    let canaries = Canaries::new(arena)?;
+    let one = |cpu: u64| -> Checked {
+        with_view(site.machine, arena, LAZY, |process, view| {
+            let served = Served { arena, space: process.space(), view: Some((view.id(), view.base())) };
+            let (mut history, mut round) = (History::default(), 0);
+            while history.total < things && !trouble.is_there() {
+                let mut thread = process.thread(does::WORST, [cpu << 32 | round, BASE, IN_A_ROUND]);
+                while matches!(served.run_before(&mut thread, &mut history), Ended::Interrupted | Ended::Told(_)) {}
+                round += 1;
+                if round % 8 == 0 {
+                    arena.reclaim();
+                    canaries.look(arena)?;
+                }
+            }
+            frees.fetch_add(history.calls[1][1..].iter().sum(), Ordering::Relaxed);
+            given.fetch_add(history.faults[0], Ordering::Relaxed);
+            refused.fetch_add(history.faults[2..6].iter().sum(), Ordering::Relaxed);
+            total.fetch_add(history.total, Ordering::Relaxed);
+            Ok(())
+        })
+    };
+    site.machine.run_on_all(|cpu| {
+        // As many as may be attached at once.
+        if u32::from(cpu.number()) < u32::from(VIEWS)
+            && let Err(failure) = one(cpu.number().into())
+        {
+            trouble.note(failure);
+        }
+    });
+    trouble.take()?;
+    let [frees, given, refused, total] = [frees, given, refused, total].map(AtomicU64::into_inner);
+    let stats = arena.stats();
+    equal("pages given", stats.pages_given - before.pages_given, given)?;
+    equal("accesses refused", stats.refused_accesses - before.refused_accesses, refused)?;
+    equal("violations, one for each wrong free", stats.violations - before.violations, frees)?;
+    canaries.look(arena)?;
+    free_all(arena)?;
+    canaries.free(arena)?;
+    while arena.take_violation().is_some() {}
+    Ok(format!("{total} calls"))
 }

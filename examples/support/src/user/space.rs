@@ -121,6 +121,20 @@ impl AddressSpace {
         user::with_space(self, || unsafe { crate::probe::probe_read_u64(address) })
     }
 
+    /// Puts a small function there, on a page of its own: one that returns. Tells whether there was a frame.
+    #[must_use]
+    pub fn map_function(&self, address: u64) -> bool {
+        self.map(address, crate::arch::probe::SAYS_DONE, PAGE_BYTES, Rights::Text)
+    }
+
+    /// Whether the *kernel* can execute the [small function](Self::map_function) at an address with this space loaded: it cannot,
+    /// where the processor keeps it from the pages of programs.
+    #[must_use]
+    pub fn probe_execute(&self, address: u64) -> bool {
+        // SAFETY: at a program's address lies the function, or nothing.
+        user::with_space(self, || unsafe { crate::probe::execute(address) })
+    }
+
     pub(crate) fn tables(&self) -> (Frame, Tag) {
         (self.root, self.tag)
     }
