@@ -120,5 +120,7 @@ fn machine<T>(workspace: &Workspace, arch: Arch, kernel: &Path, log: &Path, then
     let emulator = workspace.program(arch.qemu());
     let arguments = if Colours::of_output() == Colours::On { &[] } else { PLAIN };
     let log = Some(log);
-    then(&Machine { arch, emulator: &emulator, kernel, cpus: DEMO.cpus, arguments, log, exception_log: None })
+    let program = DEMO.program(kernel);
+    let program = program.as_deref();
+    then(&Machine { arch, emulator: &emulator, kernel, program, cpus: DEMO.cpus, arguments, log, exception_log: None })
 }

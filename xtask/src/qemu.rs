@@ -102,6 +102,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) emulator: &'a Path,
     /// The kernel's ELF file.
     pub(crate) kernel: &'a Path,
+    /// The program that it finds in memory, if it runs any.
+    pub(crate) program: Option<&'a Path>,
     /// How many CPUs it has.
     pub(crate) cpus: u32,
     /// The words of the kernel's command line.
@@ -129,6 +131,18 @@ impl Machine<'_> {
             }
         }
         words.extend(["-smp".into(), self.cpus.to_string().into()]);
+        if let Some(program) = self.program {
+            // Where the kernels look for it (`examples/support/src/layout.rs`): 128 MiB from the start of RAM.
+            let address = match self.arch {
+                Arch::X86_64 => "0x8000000",
+                Arch::Aarch64 => "0x48000000",
+            };
+            let mut device = OsString::from("loader,force-raw=on,addr=");
+            device.push(address);
+            device.push(",file=");
+            device.push(program.to_string_lossy().replace(',', ",,"));
+            words.extend(["-device".into(), device]);
+        }
         let mut kernel_words: Vec<OsString> = self.arguments.iter().map(OsString::from).collect();
         match (self.arch, self.log) {
             (_, None) => {}
@@ -207,8 +221,16 @@ mod tests {
     fn line(arch: Arch, arguments: &[&str], log: Option<&str>) -> String {
         let kernel = Path::new("/k/demo");
         let emulator = Path::new(arch.qemu());
-        let machine =
-            Machine { arch, emulator, kernel, cpus: 2, arguments, log: None, exception_log: log.map(Path::new) };
+        let machine = Machine {
+            arch,
+            emulator,
+            kernel,
+            program: None,
+            cpus: 2,
+            arguments,
+            log: None,
+            exception_log: log.map(Path::new),
+        };
         machine.shell_line()
     }
 
@@ -235,6 +257,7 @@ mod tests {
             arch: Arch::X86_64,
             emulator: &stub,
             kernel,
+            program: None,
             cpus: 1,
             arguments: &[],
             log: None,
@@ -271,7 +294,7 @@ mod tests {
         let line = |arch: Arch, arguments| {
             let log = Some(Path::new("/a b,c"));
             let (emulator, kernel) = (Path::new(arch.qemu()), Path::new("/k"));
-            Machine { arch, emulator, kernel, cpus: 1, arguments, log, exception_log: None }.shell_line()
+            Machine { arch, emulator, kernel, program: None, cpus: 1, arguments, log, exception_log: None }.shell_line()
         };
         let x86 = line(Arch::X86_64, &["plain"]);
         let device = "-chardev 'file,id=defmt,path=/a b,,c' -device isa-debugcon,iobase=0xe9,chardev=defmt";

@@ -202,8 +202,6 @@ impl Route {
         for package in LOGGING {
             command.args(["--config", &format!("profile.release.package.{package}.debug=2")]);
         }
-        // Where the kernel that runs programs looks for them.
-        command.env("KERNEL_ARENA_GUESTS", target);
         command.env("DEFMT_LOG", log::LEVEL);
         command
     }

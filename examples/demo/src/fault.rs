@@ -13,6 +13,8 @@ pub(crate) static REGISTRY: Registry<KernelPlatform, 4> = Registry::new();
 
 static RECOVERED: AtomicU64 = AtomicU64::new(0);
 static DECLINED: AtomicU64 = AtomicU64::new(0);
+static STOPPED: AtomicU64 = AtomicU64::new(0);
+static OF_PROGRAMS: AtomicU64 = AtomicU64::new(0);
 
 /// What became of the CPU's faults so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,21 @@ pub(crate) struct Faults {
     pub(crate) recovered: u64,
     /// No arena wanted it, and the kernel gave the access up.
     pub(crate) declined: u64,
+}
+
+/// How many accesses of the kernel stopped at a hole, since the start.
+pub(crate) fn stopped() -> u64 {
+    STOPPED.load(Ordering::Relaxed)
+}
+
+/// How many faults programs have taken, since the start.
+pub(crate) fn of_programs() -> u64 {
+    OF_PROGRAMS.load(Ordering::Relaxed)
+}
+
+/// One more.
+pub(crate) fn count_a_programs() {
+    OF_PROGRAMS.fetch_add(1, Ordering::Relaxed);
 }
 
 impl Faults {
@@ -44,7 +61,10 @@ pub(crate) fn handle(frame: &FaultFrame) -> FaultAction {
             FaultAction::Retry
         }
         FaultOutcome::Spurious => FaultAction::Retry,
-        FaultOutcome::Resume(instruction) => FaultAction::ContinueAt(instruction),
+        FaultOutcome::Resume(instruction) => {
+            STOPPED.fetch_add(1, Ordering::Relaxed);
+            FaultAction::ContinueAt(instruction)
+        }
         FaultOutcome::NotOurs => {
             DECLINED.fetch_add(1, Ordering::Relaxed);
             FaultAction::Skip

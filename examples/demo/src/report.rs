@@ -11,7 +11,7 @@ use core::fmt::Display;
 
 use support::{ARCHITECTURE, ExitCode, exceptions_taken, println};
 
-use crate::fault::Faults;
+use crate::fault::{self, Faults};
 use crate::text::{WIDTH, wrapped};
 
 /// What precedes a statement.
@@ -147,13 +147,16 @@ impl Report {
 
     /// Prints the last lines, and gives the kernel's verdict.
     pub(crate) fn verdict(&self) -> ExitCode {
-        self.section("The verdict", "Each exception of the CPU was a wild access of this tour.");
+        self.section("The verdict", "Each exception of the CPU was an access of this tour.");
         let faults = Faults::so_far();
         let taken = exceptions_taken();
         self.figure("CPU exceptions", taken);
         self.figure("", format!("{} wild accesses, recovered by an arena", faults.recovered));
         self.figure("", format!("{} declined, given up by this kernel", faults.declined));
-        self.check(taken == faults.recovered + faults.declined, "no exception went elsewhere");
+        self.figure("", format!("{} at a hole, where an access stopped", fault::stopped()));
+        self.figure("", format!("{} of the program's", fault::of_programs()));
+        let known = faults.recovered + faults.declined + fault::stopped() + fault::of_programs();
+        self.check(taken == known, "no exception went elsewhere");
         println!();
         let (checks, failed) = (self.checks.get(), self.failed.get());
         defmt::info!("the tour ends: {} statements, {} of them false", checks, failed);

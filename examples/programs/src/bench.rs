@@ -8,13 +8,12 @@ use kernel_arena::platform::{CpuCount, UpperSlots};
 use kernel_arena::{Arena, ArenaLayout, MetadataWord, PageCount, PageIndex};
 use spin::Mutex;
 use support::check::{Failure, equal};
-use support::{ADDRESS_WIDTH, KernelPlatform, Machine};
+use support::{ADDRESS_WIDTH, Machine};
 
 use crate::checks::Check;
 use crate::fault::REGISTRY;
 
-/// The arena of this kernel.
-pub(crate) type KernelArena = Arena<KernelPlatform>;
+pub(crate) use process::KernelArena;
 
 /// What a check has to say beside that it passed.
 pub(crate) type Told = Result<String, Failure>;

@@ -1,7 +1,7 @@
 //! Programs in user mode that share an arena with the kernel: good ones and bad ones.
 //!
 //! The program is an ELF file of its own (`examples/guests`), read here with the `object` crate and loaded into an address space of
-//! its own for each process ([`process`]); SMAP and SMEP, or PAN, are on. Each check gets a fresh arena ([`bench`]); when it is
+//! its own for each process (`process`); SMAP and SMEP, or PAN, are on. Each check gets a fresh arena ([`bench`]); when it is
 //! over, the arena validates and every frame is back.
 //!
 //! The kernel prints, for each check, `ok NAME` or `FAILED NAME: why`, and `figures NAME: …` where there are some; then `exceptions
@@ -16,10 +16,7 @@ extern crate alloc;
 mod bench;
 mod checks;
 mod fault;
-mod image;
 mod memory;
-mod process;
-mod serve;
 
 use support::{ExitCode, Machine, exceptions_taken, println, set_fault_handler};
 

@@ -54,6 +54,10 @@ pub(crate) const FRAMES_OFFSET: u64 = 32 << 20;
 /// Size of all frames, in bytes.
 pub(crate) const FRAMES_BYTES: u64 = 64 << 20;
 
+/// Where QEMU puts the program's file, in bytes from the start of RAM, and how large it may be.
+pub(crate) const PROGRAM_OFFSET: u64 = 128 << 20;
+pub(crate) const PROGRAM_BYTES: usize = 4 << 20;
+
 /// The RAM that the map of physical memory covers, in bytes: what QEMU is to be given (`-m 512M`).
 pub(crate) const RAM_BYTES: u64 = 512 << 20;
 

@@ -83,6 +83,7 @@ pub use probe::{
 };
 pub use random::Random;
 pub use step::{Step, StepAction, single_step};
+pub use user::program_file;
 pub use window::Window;
 
 /// Names a kernel's main function, a `fn(&'static Machine) -> ExitCode`.

@@ -39,19 +39,25 @@ pub(crate) fn build(
         return each(arch, kernel.build(workspace, route, arch));
     }
     let mut cargo = route.for_all(workspace, "build", arches);
-    cargo.args(["--package", kernel.name, "--keep-going", "--message-format=json-render-diagnostics", "--color"]);
+    cargo.args(kernel.packages()).args(["--keep-going", "--message-format=json-render-diagnostics", "--color"]);
     cargo.arg(if Colours::of_error() == Colours::On { "always" } else { "never" });
     prefer_first(&mut cargo, workspace, arches);
 
-    let mut built: Vec<Arch> = Vec::new();
+    // What is there of each machine's, a file at a time.
+    let mut made: Vec<(Arch, &str)> = Vec::new();
     let mut waiting = arches;
     let mut pulse = Pulse::new("building", None);
     let mut elapsed = std::time::Duration::ZERO;
     let end = child::watch(cargo, Streams::Apart, None, &mut |event| match event {
         Event::Out(line) => {
-            built.extend(arches.iter().filter(|arch| is_artifact(line, kernel, **arch)));
+            made.extend(
+                arches
+                    .iter()
+                    .flat_map(|arch| kernel.files().map(|file| (*arch, file)))
+                    .filter(|(arch, file)| is_artifact(line, file, *arch)),
+            );
             while let [arch, rest @ ..] = waiting
-                && built.contains(arch)
+                && kernel.files().all(|file| made.contains(&(*arch, file)))
             {
                 waiting = rest;
                 each(*arch, kernel.built(workspace, *arch));
@@ -75,15 +81,19 @@ pub(crate) fn build(
         each(
             arch,
             ended.clone().and_then(|all| {
-                if all || built.contains(&arch) { kernel.built(workspace, arch) } else { Err(kernel.failure(arch)) }
+                if all || kernel.files().all(|file| made.contains(&(arch, file))) {
+                    kernel.built(workspace, arch)
+                } else {
+                    Err(kernel.failure(arch))
+                }
             }),
         );
     }
 }
 
-/// Whether a line of cargo's says that this kernel is there.
-fn is_artifact(line: &str, kernel: Kernel, arch: Arch) -> bool {
-    line.starts_with(ARTIFACT) && line.contains(&format!("/{}/release/{}\"", arch.target(), kernel.name))
+/// Whether a line of cargo's says that this file is there.
+fn is_artifact(line: &str, file: &str, arch: Arch) -> bool {
+    line.starts_with(ARTIFACT) && line.contains(&format!("/{}/release/{file}\"", arch.target()))
 }
 
 /// Has cargo compile for the first machine as if there were no others, and for those beside it.
@@ -130,10 +140,10 @@ mod tests {
     fn a_kernel_is_there_when_cargo_says_so() {
         let line =
             "{\"reason\":\"compiler-artifact\",\"executable\":\"/t/x86_64-unknown-none/release/demo\",\"fresh\":true}";
-        assert!(is_artifact(line, DEMO, Arch::X86_64));
-        assert!(!is_artifact(line, DEMO, Arch::Aarch64));
-        assert!(!is_artifact(&line.replace("/demo", "/demo-0123"), DEMO, Arch::X86_64));
-        assert!(!is_artifact("{\"reason\":\"build-finished\",\"success\":true}", DEMO, Arch::X86_64));
+        assert!(is_artifact(line, DEMO.name, Arch::X86_64));
+        assert!(!is_artifact(line, DEMO.name, Arch::Aarch64));
+        assert!(!is_artifact(&line.replace("/demo", "/demo-0123"), DEMO.name, Arch::X86_64));
+        assert!(!is_artifact("{\"reason\":\"build-finished\",\"success\":true}", DEMO.name, Arch::X86_64));
     }
 
     #[test]

@@ -70,8 +70,17 @@ impl Bench<'_> {
         let _ = fs::remove_file(&stream);
         let log = (!kernel.messages.is_empty()).then_some(stream.as_path());
         let emulator = &self.workspace.program(self.arch.qemu());
-        let machine =
-            Machine { arch: self.arch, emulator, kernel: file, cpus: kernel.cpus, arguments, log, exception_log };
+        let program = kernel.program(file);
+        let machine = Machine {
+            arch: self.arch,
+            emulator,
+            kernel: file,
+            program: program.as_deref(),
+            cpus: kernel.cpus,
+            arguments,
+            log,
+            exception_log,
+        };
         let name = self.name(kernel);
         let run = machine.run(&mut Pulse::new(&name, Some(kernel.limit())), &mut |_| Heard::Only);
         term::note(&format!("{name}: {:.1} s in QEMU", run.elapsed.as_secs_f64()));

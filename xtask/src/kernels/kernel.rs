@@ -1,6 +1,6 @@
 //! The kernels: which there are, how long they usually take, and how they are built.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ pub(crate) struct Kernel {
     pub(crate) cpus: u32,
     /// How it is built.
     flavour: Flavour,
-    /// The package with the programs that it runs, which is built first.
-    programs: Option<&'static str>,
+    /// The package with the program that it runs, if it runs any.
+    pub(super) programs: Option<&'static str>,
     /// What its log must contain, in this order (`*` is any text); nothing if it has no log.
     pub(crate) messages: &'static [&'static str],
 }
@@ -36,7 +36,7 @@ pub(crate) const DEMO: Kernel = Kernel {
     usual_seconds: 1,
     cpus: 2,
     flavour: Flavour::Usual,
-    programs: None,
+    programs: Some("guests"),
     messages: DEMO_MESSAGES,
 };
 /// The demo's command line for text without colours.
@@ -117,16 +117,29 @@ impl Kernel {
     ///
     /// One line about why there is no kernel; the compiler's own messages are on stderr by then.
     pub(crate) fn build(self, workspace: &Workspace, route: &Route, arch: Arch) -> Result<PathBuf, String> {
-        for package in self.programs.into_iter().chain([self.name]) {
-            let mut cargo = route.build(workspace, arch, self.flavour)?;
-            cargo.args(["--package", package]).stdin(Stdio::null());
-            match cargo.status() {
-                Ok(status) if status.success() => {}
-                Ok(_) => return Err(self.failure(arch)),
-                Err(error) => return Err(format!("cargo did not run: {error}")),
-            }
+        let mut cargo = route.build(workspace, arch, self.flavour)?;
+        cargo.args(self.packages()).stdin(Stdio::null());
+        match cargo.status() {
+            Ok(status) if status.success() => {}
+            Ok(_) => return Err(self.failure(arch)),
+            Err(error) => return Err(format!("cargo did not run: {error}")),
         }
         self.built(workspace, arch)
+    }
+
+    /// The files that a build of it leaves.
+    pub(super) fn files(self) -> impl Iterator<Item = &'static str> {
+        [self.name].into_iter().chain(self.programs)
+    }
+
+    /// What cargo is to build.
+    pub(super) fn packages(self) -> impl Iterator<Item = &'static str> {
+        self.files().flat_map(|package| ["--package", package])
+    }
+
+    /// Where the build has left the program that it runs.
+    pub(crate) fn program(self, kernel: &Path) -> Option<PathBuf> {
+        self.programs.map(|program| kernel.with_file_name(program))
     }
 
     /// That it does not build.

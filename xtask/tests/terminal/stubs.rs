@@ -22,22 +22,24 @@ while [ $# -gt 0 ]; do
     case $1 in
     --target) target="$target$2 " ;;
     --target-dir) directory=$2 ;;
-    --package) package=$2 ;;
-    --workspace) package=$1 ;;
+    --package) package="$package$2 " ;;
+    --workspace) package="$1 " ;;
     --message-format=json*) json=1 ;;
     esac
     shift
 done
-echo "$verb $package $target" >> "$STUBS/cargo.log"
+echo "$verb $package$target" >> "$STUBS/cargo.log"
 [ ! -e "$STUBS/does-not-build" ] || { echo "error: it does not build" >&2; exit 101; }
 case $verb in
 run) cat "$STUBS/decoded" ;;
 build)
     for one in $target; do
         mkdir -p "$directory/$one/release"
-        kernel=$directory/$one/release/$package
-        : > "$kernel"
-        [ -z "$json" ] || echo "{\"reason\":\"compiler-artifact\",\"executable\":\"$kernel\"}"
+        for built in $package; do
+            kernel=$directory/$one/release/$built
+            : > "$kernel"
+            [ -z "$json" ] || echo "{\"reason\":\"compiler-artifact\",\"executable\":\"$kernel\"}"
+        done
         [ ! -e "$STUBS/between" ] || . "$STUBS/between"
     done ;;
 esac

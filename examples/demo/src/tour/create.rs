@@ -20,7 +20,7 @@ pub(crate) fn create(report: &Report, machine: &'static Machine) -> Result<Kerne
     );
     let platform = machine.platform().ok_or_else(|| Stop::because("all windows are lent"))?;
     let layout = ArenaLayout::new(platform.window().base(), ADDRESS_WIDTH, page(16), count(4096))?;
-    let layout = layout.with_cpus(platform.cpus().count());
+    let layout = layout.with_cpus(platform.cpus().count()).with_views(2);
     let metadata = Box::leak(Box::<[MetadataWord]>::new_uninit_slice(layout.metadata_words()));
 
     let before = machine.frames().free_count();

@@ -13,6 +13,7 @@ pub(crate) mod heap;
 mod deferred;
 mod heal;
 mod pages;
+mod programs;
 mod record;
 mod refusals;
 mod registry;
@@ -28,7 +29,8 @@ pub(crate) fn visit(report: &Report, machine: &'static Machine, arena: &KernelAr
     heal::heal(report, arena);
     scratch::stay_hidden(report, arena)?;
     deferred::free_later(report, arena)?;
-    registry::tell_apart(report, machine, arena)
+    registry::tell_apart(report, machine, arena)?;
+    programs::meet(report, machine, arena)
 }
 
 /// The page that the tour means by a number.

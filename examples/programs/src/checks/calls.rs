@@ -7,9 +7,9 @@ use support::check::{Failure, equal, holds};
 use super::{checks, done};
 use crate::bench::{FIRST_PAGE, PAGES, Site, Told};
 use crate::memory::{load, pointer, store};
-use crate::process::{BASE, with_view};
-use crate::serve::{Ended, MISALIGNED, NO_SPACE, NOT_ALLOCATED, NOT_OWNER, OUTSIDE, Served, TAKEN, ZERO_PAGES};
 use guests::abi::{ALLOC, FREE, REFUSED, RESERVE, does};
+use process::{BASE, with_view};
+use process::{Code, Ended, Served};
 
 checks! {
     programs_allocate_free_and_reserve,
@@ -67,55 +67,55 @@ fn every_wrong_argument_is_refused_for_its_reason(site: &Site<'_>) -> Told {
     let end = FIRST_PAGE + PAGES;
     let mut wrong_frees = 0;
     calling(site, |call| {
-        let mut refused = |number, first, second, code| {
+        let mut refused = |number, first, second, code: Code| {
             wrong_frees += u64::from(number == FREE);
-            equal("the answer", call(number, first, second)?, REFUSED | code)
+            equal("the answer", call(number, first, second)?, code.answer())
         };
         for (number, first, second, code) in [
-            (ALLOC, 0, 0, ZERO_PAGES),
-            (ALLOC, at(50), 0, ZERO_PAGES),
-            (ALLOC, at(50) + 8, 1, MISALIGNED),
-            (ALLOC, at(50) + 8, 0, ZERO_PAGES),
-            (ALLOC, at(end), 1, OUTSIDE),
-            (ALLOC, at(end - 1), 2, OUTSIDE),
-            (ALLOC, at(FIRST_PAGE - 1), 1, OUTSIDE),
-            (ALLOC, 0, u64::from(PAGES) + 1, OUTSIDE),
-            (ALLOC, 0, u64::from(PAGES), NO_SPACE),
-            (ALLOC, 0, 1 << 32 | 1, OUTSIDE),
-            (ALLOC, 0, u64::MAX, OUTSIDE),
-            (ALLOC, kernels_at, 1, TAKEN),
-            (FREE, 0, 1, OUTSIDE),
-            (FREE, 1 << 40, 1, OUTSIDE),
-            (FREE, at(50), 0, ZERO_PAGES),
-            (FREE, at(50), 1, NOT_ALLOCATED),
-            (FREE, at(50) + 1, 1, MISALIGNED),
-            (FREE, at(50), u64::MAX, OUTSIDE),
-            (FREE, at(FIRST_PAGE - 1), 1, OUTSIDE),
-            (FREE, BASE - 4096, 1, OUTSIDE),
-            (FREE, at(end), 1, OUTSIDE),
-            (FREE, kernels_at, 1, NOT_OWNER),
-            (FREE, allocators_at, 1, NOT_OWNER),
-            (RESERVE, 0, 3, OUTSIDE),
-            (RESERVE, at(50), 0, ZERO_PAGES),
-            (RESERVE, at(50) + 3, 1, MISALIGNED),
-            (RESERVE, at(FIRST_PAGE), 4096, OUTSIDE),
-            (RESERVE, at(FIRST_PAGE), (1 << 32) - 1, OUTSIDE),
-            (RESERVE, kernels_at, 1, TAKEN),
-            (99, 0, 0, 1),
+            (ALLOC, 0, 0, Code::ZeroPages),
+            (ALLOC, at(50), 0, Code::ZeroPages),
+            (ALLOC, at(50) + 8, 1, Code::Misaligned),
+            (ALLOC, at(50) + 8, 0, Code::ZeroPages),
+            (ALLOC, at(end), 1, Code::Outside),
+            (ALLOC, at(end - 1), 2, Code::Outside),
+            (ALLOC, at(FIRST_PAGE - 1), 1, Code::Outside),
+            (ALLOC, 0, u64::from(PAGES) + 1, Code::Outside),
+            (ALLOC, 0, u64::from(PAGES), Code::NoSpace),
+            (ALLOC, 0, 1 << 32 | 1, Code::Outside),
+            (ALLOC, 0, u64::MAX, Code::Outside),
+            (ALLOC, kernels_at, 1, Code::Taken),
+            (FREE, 0, 1, Code::Outside),
+            (FREE, 1 << 40, 1, Code::Outside),
+            (FREE, at(50), 0, Code::ZeroPages),
+            (FREE, at(50), 1, Code::NotAllocated),
+            (FREE, at(50) + 1, 1, Code::Misaligned),
+            (FREE, at(50), u64::MAX, Code::Outside),
+            (FREE, at(FIRST_PAGE - 1), 1, Code::Outside),
+            (FREE, BASE - 4096, 1, Code::Outside),
+            (FREE, at(end), 1, Code::Outside),
+            (FREE, kernels_at, 1, Code::NotOwner),
+            (FREE, allocators_at, 1, Code::NotOwner),
+            (RESERVE, 0, 3, Code::Outside),
+            (RESERVE, at(50), 0, Code::ZeroPages),
+            (RESERVE, at(50) + 3, 1, Code::Misaligned),
+            (RESERVE, at(FIRST_PAGE), 4096, Code::Outside),
+            (RESERVE, at(FIRST_PAGE), (1 << 32) - 1, Code::Outside),
+            (RESERVE, kernels_at, 1, Code::Taken),
+            (99, 0, 0, Code::NoSuchCall),
         ] {
             refused(number, first, second, code)?;
         }
         // T31: what is set aside in part is refused as a whole; T3: a full arena gains nothing by a free beside it.
         equal("a reservation", call(RESERVE, at(60), 2)?, at(60))?;
-        refused(ALLOC, at(59), 2, TAKEN)?;
-        refused(RESERVE, at(61), 2, TAKEN)?;
+        refused(ALLOC, at(59), 2, Code::Taken)?;
+        refused(RESERVE, at(61), 2, Code::Taken)?;
         equal("a free of it", call(FREE, at(60), 2)?, 0)?;
-        refused(FREE, at(60), 2, NOT_ALLOCATED)?;
+        refused(FREE, at(60), 2, Code::NotAllocated)?;
         let rest = u64::from(PAGES) - 2;
         let all = call(ALLOC, 0, rest)?;
         holds("the rest is allocated", all & REFUSED == 0)?;
-        refused(FREE, BASE - 4096, 1, OUTSIDE)?;
-        refused(ALLOC, 0, 1, NO_SPACE)?;
+        refused(FREE, BASE - 4096, 1, Code::Outside)?;
+        refused(ALLOC, 0, 1, Code::NoSpace)?;
         equal("a free of the rest", call(FREE, all, rest)?, 0)
     })?;
     equal("violations, one for each wrong free", arena.stats().violations, wrong_frees)?;
@@ -135,7 +135,7 @@ fn only_the_low_half_of_an_address_counts(site: &Site<'_>) -> Told {
             equal("its free", call(FREE, above | 0x5_0000, 1)?, 0)?;
             equal("a null that is not named", call(ALLOC, above, 1)?, at(FIRST_PAGE))?;
             equal("its free", call(FREE, at(FIRST_PAGE), 1)?, 0)?;
-            equal("a free of null", call(FREE, above, 1)?, REFUSED | OUTSIDE)?;
+            equal("a free of null", call(FREE, above, 1)?, Code::Outside.answer())?;
         }
         Ok(())
     })?;

@@ -11,9 +11,9 @@ use support::{interrupt_others, pause, relax};
 use super::{checks, done};
 use crate::bench::{FIRST_PAGE, PAGES, Site, Told};
 use crate::memory::{atomic64, load, pointer, store};
-use crate::process::{Attached, BASE, Process, detach, with_view};
-use crate::serve::{Ended, Served};
 use guests::abi::does;
+use process::{Attached, BASE, Process, detach, with_view};
+use process::{Ended, Served};
 
 checks! {
     pages_are_given_where_a_program_touches_them,

@@ -8,9 +8,9 @@ use support::{PHYSICAL_MAP, arm_timer, disarm_timer};
 
 use super::{checks, done};
 use crate::bench::{Site, Told};
-use crate::process::{BASE, Process, with_view};
-use crate::serve::{Ended, Served};
 use guests::abi::does;
+use process::{BASE, Process, with_view};
+use process::{Ended, Served};
 
 checks! {
     a_program_computes_and_ends,

@@ -7,9 +7,9 @@ use support::{arm_timer, disarm_timer};
 
 use super::{checks, done};
 use crate::bench::{Site, Told};
-use crate::process::{OWN_PAGE, Process, STACK_END};
-use crate::serve::{Ended, Served};
 use guests::abi::{FORBIDDEN, does, mix};
+use process::{Ended, Served};
+use process::{OWN_PAGE, Process, STACK_END};
 
 checks! {
     what_is_the_kernels_alone_is_an_exception,

@@ -11,9 +11,9 @@ use support::relax;
 use super::{checks, done};
 use crate::bench::{KernelArena, Site, Told};
 use crate::memory::{atomic32, atomic64, load, look_up, store, walk};
-use crate::process::{BASE, Process, with_view};
-use crate::serve::{Ended, Served};
 use guests::abi::does;
+use process::{BASE, Process, with_view};
+use process::{Ended, Served};
 
 checks! {
     a_list_of_the_kernels_is_walked_by_a_program,

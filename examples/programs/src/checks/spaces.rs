@@ -7,9 +7,9 @@ use support::check::{Failure, equal, holds};
 use super::{checks, done};
 use crate::bench::{Site, Told, create};
 use crate::memory::store;
-use crate::process::{BASE, Process, detach};
-use crate::serve::{Ended, Served};
 use guests::abi::does;
+use process::{BASE, Process, detach};
+use process::{Ended, Served};
 
 checks! {
     two_programs_share_and_a_third_has_nothing,
@@ -69,11 +69,8 @@ fn one_process_has_two_views(site: &Site<'_>) -> Told {
     let first = process.attach(arena, BASE, ViewRights::ReadWrite, FaultPolicy::Lazy)?;
     holds("no third thing fits there", process.attach(arena, BASE, ViewRights::ReadOnly, FaultPolicy::Lazy).is_err())?;
     let second = process.attach(arena, BASE + (1 << 32), ViewRights::ReadOnly, FaultPolicy::Segv)?;
-    let served = |view: &crate::process::Attached| Served {
-        arena,
-        space: process.space(),
-        view: Some((view.id(), view.base())),
-    };
+    let served =
+        |view: &process::Attached| Served { arena, space: process.space(), view: Some((view.id(), view.base())) };
     let store = served(&first).run(&mut process.thread(does::STORE, [BASE + 0x2_0000, 8, 0]));
     equal("a store in the first", store, Ended::Exit(0))?;
     let load = served(&second).run(&mut process.thread(does::LOAD, [BASE + (1 << 32) + 0x2_0000, 0, 0]));

@@ -13,9 +13,9 @@ use support::check::{Checked, Failure, Trouble, equal, holds};
 use super::{checks, done};
 use crate::bench::{KernelArena, Site, Told, VIEWS};
 use crate::memory::{load, pointer, store};
-use crate::process::{BASE, with_view};
-use crate::serve::{CODES, Ended, Served, Witness};
 use guests::abi::{ALLOC, FREE, REFUSED, RESERVE, does};
+use process::{BASE, with_view};
+use process::{CODES, Ended, Served, Witness};
 
 checks! {
     whatever_a_program_does_the_arena_stays_whole,

@@ -20,6 +20,7 @@ pub(crate) use space::{entries, zeroed};
 use crate::arch;
 use crate::arch::user::Registers;
 use crate::fault::FaultFrame;
+use crate::layout::{PROGRAM_BYTES, PROGRAM_OFFSET};
 
 /// The registers of a program.
 #[derive(Debug)]
@@ -72,4 +73,13 @@ impl Thread {
     pub fn answer(&mut self, result: u64) {
         self.registers.set_result(result);
     }
+}
+
+/// What QEMU's device `loader` has put into memory, and whatever is behind it: the program's file, if there is one.
+#[must_use]
+pub fn program_file() -> &'static [u8] {
+    let address = arch::PHYSICAL_MAP + arch::RAM_BASE + PROGRAM_OFFSET;
+    let first = core::ptr::with_exposed_provenance(usize::try_from(address).expect("a usize has 64 bits"));
+    // SAFETY: RAM that is mapped there, and that nobody writes: no frame of the kernel's lies there.
+    unsafe { core::slice::from_raw_parts(first, PROGRAM_BYTES) }
 }

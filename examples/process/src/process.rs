@@ -8,32 +8,36 @@ use support::Machine;
 use support::check::{Checked, Failure, equal};
 use support::user::{AddressSpace, Rights, Thread};
 
-use crate::bench::KernelArena;
+use crate::KernelArena;
 use crate::image;
 
 /// Where a process's stack ends; it has four pages. A page below the program's own 1 GiB entry's end.
-pub(crate) const STACK_END: u64 = 0x1_0000_0000 + (1 << 29);
+pub const STACK_END: u64 = 0x1_0000_0000 + (1 << 29);
 const STACK_BYTES: u64 = 4 * 4096;
 
 /// A page that is free.
-pub(crate) const OWN_PAGE: u64 = STACK_END + (1 << 21);
+pub const OWN_PAGE: u64 = STACK_END + (1 << 21);
 
 /// Where views usually are.
-pub(crate) const BASE: u64 = 0x70_0000_0000;
+pub const BASE: u64 = 0x70_0000_0000;
 
 /// A process. Its space stays where it is as long as threads run in it.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     space: AddressSpace,
     entry: u64,
 }
 
 /// A view that is attached to a process.
-pub(crate) type Attached = View<ProgramWindow>;
+pub type Attached = View<ProgramWindow>;
 
 impl Process {
     /// A process that has not begun.
-    pub(crate) fn new(machine: &Machine) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn new(machine: &Machine) -> Result<Self, Failure> {
         let space =
             AddressSpace::new(machine.frames()).ok_or_else(|| Failure::new("no frames for an address space"))?;
         let entry = image::load(&space)?;
@@ -44,23 +48,30 @@ impl Process {
     }
 
     /// Its address space.
-    pub(crate) const fn space(&self) -> &AddressSpace {
+    #[must_use]
+    pub const fn space(&self) -> &AddressSpace {
         &self.space
     }
 
     /// Where its text begins to run.
-    pub(crate) const fn entry(&self) -> u64 {
+    #[must_use]
+    pub const fn entry(&self) -> u64 {
         self.entry
     }
 
     /// The program, about to begin.
-    pub(crate) fn thread(&self, what: u64, arguments: [u64; 3]) -> Thread {
+    #[must_use]
+    pub fn thread(&self, what: u64, arguments: [u64; 3]) -> Thread {
         let [first, second, third] = arguments;
         Thread::new(self.entry, STACK_END, [what, first, second, third])
     }
 
     /// Has the arena appear in it.
-    pub(crate) fn attach(
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn attach(
         &self,
         arena: &KernelArena,
         base: u64,
@@ -78,7 +89,11 @@ impl Process {
 }
 
 /// Takes a view away, and its tables; gives its number, which is stale now.
-pub(crate) fn detach(arena: &KernelArena, view: Attached) -> Result<ViewId, Failure> {
+///
+/// # Errors
+///
+/// What went wrong.
+pub fn detach(arena: &KernelArena, view: Attached) -> Result<ViewId, Failure> {
     let id = view.id();
     let window = arena.detach_view(view)?;
     let platform = arena.platform();
@@ -88,7 +103,11 @@ pub(crate) fn detach(arena: &KernelArena, view: Attached) -> Result<ViewId, Fail
 }
 
 /// Both: a process with a view, and what is to be done with them.
-pub(crate) fn with_view(
+///
+/// # Errors
+///
+/// What went wrong.
+pub fn with_view(
     machine: &Machine,
     arena: &KernelArena,
     (rights, policy): (ViewRights, FaultPolicy),

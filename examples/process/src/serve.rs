@@ -5,12 +5,12 @@ use kernel_arena::{AllocError, Context, FreeError, PageRange, ProgramBase, Reser
 use support::FaultFrame;
 use support::user::{AddressSpace, Event, Thread};
 
-use crate::bench::KernelArena;
+use crate::KernelArena;
 use guests::abi::{ALLOC, ECHO, EXIT, FREE, REFUSED, RESERVE, TELL};
 
 /// How a run of a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub enum Ended {
     /// It said so, with a value.
     Exit(u64),
     /// It told a value; run again, it goes on.
@@ -26,7 +26,7 @@ pub(crate) enum Ended {
 }
 
 /// What a system call or a fault came to, for those who keep a history.
-pub(crate) trait Witness {
+pub trait Witness {
     /// A system call and its answer.
     fn called(&mut self, number: u64, arguments: [u64; 4], answer: u64);
     /// A fault and what became of it.
@@ -35,7 +35,7 @@ pub(crate) trait Witness {
 
 /// Nobody.
 #[derive(Debug)]
-pub(crate) struct Nobody;
+pub struct Nobody;
 
 impl Witness for Nobody {
     fn called(&mut self, _number: u64, _arguments: [u64; 4], _answer: u64) {}
@@ -44,20 +44,23 @@ impl Witness for Nobody {
 
 /// A program that sees an arena, or none.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Served<'a> {
-    pub(crate) arena: &'a KernelArena,
-    pub(crate) space: &'a AddressSpace,
-    pub(crate) view: Option<(ViewId, ProgramBase)>,
+pub struct Served<'a> {
+    /// The arena that its calls are about.
+    pub arena: &'a KernelArena,
+    /// Where it runs.
+    pub space: &'a AddressSpace,
+    /// Its view, if it has one.
+    pub view: Option<(ViewId, ProgramBase)>,
 }
 
 impl Served<'_> {
     /// Runs a program until it ends, or until somebody is to be told.
-    pub(crate) fn run(&self, thread: &mut Thread) -> Ended {
+    pub fn run(&self, thread: &mut Thread) -> Ended {
         self.run_before(thread, &mut Nobody)
     }
 
     /// The same before a witness.
-    pub(crate) fn run_before(&self, thread: &mut Thread, witness: &mut impl Witness) -> Ended {
+    pub fn run_before(&self, thread: &mut Thread, witness: &mut impl Witness) -> Ended {
         loop {
             match thread.run(self.space) {
                 Event::Call { number: EXIT, arguments: [value, ..] } => return Ended::Exit(value),
@@ -98,17 +101,17 @@ impl Served<'_> {
             (TELL, _) => 0,
             (ALLOC, Some((_, base))) => {
                 let pages = arena.alloc_for_program(first, second, Context::MayWait);
-                pages.map_or_else(|error| refused(alloc_code(error)), |pages| address(pages, base))
+                pages.map_or_else(|error| alloc_code(error).answer(), |pages| address(pages, base))
             }
             (FREE, Some(_)) => {
                 let freed = arena.free_for_program(first, second, Context::MayWait);
-                freed.map_or_else(|error| refused(free_code(error)), |()| 0)
+                freed.map_or_else(|error| free_code(error).answer(), |()| 0)
             }
             (RESERVE, Some((_, base))) => {
                 let pages = arena.reserve_for_program(first, second);
-                pages.map_or_else(|error| refused(reserve_code(error)), |pages| address(pages, base))
+                pages.map_or_else(|error| reserve_code(error).answer(), |pages| address(pages, base))
             }
-            _ => refused(NO_SUCH_CALL),
+            _ => Code::NoSuchCall.answer(),
         }
     }
 }
@@ -117,24 +120,47 @@ fn address(pages: PageRange, base: ProgramBase) -> u64 {
     pages.to_ptr().to_program(base).value()
 }
 
-const fn refused(code: u64) -> u64 {
-    REFUSED | code
+/// What a program is told: small numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Code {
+    /// It was done.
+    Done,
+    /// There is no such call.
+    NoSuchCall,
+    /// No pages were asked for.
+    ZeroPages,
+    /// An address inside a page.
+    Misaligned,
+    /// Not in the extent.
+    Outside,
+    /// Somebody has a page of these.
+    Taken,
+    /// There is no room.
+    NoSpace,
+    /// There may be some in a moment.
+    Busy,
+    /// The page is another's.
+    NotOwner,
+    /// The page is nobody's.
+    NotAllocated,
+    /// Something else.
+    Other,
 }
 
-/// What a program is told: small numbers.
-const NO_SUCH_CALL: u64 = 1;
-pub(crate) const ZERO_PAGES: u64 = 2;
-pub(crate) const MISALIGNED: u64 = 3;
-pub(crate) const OUTSIDE: u64 = 4;
-pub(crate) const TAKEN: u64 = 5;
-pub(crate) const NO_SPACE: u64 = 6;
-pub(crate) const BUSY: u64 = 7;
-pub(crate) const NOT_OWNER: u64 = 8;
-pub(crate) const NOT_ALLOCATED: u64 = 9;
-const OTHER: u64 = 10;
+impl Code {
+    /// The answer that says so.
+    #[must_use]
+    pub const fn answer(self) -> u64 {
+        match self {
+            Self::Done => 0,
+            code => REFUSED | code as u64,
+        }
+    }
+}
 
 /// The names of the codes, for histograms.
-pub(crate) const CODES: [&str; 11] = [
+pub const CODES: [&str; 11] = [
     "done",
     "no such call",
     "zero pages",
@@ -148,36 +174,36 @@ pub(crate) const CODES: [&str; 11] = [
     "other",
 ];
 
-const fn alloc_code(error: AllocError) -> u64 {
+const fn alloc_code(error: AllocError) -> Code {
     match error {
-        AllocError::ZeroPages => ZERO_PAGES,
-        AllocError::Misaligned => MISALIGNED,
-        AllocError::Outside => OUTSIDE,
-        AllocError::Taken { .. } => TAKEN,
-        AllocError::NoSpace(_) => NO_SPACE,
-        AllocError::Busy(_) => BUSY,
-        _ => OTHER,
+        AllocError::ZeroPages => Code::ZeroPages,
+        AllocError::Misaligned => Code::Misaligned,
+        AllocError::Outside => Code::Outside,
+        AllocError::Taken { .. } => Code::Taken,
+        AllocError::NoSpace(_) => Code::NoSpace,
+        AllocError::Busy(_) => Code::Busy,
+        _ => Code::Other,
     }
 }
 
-const fn free_code(error: FreeError) -> u64 {
+const fn free_code(error: FreeError) -> Code {
     match error {
-        FreeError::ZeroPages => ZERO_PAGES,
-        FreeError::Misaligned => MISALIGNED,
-        FreeError::Outside => OUTSIDE,
-        FreeError::NotOwner { .. } => NOT_OWNER,
-        FreeError::NotAllocated { .. } => NOT_ALLOCATED,
-        _ => OTHER,
+        FreeError::ZeroPages => Code::ZeroPages,
+        FreeError::Misaligned => Code::Misaligned,
+        FreeError::Outside => Code::Outside,
+        FreeError::NotOwner { .. } => Code::NotOwner,
+        FreeError::NotAllocated { .. } => Code::NotAllocated,
+        _ => Code::Other,
     }
 }
 
-const fn reserve_code(error: ReserveError) -> u64 {
+const fn reserve_code(error: ReserveError) -> Code {
     match error {
-        ReserveError::ZeroPages => ZERO_PAGES,
-        ReserveError::Misaligned => MISALIGNED,
-        ReserveError::Outside => OUTSIDE,
-        ReserveError::Taken { .. } => TAKEN,
-        ReserveError::Busy { .. } => BUSY,
-        _ => OTHER,
+        ReserveError::ZeroPages => Code::ZeroPages,
+        ReserveError::Misaligned => Code::Misaligned,
+        ReserveError::Outside => Code::Outside,
+        ReserveError::Taken { .. } => Code::Taken,
+        ReserveError::Busy { .. } => Code::Busy,
+        _ => Code::Other,
     }
 }

@@ -3,10 +3,8 @@
 use object::read::elf::{ElfFile64, ProgramHeader};
 use object::{Endianness, Object};
 use support::check::Failure;
+use support::program_file;
 use support::user::{AddressSpace, Rights};
-
-/// The file, as the build has left it.
-static FILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guests.elf"));
 
 /// Flags of a segment (ELF, "Segment Permissions").
 const EXECUTE: u32 = 1;
@@ -14,10 +12,12 @@ const WRITE: u32 = 2;
 
 /// Loads it, and gives its entry.
 pub(crate) fn load(space: &AddressSpace) -> Result<u64, Failure> {
-    let file = ElfFile64::<Endianness>::parse(FILE).map_err(|_| Failure::new("the program is no ELF file"))?;
+    let bytes = program_file();
+    let file = ElfFile64::<Endianness>::parse(bytes)
+        .map_err(|_| Failure::new("there is no program where QEMU's device `loader` is to put it"))?;
     let endian = file.endian();
     for segment in file.elf_program_headers().iter().filter(|segment| segment.p_type(endian) == object::elf::PT_LOAD) {
-        let bytes = segment.data(endian, FILE).map_err(|()| Failure::new("a segment is not in the file"))?;
+        let content = segment.data(endian, bytes).map_err(|()| Failure::new("a segment is not in the file"))?;
         let rights = match segment.p_flags(endian).0 & (EXECUTE | WRITE) {
             0 => Rights::Constants,
             EXECUTE => Rights::Text,
@@ -28,7 +28,7 @@ pub(crate) fn load(space: &AddressSpace) -> Result<u64, Failure> {
         if address % 4096 != 0 {
             return Err(Failure::new("a segment that begins inside a page"));
         }
-        if !space.map(address, bytes, size, rights) {
+        if !space.map(address, content, size, rights) {
             return Err(Failure::new("no frames for the program"));
         }
     }
