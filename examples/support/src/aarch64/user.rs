@@ -87,7 +87,7 @@ impl Registers {
 }
 
 /// Runs a program until something happens.
-pub(crate) fn run(registers: &mut Registers, space: &AddressSpace) -> Option<Event> {
+pub(crate) fn run(registers: &mut Registers, space: &AddressSpace) -> Event {
     gic::enable();
     registers.flags &= FLAGS;
     let (root, tag) = space.tables();
@@ -101,9 +101,9 @@ pub(crate) fn run(registers: &mut Registers, space: &AddressSpace) -> Option<Eve
             if registers.syndrome >> 26 == DATA_ABORT {
                 fault::count_exception();
             }
-            Some(registers.event())
+            registers.event()
         }
-        INTERRUPT if gic::handle() => Some(Event::Interrupted),
+        INTERRUPT if gic::handle() => Event::Interrupted,
         cause => fail(format_args!("aarch64: unexpected exception of EL0, cause {cause}\n")),
     }
 }

@@ -62,11 +62,7 @@ impl Thread {
     /// Runs it in an address space until something happens. On a CPU at thread level; other CPUs run other threads meanwhile, in
     /// the same space or in others.
     pub fn run(&mut self, space: &AddressSpace) -> Event {
-        loop {
-            if let Some(event) = arch::user::run(&mut self.registers, space) {
-                return event;
-            }
-        }
+        arch::user::run(&mut self.registers, space)
     }
 
     /// The result of the system call that it waits for.

@@ -22,6 +22,7 @@ use crate::user::{AddressSpace, Event, Rights, entries, zeroed};
 
 /// System calls come by this vector.
 pub(super) const CALL_VECTOR: u8 = 0x80;
+const DEBUG: u64 = 1;
 const PAGE_FAULT: u64 = 14;
 
 /// Bits of an address that a root translates.
@@ -77,58 +78,60 @@ impl Registers {
         self.general[RAX] = result;
     }
 
-    fn event(&self) -> Event {
+    /// What is to be done after the program came back, and what its kernel is told.
+    fn after(&self) -> Event {
         let general = &self.general;
         match self.vector {
-            PAGE_FAULT => Event::Fault(FaultFrame {
-                address: self.address,
-                syndrome: self.error,
-                instruction: self.instruction,
-                from_user: true,
-            }),
+            PAGE_FAULT => {
+                fault::count_exception();
+                Event::Fault(FaultFrame {
+                    address: self.address,
+                    syndrome: self.error,
+                    instruction: self.instruction,
+                    from_user: true,
+                })
+            }
+            vector if [interrupts::CALL_VECTOR, interrupts::TIMER_VECTOR].map(u64::from).contains(&vector) => {
+                apic::end_of_interrupt();
+                interrupt::handle();
+                Event::Interrupted
+            }
             vector if vector == u64::from(CALL_VECTOR) => Event::Call {
                 number: general[RAX],
                 arguments: [general[RDI], general[RSI], general[RDX], general[R10]],
             },
-            kind => Event::Exception { kind, instruction: self.instruction },
+            kind => {
+                if kind == DEBUG {
+                    // SAFETY: what its cause was does not matter, only that the next one shows its own.
+                    unsafe { asm!("mov dr6, {}", in(reg) 0xffff_0ff0_u64, options(nomem, nostack, preserves_flags)) };
+                }
+                Event::Exception { kind, instruction: self.instruction }
+            }
         }
     }
 }
 
-/// Runs a program until something happens; nothing if that was the kernel's own business.
-pub(crate) fn run(registers: &mut Registers, space: &AddressSpace) -> Option<Event> {
+/// Runs a program until something happens.
+///
+/// What is the kernel's own business is done on the way, with the program's root loaded: loading another one would forget all that
+/// the TLB remembers of the program, and a shootdown that names the wrong addresses would do no harm.
+pub(crate) fn run(registers: &mut Registers, space: &AddressSpace) -> Event {
     without_interrupts(|| {
         let kernel = load(space.tables().0.address());
-        registers.flags = registers.flags & FLAGS_OF_USER | FLAGS_ALWAYS;
-        // SAFETY: the root that is loaded has the kernel in it, interrupts are masked, and the stack pointer is this CPU's own.
-        unsafe { enter(registers, kernel_stack_pointer(current())) };
+        loop {
+            registers.flags = registers.flags & FLAGS_OF_USER | FLAGS_ALWAYS;
+            // SAFETY: the root that is loaded has the kernel in it, interrupts are masked, and the stack pointer is this CPU's own.
+            unsafe { enter(registers, kernel_stack_pointer(current())) };
+            match u8::try_from(registers.vector).unwrap_or(0) {
+                interrupts::SHOOTDOWN_VECTOR => shootdown::serve(),
+                interrupts::WAKE_VECTOR => {}
+                apic::SPURIOUS_VECTOR => continue,
+                _ => break,
+            }
+            apic::end_of_interrupt();
+        }
         load(kernel);
-        if registers.vector == PAGE_FAULT {
-            fault::count_exception();
-        }
-        match u8::try_from(registers.vector).unwrap_or(0) {
-            interrupts::SHOOTDOWN_VECTOR => {
-                shootdown::serve();
-                apic::end_of_interrupt();
-                None
-            }
-            interrupts::WAKE_VECTOR => {
-                apic::end_of_interrupt();
-                None
-            }
-            interrupts::CALL_VECTOR | interrupts::TIMER_VECTOR => {
-                apic::end_of_interrupt();
-                interrupt::handle();
-                Some(Event::Interrupted)
-            }
-            apic::SPURIOUS_VECTOR => None,
-            1 => {
-                // SAFETY: what a debug exception's cause was does not matter, only that the next one shows its own.
-                unsafe { asm!("mov dr6, {}", in(reg) 0xffff_0ff0_u64, options(nomem, nostack, preserves_flags)) };
-                Some(registers.event())
-            }
-            _ => Some(registers.event()),
-        }
+        registers.after()
     })
 }
 
