@@ -1,8 +1,8 @@
 //! Decoding of a data abort.
 
 use crate::addr::{KernelAddr, ProgramAddr};
+use crate::fault::program::{ProgramAccess, ProgramFault};
 use crate::fault::{Access, Fault, InstructionAddr};
-use crate::views::{ProgramAccess, ProgramFault};
 
 /// ESR_EL1.EC of a data abort taken without a change of exception level (Arm ARM D24.2.45).
 const EC_DATA_ABORT_SAME_LEVEL: u64 = 0x25;

@@ -3,8 +3,8 @@
 use bitflags::bitflags;
 
 use crate::addr::{KernelAddr, ProgramAddr};
+use crate::fault::program::{ProgramAccess, ProgramFault};
 use crate::fault::{Access, Fault, InstructionAddr};
-use crate::views::{ProgramAccess, ProgramFault};
 
 bitflags! {
     /// The error code of a #PF (Intel SDM vol. 3, figure 5-12).

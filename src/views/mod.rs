@@ -20,15 +20,14 @@
 
 mod base;
 mod error;
-mod fault;
 mod link;
 mod list;
 mod view;
 
+pub use crate::fault::program::{ProgramAccess, ProgramFault, ProgramFaultOutcome, Refusal};
 pub use base::ViewBaseError;
 pub(crate) use base::check;
 pub use error::{AttachError, AttachRefused, DetachRefused};
-pub use fault::{ProgramAccess, ProgramFault, ProgramFaultOutcome, Refusal};
 pub(crate) use link::{VIEW_ENTRIES, link, unlink};
 pub(crate) use list::{Listed, ViewList};
 pub use view::{FaultPolicy, View, ViewId, ViewRights};

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
+use super::InstructionAddr;
 use crate::addr::ProgramAddr;
-use crate::fault::InstructionAddr;
 
 /// What a program did.
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -53,7 +53,7 @@ pub enum ProgramFaultOutcome {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
-    /// Nobody has allocated the page, and the view's policy gives none ([`FaultPolicy::Segv`](super::FaultPolicy::Segv)).
+    /// Nobody has allocated the page, and the view's policy gives none ([`FaultPolicy::Segv`](crate::views::FaultPolicy::Segv)).
     Policy,
     /// A wild access of the kernel has left the scratch page there: until `reclaim` takes it away, nobody gets a page.
     Scratched,

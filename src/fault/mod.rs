@@ -1,5 +1,7 @@
 //! A fault, as the arena sees it, whichever processor raised it.
 
+pub(crate) mod program;
+
 use core::fmt;
 
 use crate::addr::KernelAddr;
