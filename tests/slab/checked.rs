@@ -289,7 +289,7 @@ fn an_object_is_zeroed_before_anybody_can_free_it() {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            for _ in 0..3000 {
+            for _ in 0..600 {
                 while nameless(|| slab.alloc_checked_zeroed(layout)).is_err() {
                     thread::yield_now();
                 }
