@@ -25,7 +25,8 @@ use crate::platform::{EntryAttributes, Frame};
 pub enum Owner {
     /// A program, or the kernel on its behalf.
     Program = 1,
-    /// The kernel, for itself: no program reaches the page.
+    /// The kernel, for itself: no program reaches the page. It stands in the page tables of programs that have a view, closed to
+    /// them: on processors that read ahead of that check (Meltdown, CVE-2017-5754) keep secrets in a private arena.
     Kernel = 2,
     /// An allocator that stands on the arena; where that is shared, programs reach the page.
     Allocator = 3,

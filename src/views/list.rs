@@ -69,7 +69,7 @@ impl ViewList {
         let read_only = if rights == ViewRights::ReadOnly { READ_ONLY } else { 0 };
         let lazy = if policy == FaultPolicy::Lazy { LAZY } else { 0 };
         let word = base.address().value() | number | read_only | lazy | LISTED;
-        (0..).zip(self.words).find_map(|(place, entry)| {
+        (0..=u8::MAX).zip(self.words).find_map(|(place, entry)| {
             // Acquire: the view whose place it was is flushed. Relaxed in vain: the place is another's.
             entry.compare_exchange(0, word, Ordering::AcqRel, Ordering::Relaxed).ok()?;
             Some(ViewId { place, word })
@@ -133,6 +133,15 @@ mod tests {
         assert_eq!((again.place, list.find(one), list.count()), (one.place, None, 2));
         list.remove(one);
         assert_eq!(list.count(), 2, "a stale number removes nothing");
+    }
+
+    #[test]
+    fn the_last_of_all_places_is_taken_and_then_there_is_none() {
+        let list = ViewList::new((0..u8::MAX).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak());
+        let add = |number: u64| list.add(base(number << 32), ViewRights::ReadWrite, FaultPolicy::Segv);
+        let places: Vec<_> = (1..=255).map(|number| add(number).unwrap().place).collect();
+        assert!(places.into_iter().eq(0..u8::MAX));
+        assert_eq!((add(256), list.count()), (None, 255));
     }
 
     #[test]
