@@ -9,7 +9,7 @@ use kernel_arena::arch::Arch;
 use kernel_arena::platform::CpuCount;
 use kernel_arena::{
     Access, AddressWidth, AllocRequest, Arena, ArenaLayout, ArenaPtr, Context, Fault, FaultOutcome, InstructionAddr,
-    KernelAddr, MetadataWord, Owner, PageCount, PageIndex, PageRange, SlotState,
+    KernelAddr, MetadataWord, Owner, PAGE_SIZE, PageCount, PageIndex, PageRange, SlotState,
 };
 
 use crate::frames::{Memory, TABLE_FRAMES};
@@ -126,7 +126,8 @@ pub(crate) fn one_page(context: Context) -> AllocRequest {
 
 /// What the CPU reports when an access to `page` has no translation.
 pub(crate) fn fault_at<A: Arch>(arena: &ModelArena<A>, page: PageIndex) -> Fault {
-    let address = arena.layout().to_kernel(at(page.number()));
+    // Not by a pointer: page 0 has none, and may be accessed all the same.
+    let address = KernelAddr::new(BASE + u64::from(page.number()) * PAGE_SIZE);
     Fault { address, access: Access::Write, instruction: InstructionAddr::new(0x1000) }
 }
 
