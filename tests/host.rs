@@ -8,6 +8,9 @@
 mod machine;
 #[cfg(feature = "zerocopy")]
 mod access;
+#[cfg(feature = "zerocopy")]
+#[path = "machine/accessor.rs"]
+mod accessor;
 mod edges;
 mod heap;
 mod kit;

@@ -7,8 +7,21 @@
 
 #![cfg_attr(not(test), no_std)]
 
+mod budget;
+mod check;
+mod ended;
+mod hosts;
 mod insn;
+mod opcode;
+mod program;
+mod run;
 mod window;
 
+pub use budget::Budget;
+pub use check::{CheckError, Field, Refused};
+pub use ended::{Cause, Ended, Reason};
+pub use hosts::{Call, Host, HostFn, Hosts, HostsError};
 pub use insn::Insn;
-pub use window::{Direction, Miss, Window};
+pub use program::{Entry, Program};
+pub use run::{MAX_FRAMES, OnHole, Runner, Stack, StackError};
+pub use window::{Change, Direction, Miss, Window};

@@ -30,7 +30,7 @@ pub(crate) struct Declined {
 
 /// Why an instruction did not reach its operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     /// Nobody helped.
     Declined(Declined),
     /// It was one that stops, and was told where to go on.
@@ -141,7 +141,7 @@ impl<'m, F: Format> Cpu<'m, F> {
     }
 
     /// Runs an instruction until it reaches its operand: a byte of physical memory.
-    pub(super) fn run(&self, address: u64, kind: Kind, instruction: u64) -> Result<std::ptr::NonNull<u8>, Ended> {
+    pub(crate) fn run(&self, address: u64, kind: Kind, instruction: u64) -> Result<std::ptr::NonNull<u8>, Ended> {
         let hardware = self.machine.hardware();
         let intent = Intent { mode: self.mode, kind };
         let mut retries = 0;
@@ -187,7 +187,7 @@ impl<'m, F: Format> Cpu<'m, F> {
 }
 
 /// The parts of an access that lie in different pages: where each starts, and which of its bytes it has.
-pub(super) fn parts(address: u64, bytes: usize) -> impl Iterator<Item = (u64, std::ops::Range<usize>)> {
+pub(crate) fn parts(address: u64, bytes: usize) -> impl Iterator<Item = (u64, std::ops::Range<usize>)> {
     let in_first = index(0x1000 - (address & 0xfff)).min(bytes);
     [(address, 0..in_first), (address + in_first as u64, in_first..bytes)]
         .into_iter()

@@ -1,4 +1,6 @@
 //! The library's typed access, made by a CPU of the machine: through its page tables, its TLBs and the fault path.
+//!
+//! Beside the machine, not in it: not all who use the machine have typed access.
 
 use std::mem::MaybeUninit;
 
@@ -6,10 +8,8 @@ use kernel_arena::KernelAddr;
 use kernel_arena::access::{Accessor, AtomicOp, Memory, Missing, Stopped, Width};
 use kernel_arena::arch::MODEL_TRY;
 
-use super::access::{Cpu, Ended, INSTRUCTION, parts};
-use super::fixture::Machine;
-use super::format::{Format, Kind};
-use super::platform::Host;
+use crate::machine::access::{Cpu, Ended, INSTRUCTION, parts};
+use crate::machine::{Format, Host, Kind, Machine};
 
 /// The typed access of a CPU.
 pub(crate) type CpuMemory<'m, F> = Memory<'m, Host<F>, F, Cpu<'m, F>>;

@@ -45,9 +45,7 @@ macro_rules! each_format {
     )+};
 }
 
-mod access;
-#[cfg(feature = "zerocopy")]
-mod accessor;
+pub(crate) mod access;
 mod builder;
 mod fixture;
 mod flush;

@@ -1,0 +1,12 @@
+//! The runner on the host: on plain bytes, and on an arena on the software machine that the library's tests have.
+
+#[macro_use]
+#[path = "../../tests/machine/mod.rs"]
+#[expect(dead_code, reason = "the library's tests use all of it")]
+mod machine;
+#[path = "../../tests/machine/accessor.rs"]
+mod accessor;
+
+mod assembler;
+mod plain;
+mod smoke;
