@@ -200,7 +200,7 @@ pub use platform::Platform;
 pub use programs::{ProgramId, ProgramScope};
 pub use registry::{RegisterError, Registration, Registry, RemoveError};
 pub use slot::{Owner, SlotState, Tag};
-pub use violations::{VIOLATION_CAPACITY, Violation, ViolationKind};
+pub use violations::{Bytecode, ProgramHole, VIOLATION_CAPACITY, Violation, ViolationKind};
 
 const _: () = assert!(usize::BITS == 64, "kernel-arena is for 64-bit machines");
 

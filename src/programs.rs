@@ -1,7 +1,7 @@
-//! For which program the kernel works at the moment, so that a violation can name it.
+//! For which program the kernel works at the moment, so that a violation can name it, and how many there were meanwhile.
 //!
-//! Naming is all it does: recovery never depends on it, and a fault without a scope is recovered the same. A scope belongs to
-//! the CPU on which it was opened; one word per CPU says who it is.
+//! Naming and counting is all it does: recovery never depends on it, and a fault without a scope is recovered the same. A scope
+//! belongs to the CPU on which it was opened; one word per CPU says who it is, and counts.
 
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
@@ -30,7 +30,7 @@ impl ProgramId {
     }
 }
 
-/// Who each CPU works for: 0, or the number of a program.
+/// Who each CPU works for: 0, or the number of a program, and above it how many violations there were in the scope.
 ///
 /// Relaxed throughout: a word is read by faults on its own CPU, which come after, in program order, what they interrupt.
 #[derive(Debug)]
@@ -46,7 +46,17 @@ impl RunningPrograms {
     /// The program that a CPU works for.
     pub(crate) fn on(&self, cpu: Option<CpuId>) -> Option<ProgramId> {
         let word = self.words.get(usize::from(cpu?.number()))?;
-        ProgramId::new((word.load(Ordering::Relaxed) & 0xffff_ffff) as u32)
+        program_in(word.load(Ordering::Relaxed))
+    }
+
+    /// Counts a violation of `program` to the scope that is open for it on this CPU, if one is.
+    pub(crate) fn count(&self, cpu: Option<CpuId>, program: Option<ProgramId>) {
+        let word = cpu.and_then(|cpu| self.words.get(usize::from(cpu.number())));
+        if let Some(word) = word.filter(|word| program.is_some() && program_in(word.load(Ordering::Relaxed)) == program)
+        {
+            // What interrupts between the look and this has closed its own scopes when it returns.
+            word.fetch_add(ONE_VIOLATION, Ordering::Relaxed);
+        }
     }
 
     /// Says who a CPU works for from now on.
@@ -60,6 +70,13 @@ impl RunningPrograms {
     }
 }
 
+const VIOLATIONS_SHIFT: u32 = 32;
+const ONE_VIOLATION: u64 = 1 << VIOLATIONS_SHIFT;
+
+fn program_in(word: u64) -> Option<ProgramId> {
+    ProgramId::new((word & 0xffff_ffff) as u32)
+}
+
 /// As long as it lives, violations on this CPU name the program that it was opened for.
 ///
 /// Holding one proves nothing about the program. Scopes nest like calls: what runs on a CPU in between, an interrupt handler
@@ -71,6 +88,14 @@ pub struct ProgramScope<'a> {
     before: u64,
     /// Neither `Send` nor `Sync`: it belongs to the CPU on which it was opened.
     cpu_bound: PhantomData<*const ()>,
+}
+
+impl ProgramScope<'_> {
+    /// How many violations named the program since this scope was opened, on its CPU; those in scopes within it are theirs. None
+    /// are seen where the kernel cannot name the CPU. It wraps after 2^32.
+    pub fn violations(&self) -> u32 {
+        self.word.map_or(0, |word| (word.load(Ordering::Relaxed) >> VIOLATIONS_SHIFT) as u32)
+    }
 }
 
 impl Drop for ProgramScope<'_> {

@@ -29,6 +29,7 @@ mod extremes;
 mod faults;
 mod foreign;
 mod frames;
+mod holes;
 mod invalid_free;
 mod large;
 mod refusals;

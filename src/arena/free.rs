@@ -5,13 +5,13 @@ use super::batch::Batch;
 use super::claimed::Claimed;
 use super::transition::{deferred, taken_away};
 use super::{Arena, FreeError};
-use crate::addr::{ArenaPtr, KernelAddr, PageCount, PageRange};
+use crate::addr::{ArenaPtr, PageCount, PageRange};
 use crate::arch::Arch;
 use crate::layout::Sharing;
 use crate::pages::{masks, ones};
 use crate::platform::Platform;
 use crate::slot::{Owner, SlotState};
-use crate::violations::{Offence, ViolationKind};
+use crate::violations::ViolationKind;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Frees pages, allocated or reserved, that all belong to `owner`: when it returns no CPU reaches them any more, their
@@ -116,12 +116,6 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             return Err(FreeError::NotOwner { page: pages.first(), owner });
         }
         Ok(pages)
-    }
-
-    /// Records a free that was refused, of what is at this address.
-    pub(crate) fn record_free(&self, address: KernelAddr, kind: ViolationKind) {
-        let cpu = self.cpu();
-        self.violations.record(Offence::free(address, kind), cpu, self.running.on(cpu));
     }
 
     fn look(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<PageRange, FreeError> {

@@ -14,13 +14,12 @@ use crate::arch::{Arch, Native};
 use crate::layout::ArenaLayout;
 use crate::pages::PageMaps;
 use crate::platform::{CpuId, CpuIdentity, Platform};
-use crate::programs::{ProgramId, ProgramScope, RunningPrograms};
-use crate::report;
+use crate::programs::RunningPrograms;
 use crate::slot::{SlotCodec, SlotState, Tag};
 use crate::sync::{AtomicU64, Line, Ordering};
 use crate::tables::Tables;
 use crate::views::ViewList;
-use crate::violations::{Violation, ViolationRing};
+use crate::violations::ViolationRing;
 
 mod alloc;
 mod batch;
@@ -39,6 +38,7 @@ mod lent;
 mod program_fault;
 mod reach;
 mod reclaim;
+mod record;
 mod recover;
 mod request;
 mod reservation;
@@ -137,20 +137,6 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// What the slot of a page says now; `None` for a page outside the extent. Context: *any*.
     pub fn page_state(&self, page: PageIndex) -> Option<SlotState> {
         self.layout.extent().contains(page).then(|| self.state(page.number()))
-    }
-
-    /// Takes the oldest violation out of the record; `None` when there is none. Context: *any* in which the log may be called,
-    /// if a feature asks for one: an NMI handler drains nothing then.
-    pub fn take_violation(&self) -> Option<Violation> {
-        self.violations.take().inspect(report::drained)
-    }
-
-    /// Opens a scope in which violations on this CPU name `program`; with `None` they name nobody, which is what an interrupt
-    /// handler wants that may have interrupted a program's work.
-    ///
-    /// Context: *any*. On a CPU that the kernel cannot name ([`CpuIdentity`]), the scope has no effect.
-    pub fn work_for(&self, program: Option<ProgramId>) -> ProgramScope<'_> {
-        self.running.enter(self.cpu(), program)
     }
 
     /// The CPU that this runs on, if the kernel knows.

@@ -86,7 +86,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         };
         match installed {
             Ok(()) => {
-                self.violations.record(fault.into(), cpu, self.running.on(cpu));
+                self.record(fault.into(), cpu, self.running.on(cpu));
                 self.rows.end(cpu);
                 FaultOutcome::Recovered
             }

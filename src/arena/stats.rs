@@ -37,7 +37,7 @@ pub struct Stats {
     pub tainted_regions: u32,
     /// Frames that the tables and the scratch page take.
     pub table_frames: u32,
-    /// Violations since creation, those lost included.
+    /// Violations since creation, those lost included, and each hole that a program's runner saw.
     pub violations: u64,
     /// Violations that found the record full.
     pub violations_lost: u64,

@@ -9,7 +9,9 @@
 
 use std::collections::BTreeSet;
 
-use kernel_arena::{ArenaPtr, FreeError, Owner, PageCount, Violation, ViolationKind};
+use kernel_arena::{
+    Access, ArenaPtr, Bytecode, FreeError, Owner, PageCount, ProgramHole, ProgramId, Violation, ViolationKind,
+};
 
 use crate::machine::{BASE, Small, on_cpu};
 use crate::race::race_of_three;
@@ -79,6 +81,33 @@ fn two_drainers_never_take_the_same_record() {
         let taken: Vec<_> = ours.into_iter().chain(theirs).chain(drain(&arena)).collect();
         let cpus: Vec<_> = taken.iter().map(whole).collect();
         assert_eq!((cpus.len(), cpus.iter().collect::<BTreeSet<_>>().len()), (2, 2), "{taken:?}");
+        retire(arena);
+    });
+}
+
+/// A program's hole, whose record fills every word of the cell.
+#[test]
+fn holes_of_programs_are_whole_and_counted() {
+    explore("two programs' holes and a drainer", preemptions(3), 3, |memory, first| {
+        let arena = start::<Small>(memory, 1, 1);
+        let hole = |arena: &ModelArena, number: u32| {
+            let scope = arena.work_for(ProgramId::new(number));
+            let (program, access, bytes) = (None, Access::Write, 8);
+            arena.record_hole(&ProgramHole { program, instruction: number, offset: number.into(), access, bytes });
+            scope.violations()
+        };
+        let take = |arena: &ModelArena| arena.take_violation();
+        let (taken, ours, theirs) =
+            race_of_three(first, &arena, take, move |arena| hole(arena, 1), move |arena| hole(arena, 2));
+        assert_eq!((ours, theirs), (1, 1));
+        let taken: Vec<_> = taken.into_iter().chain(drain(&arena)).collect();
+        assert_eq!(taken.len(), 2);
+        for violation in taken {
+            let number = violation.program.expect("named").number();
+            assert_eq!(violation.cpu.map(|cpu| u32::from(cpu.number())), Some(number));
+            assert_eq!(violation.address.value(), BASE + u64::from(number));
+            assert_eq!(violation.bytecode, Some(Bytecode { instruction: number, bytes: 8 }));
+        }
         retire(arena);
     });
 }

@@ -27,7 +27,7 @@ fn recorded<F: Format>(m: &Machine<F>, offset: u32, kind: ViolationKind) {
     assert_eq!(accessed, Ok(()));
     let cpu = Some(CpuId::new(1));
     let instruction = InstructionAddr::new(INSTRUCTION);
-    let violation = Violation { address, kind, instruction, cpu, program: None, sequence };
+    let violation = Violation { address, kind, instruction, bytecode: None, cpu, program: None, sequence };
     assert_eq!(only_violation(m), violation);
 }
 

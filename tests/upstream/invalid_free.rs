@@ -46,6 +46,7 @@ fn is_refused_and_recorded<F: Format>(m: &Machine<F>, free: &Bad) {
             address: m.at(at),
             kind: ViolationKind::InvalidFree,
             instruction: InstructionAddr::new(0),
+            bytecode: None,
             cpu: Some(CpuId::new(1)),
             program: ProgramId::new(7),
             sequence,

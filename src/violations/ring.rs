@@ -1,4 +1,4 @@
-//! The record of violations: a bounded ring that any context may write and anyone may drain.
+//! The ring, in the arena's metadata.
 //!
 //! Queues on the market keep a record that is complete behind one whose writer was interrupted; here each cell stands for
 //! itself, so a writer that an NMI caught half-way hides nothing but its own record, and only until it goes on. A record that
@@ -9,11 +9,11 @@
 //! whoever changes that to "being read" (Acquire) owns them until the store that says "empty" (Release, paired with the
 //! Acquire of the next writer's exchange). Nobody waits for anybody.
 
-use core::{fmt, ptr};
+use core::ptr;
 
+use super::{Bytecode, Offence, Violation, ViolationKind};
 use crate::addr::KernelAddr;
-use crate::fault::{Access, Fault, InstructionAddr};
-use crate::misuse::Misuse;
+use crate::fault::InstructionAddr;
 use crate::platform::CpuId;
 use crate::programs::ProgramId;
 use crate::sync::{AtomicU64, Ordering};
@@ -23,103 +23,6 @@ pub const VIOLATION_CAPACITY: usize = if cfg!(kernel_arena_loom) { 2 } else { 64
 
 pub(crate) const RING_WORDS: usize = VIOLATION_CAPACITY * CELL_WORDS;
 const CELL_WORDS: usize = 4;
-
-/// What was done.
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ViolationKind {
-    /// A load from a page that is not there.
-    Read,
-    /// A store to a page that is not there.
-    Write,
-    /// A free of pages that was refused, for whichever reason of [`FreeError`](crate::FreeError), or of which another free took
-    /// some: the address is that which was passed.
-    InvalidFree,
-    /// An allocator on this arena refused a free, or found a sign of misuse, and which.
-    Object(Misuse),
-}
-
-impl ViolationKind {
-    const fn code(self) -> u64 {
-        match self {
-            Self::Read => 0,
-            Self::Write => 1,
-            Self::InvalidFree => 2,
-            Self::Object(misuse) => FIRST_MISUSE + misuse.code(),
-        }
-    }
-
-    fn from_code(code: u64) -> Self {
-        match code {
-            0 => Self::Read,
-            1 => Self::Write,
-            2 => Self::InvalidFree,
-            code => Self::Object(Misuse::from_code(code - FIRST_MISUSE)),
-        }
-    }
-}
-
-/// The code of the first [`ViolationKind::Object`].
-const FIRST_MISUSE: u64 = 3;
-
-/// An access that needed the scratch page, or an invalid free.
-///
-/// ```
-/// use kernel_arena::platform::CpuId;
-/// use kernel_arena::{InstructionAddr, KernelAddr, Violation, ViolationKind};
-/// let violation = Violation {
-///     address: KernelAddr::new(0xffff_9000_0012_3458),
-///     kind: ViolationKind::Read,
-///     instruction: InstructionAddr::new(0x11_6280),
-///     cpu: Some(CpuId::new(0)),
-///     program: None,
-///     sequence: 0,
-/// };
-/// assert_eq!(violation.to_string(), "wild read at 0xffff900000123458 by 0x116280 on CPU 0");
-/// ```
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// The exact address that was accessed, or the start of what was freed.
-    pub address: KernelAddr,
-    /// What was done.
-    pub kind: ViolationKind,
-    /// Where the access was made; 0 for a free.
-    pub instruction: InstructionAddr,
-    /// On which CPU, if the kernel knew.
-    pub cpu: Option<CpuId>,
-    /// For which program the CPU worked, if somebody said so ([`Arena::work_for`](crate::Arena::work_for)).
-    pub program: Option<ProgramId>,
-    /// Counts the arena's violations from 0, those that were lost included: a gap says how many.
-    pub sequence: u64,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (address, instruction) = (self.address.value(), self.instruction.value());
-        match self.kind {
-            ViolationKind::Read => write!(f, "wild read at {address:#x} by {instruction:#x}"),
-            ViolationKind::Write => write!(f, "wild write at {address:#x} by {instruction:#x}"),
-            ViolationKind::InvalidFree => write!(f, "invalid free of {address:#x}"),
-            ViolationKind::Object(misuse) => write!(f, "misuse at {address:#x}: {misuse}"),
-        }?;
-        if let Some(cpu) = self.cpu {
-            write!(f, " on CPU {}", cpu.number())?;
-        }
-        match self.program {
-            Some(program) => write!(f, " for program {}", program.number()),
-            None => Ok(()),
-        }
-    }
-}
-
-/// What is known of a violation before it is recorded.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Offence {
-    address: KernelAddr,
-    kind: ViolationKind,
-    instruction: InstructionAddr,
-}
 
 /// The ring: its cells lie in the arena's metadata.
 #[derive(Debug)]
@@ -139,11 +42,14 @@ const READING: u64 = 3;
 const PHASE_MASK: u64 = 3;
 const SEQUENCE_SHIFT: u32 = 2;
 
-// The last word: CPU in 15:0, or NO_CPU; kind in 24:17; program in 63:32.
+// The last word: CPU in 15:0, or NO_CPU; kind in 24:17; whether it is a program's instruction in 25; program in 63:32. The word
+// before it is the address of the instruction, or a program's instruction in 31:0 and the size of its access in 39:32.
 const NO_CPU: u64 = 1 << 16;
 const KIND_SHIFT: u32 = 17;
 const KIND_MASK: u64 = 0xff;
+const BYTECODE: u64 = 1 << 25;
 const PROGRAM_SHIFT: u32 = 32;
+const BYTES_SHIFT: u32 = 32;
 
 impl ViolationRing {
     /// A ring over words that hold 0.
@@ -168,7 +74,7 @@ impl ViolationRing {
             if state.compare_exchange(EMPTY, tagged | WRITING, Ordering::Acquire, Ordering::Relaxed).is_err() {
                 continue;
             }
-            for (word, value) in words.iter().zip(offence.encode(cpu, program)) {
+            for (word, value) in words.iter().zip(encode(offence, cpu, program)) {
                 word.store(value, Ordering::Relaxed);
             }
             state.store(tagged | FULL, Ordering::Release);
@@ -207,36 +113,28 @@ impl ViolationRing {
     }
 }
 
-impl Offence {
-    /// A free that was refused.
-    pub(crate) const fn free(address: KernelAddr, kind: ViolationKind) -> Self {
-        Self { address, kind, instruction: InstructionAddr::new(0) }
-    }
-
-    /// The words of a cell behind its state.
-    fn encode(self, cpu: Option<CpuId>, program: Option<ProgramId>) -> [u64; CELL_WORDS - 1] {
-        let cpu = cpu.map_or(NO_CPU, |cpu| u64::from(cpu.number()));
-        let program = program.map_or(0, |program| u64::from(program.number()));
-        let rest = cpu | self.kind.code() << KIND_SHIFT | program << PROGRAM_SHIFT;
-        [self.address.value(), self.instruction.value(), rest]
-    }
-}
-
-impl From<&Fault> for Offence {
-    fn from(fault: &Fault) -> Self {
-        let kind = match fault.access {
-            Access::Read => ViolationKind::Read,
-            Access::Write => ViolationKind::Write,
-        };
-        Self { address: fault.address, kind, instruction: fault.instruction }
-    }
+/// The words of a cell behind its state.
+fn encode(offence: Offence, cpu: Option<CpuId>, program: Option<ProgramId>) -> [u64; CELL_WORDS - 1] {
+    let (instruction, bytecode) = match offence.bytecode {
+        Some(Bytecode { instruction, bytes }) => (u64::from(instruction) | u64::from(bytes) << BYTES_SHIFT, BYTECODE),
+        None => (offence.instruction.value(), 0),
+    };
+    let cpu = cpu.map_or(NO_CPU, |cpu| u64::from(cpu.number()));
+    let program = program.map_or(0, |program| u64::from(program.number()));
+    let rest = cpu | offence.kind.code() << KIND_SHIFT | bytecode | program << PROGRAM_SHIFT;
+    [offence.address.value(), instruction, rest]
 }
 
 fn decode([address, instruction, rest]: [u64; CELL_WORDS - 1], sequence: u64) -> Violation {
+    let bytecode = (rest & BYTECODE != 0).then_some(Bytecode {
+        instruction: (instruction & 0xffff_ffff) as u32,
+        bytes: (instruction >> BYTES_SHIFT & 0xff) as u8,
+    });
     Violation {
         address: KernelAddr::new(address),
         kind: ViolationKind::from_code(rest >> KIND_SHIFT & KIND_MASK),
-        instruction: InstructionAddr::new(instruction),
+        instruction: InstructionAddr::new(if bytecode.is_none() { instruction } else { 0 }),
+        bytecode,
         cpu: (rest & NO_CPU == 0).then(|| CpuId::new((rest & 0xffff) as u16)),
         program: ProgramId::new((rest >> PROGRAM_SHIFT) as u32),
         sequence,
