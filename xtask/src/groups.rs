@@ -115,7 +115,7 @@ impl Group {
             Self::Suite(suite) => host::list(site.workspace, suite),
             Self::Models => Ok(models::list()),
             Self::Adopt => Ok(adopt::list()),
-            Self::AdoptOn(arch) => Ok(adopt::list_on(*arch)),
+            Self::AdoptOn(arch) => Ok(adopt::list_on(*arch, site.length)),
             Self::Hashbrown => hashbrown::list(site.workspace),
             Self::Kernel(part, arch) => {
                 let selection = Selection::All;
@@ -143,7 +143,9 @@ impl Group {
             Self::Suite(suite) => host::run(site.workspace, suite, selection, report),
             Self::Models => models::run(site.workspace, selection, report),
             Self::Adopt => adopt::run(site.workspace, selection, report),
-            Self::AdoptOn(arch) => adopt::run_on(site.workspace, site.route()?, *arch, selection, report),
+            Self::AdoptOn(arch) => {
+                adopt::run_on(site.workspace, site.route()?, (*arch, site.length), selection, report);
+            }
             Self::Hashbrown => hashbrown::run(site.workspace, selection, report),
             Self::Kernel(part, arch) => {
                 let bench = site.bench(*arch, selection)?;

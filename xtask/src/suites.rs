@@ -27,10 +27,19 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         title: "host tests",
         prefix: "",
+        // The machine's tests and the documents are the same with all features, below.
+        arguments: &["--package", "kernel-arena", "--package", "xtask", "--lib", "--bins", "--test", "terminal"],
+        environment: &[],
+        target: "",
+        only: Some(Length::Fast),
+    },
+    Suite {
+        title: "host tests, further",
+        prefix: "",
         arguments: &["--package", "kernel-arena", "--package", "xtask"],
         environment: &[],
         target: "",
-        only: None,
+        only: Some(Length::Long),
     },
     Suite {
         title: "host tests with all features",

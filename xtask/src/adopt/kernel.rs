@@ -47,6 +47,11 @@ pub(super) const LOOM: &Adoption = &ADOPTIONS[8];
 const OWN_PACKAGES: [&str; 3] = ["kernel", "rand", "rand_core"];
 
 impl Adoption {
+    /// Whether it is about one feature.
+    pub(super) const fn has_one_feature(&self) -> bool {
+        self.features.len() == 1
+    }
+
     /// Counts what the library brings into the lock file.
     pub(super) fn check_lock_file(&self, workspace: &Workspace) -> Result<(), Said> {
         let lock = self.write(workspace)?.join("Cargo.lock");

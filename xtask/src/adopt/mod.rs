@@ -13,6 +13,7 @@ mod package;
 use std::time::Instant;
 
 use crate::arch::Arch;
+use crate::cli::Length;
 use crate::part::Selection;
 use crate::route::Route;
 use crate::term;
@@ -44,9 +45,15 @@ pub(crate) fn list() -> Vec<String> {
 }
 
 /// What is compiled for one of the machines.
-pub(crate) fn run_on(workspace: &Workspace, route: &Route, arch: Arch, selection: &Selection, report: &mut Report) {
+pub(crate) fn run_on(
+    workspace: &Workspace,
+    route: &Route,
+    (arch, length): (Arch, Length),
+    selection: &Selection,
+    report: &mut Report,
+) {
     let mut trial = Trial::begin(&format!("{}::adopt", arch.name()), workspace, selection, report);
-    for adoption in &ADOPTIONS {
+    for adoption in compiled_for(arch, length) {
         trial.add(check_name(arch, adoption), || adoption.check(workspace, route, arch));
     }
     trial.add(link_name(arch), || LINKED.link(workspace, route, arch));
@@ -54,9 +61,16 @@ pub(crate) fn run_on(workspace: &Workspace, route: &Route, arch: Arch, selection
     trial.end();
 }
 
+/// With which features the library is compiled for a machine. One feature alone is much the same on the second machine as on
+/// the first: there, but for the long tests, none and all of them.
+fn compiled_for(arch: Arch, length: Length) -> impl Iterator<Item = &'static Adoption> {
+    let each = arch == Arch::ALL[0] || length == Length::Long;
+    ADOPTIONS.iter().filter(move |adoption| each || !adoption.has_one_feature())
+}
+
 /// The names of these tests.
-pub(crate) fn list_on(arch: Arch) -> Vec<String> {
-    let mut names: Vec<_> = ADOPTIONS.iter().map(|adoption| check_name(arch, adoption)).collect();
+pub(crate) fn list_on(arch: Arch, length: Length) -> Vec<String> {
+    let mut names: Vec<_> = compiled_for(arch, length).map(|adoption| check_name(arch, adoption)).collect();
     names.extend([link_name(arch), oldest_name_on(arch)]);
     names
 }
