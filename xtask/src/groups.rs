@@ -2,7 +2,7 @@
 
 use crate::arch::Arch;
 use crate::cli::{Length, Tests};
-use crate::kernels::{Bench, claims, heap, minimal, programs, races, steps, tour};
+use crate::kernels::{self, Bench, Kernel, claims, heap, minimal, programs, races, steps, tour};
 use crate::part::{Part, Selection};
 use crate::route::Route;
 use crate::setup::Want;
@@ -35,6 +35,8 @@ pub(crate) struct Site<'a> {
     pub(crate) workspace: &'a Workspace,
     pub(crate) route: Option<&'a Route>,
     pub(crate) length: Length,
+    /// The groups that run after the one that is run, if all of each runs.
+    pub(crate) following: &'a [Group],
 }
 
 impl Group {
@@ -105,6 +107,14 @@ impl Group {
         }
     }
 
+    /// The kernel that it is about, and where that runs.
+    fn kernel(&self) -> Option<(Kernel, Arch)> {
+        match self {
+            Self::Kernel(part, arch) => kernels::of_part(*part).map(|kernel| (kernel, *arch)),
+            _ => None,
+        }
+    }
+
     /// The names of its tests.
     ///
     /// # Errors
@@ -119,7 +129,7 @@ impl Group {
             Self::Hashbrown => hashbrown::list(site.workspace),
             Self::Kernel(part, arch) => {
                 let selection = Selection::All;
-                let bench = site.bench(*arch, &selection)?;
+                let bench = site.bench(*arch, &selection, &[])?;
                 match part {
                     Part::Claims => claims::list(&bench),
                     Part::Steps => steps::list(&bench),
@@ -148,7 +158,8 @@ impl Group {
             }
             Self::Hashbrown => hashbrown::run(site.workspace, selection, report),
             Self::Kernel(part, arch) => {
-                let bench = site.bench(*arch, selection)?;
+                let following: Vec<_> = site.following.iter().filter_map(Self::kernel).collect();
+                let bench = site.bench(*arch, selection, &following)?;
                 match part {
                     Part::Claims => claims::run(&bench, report),
                     Part::Steps => steps::run(&bench, report),
@@ -165,8 +176,13 @@ impl Group {
 }
 
 impl<'a> Site<'a> {
-    fn bench(&self, arch: Arch, selection: &'a Selection) -> Result<Bench<'a>, Stop> {
-        Ok(Bench { workspace: self.workspace, route: self.route()?, arch, length: self.length, selection })
+    fn bench<'b>(
+        &'b self,
+        arch: Arch,
+        selection: &'b Selection,
+        following: &'b [(Kernel, Arch)],
+    ) -> Result<Bench<'b>, Stop> {
+        Ok(Bench { workspace: self.workspace, route: self.route()?, arch, length: self.length, selection, following })
     }
 
     fn route(&self) -> Result<&'a Route, Stop> {

@@ -27,7 +27,7 @@ pub(crate) fn run(workspace: &Workspace, tests: &Tests) -> Result<Status, Stop> 
     } else {
         setup::ensure(workspace, &wants)?
     };
-    let site = Site { workspace, route: route.as_ref(), length: tests.length };
+    let site = Site { workspace, route: route.as_ref(), length: tests.length, following: &[] };
     match tests.mode {
         TestMode::List => list(&groups, &site, &tests.filters),
         TestMode::Run => run_all(&groups, &site, &tests.filters),
@@ -50,8 +50,9 @@ fn list(groups: &[Group], site: &Site<'_>, filters: &[String]) -> Result<Status,
 fn run_all(groups: &[Group], site: &Site<'_>, filters: &[String]) -> Result<Status, Stop> {
     let mut report = Report::new();
     if filters.is_empty() {
-        for group in groups {
-            group.run(site, &Selection::All, &mut report)?;
+        for (place, group) in groups.iter().enumerate() {
+            let site = Site { following: &groups[place + 1..], ..*site };
+            group.run(&site, &Selection::All, &mut report)?;
         }
         return Ok(report.finish());
     }

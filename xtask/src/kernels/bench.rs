@@ -38,6 +38,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) arch: Arch,
     pub(crate) length: Length,
     pub(crate) selection: &'a Selection,
+    /// The kernels that are tested after this one, and where.
+    pub(crate) following: &'a [(Kernel, Arch)],
 }
 
 impl Bench<'_> {
@@ -171,7 +173,7 @@ mod tests {
                 selection.unwrap_or_else(|| (0..count).map(|number| format!("x86_64::k::{number:0>50}")).collect());
             let selection = Selection::new(names, &[String::new()]);
             let (workspace, route, selection) = (&workspace, &route, &selection);
-            let bench = Bench { workspace, route, arch: Arch::X86_64, length: Length::Fast, selection };
+            let bench = Bench { workspace, route, arch: Arch::X86_64, length: Length::Fast, selection, following: &[] };
             bench.words("x86_64::k").len()
         };
         assert_eq!(words(3, None), 3);

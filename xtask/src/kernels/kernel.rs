@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::arch::Arch;
+use crate::child;
 use crate::route::{Flavour, Route};
 use crate::workspace::Workspace;
 
@@ -125,6 +126,14 @@ impl Kernel {
             Err(error) => return Err(format!("cargo did not run: {error}")),
         }
         self.built(workspace, arch)
+    }
+
+    /// Builds it without a word, by one job, while something else runs. What goes wrong is said when it is built in earnest.
+    pub(super) fn build_ahead(self, workspace: &Workspace, route: &Route, arch: Arch) {
+        let Ok(mut cargo) = route.build(workspace, arch, self.flavour) else { return };
+        cargo.args(self.packages()).args(["--quiet", "--jobs", "1"]);
+        child::die_with_xtask(&mut cargo);
+        let _built_again = cargo.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 
     /// The files that a build of it leaves.

@@ -19,5 +19,21 @@ mod sampled;
 pub(crate) mod steps;
 pub(crate) mod tour;
 
+use crate::part::Part;
+
 pub(crate) use bench::Bench;
-pub(crate) use kernel::{DEMO, PLAIN};
+pub(crate) use kernel::{DEMO, Kernel, PLAIN};
+
+/// The kernel that is tested as a part of its own.
+pub(crate) const fn of_part(part: Part) -> Option<Kernel> {
+    match part {
+        Part::Minimal => Some(kernel::MINIMAL),
+        Part::Claims => Some(kernel::CLAIMS),
+        Part::Demo => Some(DEMO),
+        Part::Steps => Some(kernel::STEPS),
+        Part::Races => Some(kernel::RACES),
+        Part::Heap => Some(kernel::HEAP),
+        Part::Programs => Some(kernel::PROGRAMS),
+        _ => None,
+    }
+}
