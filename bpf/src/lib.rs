@@ -12,6 +12,7 @@ mod check;
 mod ended;
 mod hosts;
 mod insn;
+pub mod object;
 mod opcode;
 mod program;
 mod run;
