@@ -1,0 +1,12 @@
+//! Objects on the host: those of `programs/` loaded and run on the software machine that the library's tests have, with the
+//! kernel at work on the same structures; and objects that somebody has broken.
+
+#[macro_use]
+#[path = "../../../tests/machine/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the library's tests use all of it")]
+mod machine;
+#[path = "../../../tests/machine/accessor.rs"]
+mod accessor;
+
+mod ground;
+mod list;
