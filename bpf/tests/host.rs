@@ -2,7 +2,7 @@
 
 #[macro_use]
 #[path = "../../tests/machine/mod.rs"]
-#[expect(dead_code, reason = "the library's tests use all of it")]
+#[expect(dead_code, unused_imports, reason = "the library's tests use all of it")]
 mod machine;
 #[path = "../../tests/machine/accessor.rs"]
 mod accessor;
@@ -10,3 +10,4 @@ mod accessor;
 mod assembler;
 mod plain;
 mod smoke;
+mod vectors;
