@@ -3,8 +3,7 @@
 use core::fmt;
 
 use kernel_arena::access::Width;
-
-use crate::window::Miss;
+use kernel_arena::{Access, ProgramHole};
 
 /// How a run ended.
 #[must_use = "a run may have ended for a reason that the kernel should act on"]
@@ -21,7 +20,7 @@ pub struct Ended {
     /// How many accesses found no page.
     pub holes: u64,
     /// The first of them.
-    pub first_hole: Option<Miss>,
+    pub first_hole: Option<ProgramHole>,
 }
 
 impl Ended {
@@ -61,7 +60,7 @@ pub enum Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The policy on holes, because of this one.
-    Hole(Miss),
+    Hole(ProgramHole),
     /// A host function.
     Host {
         /// Its number.
@@ -78,8 +77,8 @@ impl fmt::Display for Reason {
             Self::Trap => f.write_str("it came to a trap, or called a function that is not there"),
             Self::TooDeep => f.write_str("it called deeper than its stack has frames"),
             Self::Misaligned { offset, width } => {
-                let (sign, at, bytes) = (if *offset < 0 { "-" } else { "" }, offset.unsigned_abs(), width.bytes());
-                write!(f, "an atomic of {bytes} bytes at offset {sign}{at:#x}, which is no multiple of that")
+                let (sign, offset, bytes) = (sign(*offset), offset.unsigned_abs(), width.bytes());
+                write!(f, "an atomic of {bytes} bytes at offset {sign}{offset:#x}, which is no multiple of that")
             }
             Self::Stopped(cause) => write!(f, "stopped: {cause}"),
             Self::Ejected(cause) => write!(f, "ejected: {cause}"),
@@ -91,10 +90,21 @@ impl fmt::Display for Reason {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Hole(miss) => miss.fmt(f),
+            Self::Hole(hole) => {
+                let what = match hole.access {
+                    Access::Read => "read",
+                    Access::Write => "write",
+                };
+                let (sign, offset, bytes) = (sign(hole.offset), hole.offset.unsigned_abs(), hole.bytes);
+                write!(f, "{what} of {bytes} bytes at offset {sign}{offset:#x}, where there is no page")
+            }
             Self::Host { number, code } => write!(f, "host function {number} said so, with {code:#x}"),
         }
     }
+}
+
+const fn sign(offset: i64) -> &'static str {
+    if offset < 0 { "-" } else { "" }
 }
 
 impl core::error::Error for Reason {}

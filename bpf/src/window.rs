@@ -3,51 +3,11 @@
 //! A trait, so that the runner can be tried on a plain model; what a kernel uses is the implementation for
 //! [`Memory`], the typed access of an arena, in the flavour that stops at a hole.
 
-use core::fmt;
 use core::sync::atomic::{Ordering, fence};
 
 use kernel_arena::access::{Accessor, Atomic, AtomicValue, Hole, Memory, TryCopyError, Width};
 use kernel_arena::arch::Arch;
-use kernel_arena::{ArenaPtr, Platform, ProgramId};
-
-/// Whether an access reads or writes. A change (an atomic that reads and writes) counts as a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// A load, or a load-acquire.
-    Read,
-    /// A store, a store-release, or a change.
-    Write,
-}
-
-/// An access that found no page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Miss {
-    /// The program, if the kernel has said which ([`Runner::for_program`](crate::Runner::for_program)).
-    pub program: Option<ProgramId>,
-    /// The index of the instruction in its program.
-    pub instruction: u32,
-    /// Where, from the start of the window: -32768 (in the lower guard) to 4 GiB + 32766 (in the upper one).
-    pub offset: i64,
-    /// What was asked for.
-    pub direction: Direction,
-    /// How many bytes.
-    pub width: Width,
-}
-
-impl fmt::Display for Miss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.direction {
-            Direction::Read => "read",
-            Direction::Write => "write",
-        };
-        let (sign, offset) = (if self.offset < 0 { "-" } else { "" }, self.offset.unsigned_abs());
-        let (bytes, instruction) = (self.width.bytes(), self.instruction);
-        write!(
-            f,
-            "instruction {instruction}: {what} of {bytes} bytes at offset {sign}{offset:#x}, where there is no page"
-        )
-    }
-}
+use kernel_arena::{ArenaPtr, Platform, ProgramHole};
 
 /// How a word is changed by an atomic that reads and writes. The new value depends on the old one alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +57,9 @@ pub trait Window {
     /// Copies bytes into the window, up to a hole: how many are there then.
     fn write(&self, at: u32, bytes: &[u8]) -> usize;
 
-    /// Takes note of an access that found no page. Called once for each.
-    fn missed(&self, miss: &Miss);
+    /// Takes note of an access that found no page, which the runner does once for each; an arena
+    /// [records](kernel_arena::Arena::record_hole) it.
+    fn missed(&self, hole: &ProgramHole);
 }
 
 impl<P: Platform, A: Arch, M: Accessor> Window for Memory<'_, P, A, M> {
@@ -170,7 +131,9 @@ impl<P: Platform, A: Arch, M: Accessor> Window for Memory<'_, P, A, M> {
         }
     }
 
-    fn missed(&self, _miss: &Miss) {}
+    fn missed(&self, hole: &ProgramHole) {
+        self.arena().record_hole(hole);
+    }
 }
 
 /// Makes a change; what was there before.

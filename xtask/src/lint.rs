@@ -15,8 +15,20 @@ use crate::term;
 use crate::workspace::Workspace;
 
 /// What is linted for bare metal.
-const BARE_METAL: [&str; 11] =
-    ["kernel-arena", "support", "demo", "claims", "steps", "races", "heap", "minimal", "guests", "process", "programs"];
+const BARE_METAL: [&str; 12] = [
+    "kernel-arena",
+    "kernel-arena-bpf",
+    "support",
+    "demo",
+    "claims",
+    "steps",
+    "races",
+    "heap",
+    "minimal",
+    "guests",
+    "process",
+    "programs",
+];
 
 /// What those targets are called.
 const BOTH: &str = "bare metal";

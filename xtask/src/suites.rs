@@ -60,6 +60,14 @@ pub(crate) const SUITES: &[Suite] = &[
         only: None,
     },
     Suite {
+        title: "bytecode and its runner",
+        prefix: "bpf::",
+        arguments: &["--package", "kernel-arena-bpf"],
+        environment: &[],
+        target: "",
+        only: None,
+    },
+    Suite {
         title: "programs, optimised: how much stack calls take",
         prefix: "release::",
         arguments: &["--release", "--package", "kernel-arena", "--features", "std", "--test", "hosted"],

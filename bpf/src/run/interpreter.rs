@@ -4,6 +4,7 @@
 //! unknown, ends the run as a trap.
 
 use kernel_arena::access::Width;
+use kernel_arena::{Access, ProgramHole};
 
 use super::Runner;
 use super::alu;
@@ -15,14 +16,14 @@ use crate::hosts::{Call, TRAP};
 use crate::insn::Insn;
 use crate::opcode::{call, cast};
 use crate::program::Entry;
-use crate::window::{Direction, Miss, Window};
+use crate::window::Window;
 
 /// What a run has beside its registers, and where it is.
 pub(super) struct Run<'r, 'a, W, S> {
     pub(super) runner: &'r Runner<'a, S>,
     pub(super) window: &'r W,
     pub(super) holes: u64,
-    pub(super) first_hole: Option<Miss>,
+    pub(super) first_hole: Option<ProgramHole>,
     meter: Meter,
 }
 
@@ -140,7 +141,7 @@ impl<'r, 'a, W: Window, S> Run<'r, 'a, W, S> {
                     let loaded = in_window(address).and_then(|at| window.load(at, Width::$width));
                     registers[dst] = $extend(loaded.unwrap_or(0));
                     if loaded.is_none() {
-                        unless!(self.missed(at, address, Direction::Read, Width::$width));
+                        unless!(self.missed(at, address, Access::Read, Width::$width));
                     }
                 }};
             }
@@ -149,7 +150,7 @@ impl<'r, 'a, W: Window, S> Run<'r, 'a, W, S> {
                     let address = address(registers[dst], insn.offset());
                     let stored = in_window(address).and_then(|at| window.store(at, Width::$width, $value));
                     if stored.is_none() {
-                        unless!(self.missed(at, address, Direction::Write, Width::$width));
+                        unless!(self.missed(at, address, Access::Write, Width::$width));
                     }
                 }};
             }

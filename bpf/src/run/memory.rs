@@ -4,13 +4,14 @@
 //! above it stays there, and nothing wraps around.
 
 use kernel_arena::access::Width;
+use kernel_arena::{Access, ProgramHole};
 
 use super::OnHole;
 use super::interpreter::Run;
 use crate::ended::{Cause, Reason};
 use crate::insn::Insn;
 use crate::opcode::{atomic, size};
-use crate::window::{Change, Direction, Miss, Window};
+use crate::window::{Change, Window};
 
 /// Where an access goes, from the window's start: -32768 to 4 GiB + 32766.
 #[inline(always)]
@@ -28,17 +29,18 @@ pub(super) fn in_window(address: i64) -> Option<u32> {
 impl<W: Window, S> Run<'_, '_, W, S> {
     /// An access found no page. Whether that ends the run.
     #[cold]
+    #[expect(clippy::cast_possible_truncation, reason = "a width is 8 at most")]
     #[inline(never)]
-    pub(super) fn missed(&mut self, at: usize, offset: i64, direction: Direction, width: Width) -> Option<Reason> {
+    pub(super) fn missed(&mut self, at: usize, offset: i64, access: Access, width: Width) -> Option<Reason> {
         let instruction = u32::try_from(at).unwrap_or(u32::MAX);
-        let miss = Miss { program: self.runner.id, instruction, offset, direction, width };
+        let hole = ProgramHole { program: self.runner.id, instruction, offset, access, bytes: width.bytes() as u8 };
         self.holes += 1;
-        self.first_hole.get_or_insert(miss);
-        self.window.missed(&miss);
+        self.first_hole.get_or_insert(hole);
+        self.window.missed(&hole);
         match self.runner.on_hole {
             OnHole::Continue => None,
-            OnHole::Stop => Some(Reason::Stopped(Cause::Hole(miss))),
-            OnHole::Eject => Some(Reason::Ejected(Cause::Hole(miss))),
+            OnHole::Stop => Some(Reason::Stopped(Cause::Hole(hole))),
+            OnHole::Eject => Some(Reason::Ejected(Cause::Hole(hole))),
         }
     }
 
@@ -62,18 +64,18 @@ impl<W: Window, S> Run<'_, '_, W, S> {
             atomic::STORE_RELEASE => self.window.store_release(at, width, value).map(|()| 0),
             _ => changed(self.window, at, width, operation, value, expected),
         });
-        let (found, direction) = match operation {
-            atomic::LOAD_ACQUIRE => (Some(dst), Direction::Read),
-            atomic::COMPARE_EXCHANGE => (Some(0), Direction::Write),
-            atomic::STORE_RELEASE => (None, Direction::Write),
-            _ => ((operation & atomic::FETCH != 0).then_some(src), Direction::Write),
+        let (found, access) = match operation {
+            atomic::LOAD_ACQUIRE => (Some(dst), Access::Read),
+            atomic::COMPARE_EXCHANGE => (Some(0), Access::Write),
+            atomic::STORE_RELEASE => (None, Access::Write),
+            _ => ((operation & atomic::FETCH != 0).then_some(src), Access::Write),
         };
         if let Some(register) = found {
             registers[register] = before.unwrap_or(0);
         }
         match before {
             Some(_) => Ok(()),
-            None => self.missed(at, offset, direction, width).map_or(Ok(()), Err),
+            None => self.missed(at, offset, access, width).map_or(Ok(()), Err),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use kernel_arena::access::Width;
-use kernel_arena::{ArenaPtr, ProgramAddr, ProgramBase};
-use kernel_arena_bpf::{Change, Ended, Hosts, Insn, Miss, Program, Runner, Stack, Window};
+use kernel_arena::{ArenaPtr, ProgramAddr, ProgramBase, ProgramHole};
+use kernel_arena_bpf::{Change, Ended, Hosts, Insn, Program, Runner, Stack, Window};
 
 const PAGE: u64 = 0x1000;
 
@@ -13,7 +13,7 @@ const PAGE: u64 = 0x1000;
 #[derive(Debug, Default)]
 pub(crate) struct Plain {
     pages: RefCell<BTreeMap<u64, Box<[u8; 0x1000]>>>,
-    pub(crate) misses: RefCell<Vec<Miss>>,
+    pub(crate) misses: RefCell<Vec<ProgramHole>>,
     /// How many accesses there were.
     pub(crate) accesses: Cell<u64>,
 }
@@ -112,8 +112,8 @@ impl Window for Plain {
     fn write(&self, at: u32, bytes: &[u8]) -> usize {
         (0..bytes.len()).take_while(|n| self.put(at + *n as u32, 1, bytes[*n].into()).is_some()).count()
     }
-    fn missed(&self, miss: &Miss) {
-        self.misses.borrow_mut().push(*miss);
+    fn missed(&self, hole: &ProgramHole) {
+        self.misses.borrow_mut().push(*hole);
     }
 }
 
