@@ -27,6 +27,7 @@ pub enum Owner {
     Program = 1,
     /// The kernel, for itself: no program reaches the page. It stands in the page tables of programs that have a view, closed to
     /// them: on processors that read ahead of that check (Meltdown, CVE-2017-5754) keep secrets in a private arena.
+    /// Bytecode that the kernel runs makes the kernel's accesses, and reaches every page: the same holds there.
     Kernel = 2,
     /// An allocator that stands on the arena; where that is shared, programs reach the page.
     Allocator = 3,
