@@ -1,4 +1,5 @@
 /* A box for one message: filled and emptied with release and acquire, by programs or by the kernel. */
+/* objects: only clang-22 */
 #include "arena.h"
 
 struct box {

@@ -1,4 +1,5 @@
-/* What goes wrong in programs: each entry is one way. Compiled with -g, so that reports can name the line. */
+/* What goes wrong in programs: each entry is one way. */
+/* objects: with lines */
 #include "arena.h"
 
 struct cell {

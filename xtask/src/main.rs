@@ -20,6 +20,7 @@ mod libtest;
 mod lint;
 mod log;
 mod models;
+mod objects;
 mod part;
 mod pulse;
 mod qemu;
@@ -85,5 +86,6 @@ fn run(arguments: &[String]) -> Result<status::Status, Stop> {
         }
         Task::Setup => setup::command(&workspace),
         Task::Lint => lint::run(&workspace),
+        Task::Objects => objects::run(&workspace),
     }
 }

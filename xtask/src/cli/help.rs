@@ -6,6 +6,7 @@ usage: cargo xtask demo [--arch ARCH] [--log | --print-qemu]
        cargo xtask test [PART] [--arch ARCH] [--long] [--list] [FILTER]
        cargo xtask setup
        cargo xtask lint
+       cargo xtask objects
 
 demo   builds the demo kernel and boots it in QEMU, its console on this
        terminal; last comes what became of it on each machine, and in which
@@ -36,6 +37,8 @@ test   runs tests: prints `ok NAME`, `FAILED NAME` or `not run NAME` for each,
 
 setup  brings what demo and test need (they call it themselves)
 lint   clippy, warnings denied, for the host and for both bare-metal targets
+objects  compiles the eBPF programs anew, whose objects are committed, with
+       those of clang-14, clang-19 and clang-22 that there are
 
 Where two commands meet in a checkout, the second waits for the first.
 

@@ -26,6 +26,8 @@ pub(crate) enum Task {
     Setup,
     /// Run clippy.
     Lint,
+    /// Compile the eBPF programs anew.
+    Objects,
 }
 
 /// What to do with the demo kernel.
@@ -88,6 +90,7 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Task, Stop> {
         "test" => parse_test(&rest),
         "setup" => without_arguments(Task::Setup, &rest),
         "lint" => without_arguments(Task::Lint, &rest),
+        "objects" => without_arguments(Task::Objects, &rest),
         other => Err(unexpected(other)),
     }
 }
