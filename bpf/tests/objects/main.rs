@@ -9,4 +9,7 @@ mod machine;
 mod accessor;
 
 mod ground;
+mod host_calls;
 mod list;
+mod plain_c;
+mod table;
