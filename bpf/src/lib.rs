@@ -10,6 +10,8 @@
 //! | [`Hosts`] | the kernel's functions that a program may [call](Call) |
 //! | [`Runner`] | a program with its [`Stack`], [`Budget`] and policy [on holes](OnHole) |
 //! | [`Ended`] | the program's value, or the [`Reason`] why there is none |
+//! | [`object`] | objects as compilers write them: loaded, and asked for functions, variables and lines |
+//! | [`Report`] | what happened, for a person |
 //! | [`Window`] | the memory: an arena's [`Memory`](kernel_arena::access::Memory), or a model |
 //!
 //! # What is not checked, and why that does no harm
@@ -59,6 +61,7 @@ mod insn;
 pub mod object;
 mod opcode;
 mod program;
+mod report;
 mod run;
 mod window;
 
@@ -68,5 +71,6 @@ pub use ended::{Cause, Ended, Reason};
 pub use hosts::{Call, Host, HostFn, Hosts, HostsError};
 pub use insn::Insn;
 pub use program::{Entry, Program};
+pub use report::{Found, Report};
 pub use run::{MAX_FRAMES, OnHole, Runner, Stack, StackError};
 pub use window::{Change, Window};

@@ -12,4 +12,5 @@ mod ground;
 mod host_calls;
 mod list;
 mod plain_c;
+mod reports;
 mod table;

@@ -108,7 +108,8 @@ fn atomics_do_what_they_say<F: Format>() {
                 assert_eq!(g.memory.load(wide), change(was, a, b), "{}: {which} of {was:#x}", g.name);
             }
         }
-        (g.memory.store(word, &1), g.memory.store(wide, &1));
+        g.memory.store(word, &1);
+        g.memory.store(wide, &1);
         g.call("unanswered", &[0xff]);
         assert_eq!((g.memory.load(word), g.memory.load(wide)), (0x100, 0xff_0000_0001), "{}", g.name);
     });
