@@ -153,6 +153,7 @@ extern crate std;
 #[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
 pub mod access;
 pub mod arch;
+pub mod groups;
 #[cfg(not(kernel_arena_loom))]
 pub mod heap;
 #[cfg(all(feature = "std", unix, not(kernel_arena_loom)))]

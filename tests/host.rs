@@ -12,6 +12,7 @@ mod access;
 #[path = "machine/accessor.rs"]
 mod accessor;
 mod edges;
+mod groups;
 mod heap;
 mod kit;
 mod pool;

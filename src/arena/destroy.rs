@@ -9,6 +9,7 @@ use crate::metadata::MetadataWord;
 use crate::platform::{FlushScope, FrameSource, Platform};
 use crate::report;
 use crate::slot::SlotState;
+use crate::sync::Ordering;
 use crate::tables::UPPER_ENTRIES;
 
 /// What comes back from an arena that was destroyed.
@@ -25,12 +26,14 @@ pub struct Destroyed<P> {
     pub foreign_pages: u32,
 }
 
-/// The arena was not destroyed, for programs see it: detach its views first.
+/// The arena was not destroyed, for programs see it: detach its views and disband its groups first.
 pub struct DestroyRefused<P: Platform, A: Arch = Native> {
     /// The arena, as it was.
     pub arena: Arena<P, A>,
     /// How many views are attached.
     pub views: u32,
+    /// How many [holds](crate::groups::Hold) there are.
+    pub holds: u64,
 }
 
 impl<P: Platform, A: Arch> Arena<P, A> {
@@ -45,15 +48,17 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// feature, the log.
     ///
     /// # Errors
-    /// [`DestroyRefused`], with the arena, while a view is attached.
+    /// [`DestroyRefused`], with the arena, while a view is attached or a group holds it.
     ///
     /// [`Registration`]: crate::Registration
     #[expect(clippy::result_large_err, reason = "the arena comes back, and there is no heap to box it in")]
     pub fn destroy(self) -> Result<Destroyed<P>, DestroyRefused<P, A>> {
         // Owning the arena proves that nobody attaches one now.
         let views = self.views.count();
-        if views != 0 {
-            return Err(DestroyRefused { arena: self, views });
+        // Acquire: pairs with the Release of the last `release`.
+        let holds = self.shared.0.counters.holds.load(Ordering::Acquire);
+        if views != 0 || holds != 0 {
+            return Err(DestroyRefused { arena: self, views, holds });
         }
         self.tables.unlink(&self.platform, UPPER_ENTRIES);
         let everything = [self.layout.window(), self.layout.upper_guard()];
@@ -63,6 +68,18 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let Self { platform, tables, metadata, .. } = self;
         tables.release(&platform);
         Ok(Destroyed { platform, metadata: metadata.give_back(), pages, foreign_pages })
+    }
+
+    /// Counts a hold.
+    pub(crate) fn hold(&self) {
+        // Relaxed: who holds has the arena by reference, so nobody destroys it now.
+        self.shared.0.counters.holds.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one out.
+    pub(crate) fn release(&self) {
+        // Release: pairs with the Acquire of `destroy`, so that all that was done under the hold comes before the end.
+        self.shared.0.counters.holds.fetch_sub(1, Ordering::Release);
     }
 
     /// How many pages of ours there were, and how many words of others.
@@ -83,13 +100,14 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
 impl<P: Platform, A: Arch> fmt::Debug for DestroyRefused<P, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DestroyRefused").field("views", &self.views).finish_non_exhaustive()
+        f.debug_struct("DestroyRefused").field("views", &self.views).field("holds", &self.holds).finish_non_exhaustive()
     }
 }
 
 impl<P: Platform, A: Arch> fmt::Display for DestroyRefused<P, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} views are attached: detach them first", self.views)
+        let Self { views, holds, .. } = self;
+        write!(f, "{views} views are attached and {holds} groups hold the arena: detach and unregister them first")
     }
 }
 

@@ -13,12 +13,21 @@ pub(super) struct Counters {
     pub(super) shootdowns: AtomicU64,
     pub(super) pages_given: AtomicU64,
     pub(super) refused: AtomicU64,
+    /// Decides: an arena that is held is not destroyed.
+    pub(super) holds: AtomicU64,
 }
 
 impl Counters {
     pub(super) fn new() -> Self {
         let zero = || AtomicU64::new(0);
-        Self { spurious: zero(), lost_installs: zero(), shootdowns: zero(), pages_given: zero(), refused: zero() }
+        Self {
+            spurious: zero(),
+            lost_installs: zero(),
+            shootdowns: zero(),
+            pages_given: zero(),
+            refused: zero(),
+            holds: zero(),
+        }
     }
 }
 
@@ -49,6 +58,8 @@ pub struct Stats {
     pub shootdowns: u64,
     /// Program views that are attached.
     pub views: u32,
+    /// Who [holds](crate::groups::Hold) the arena: groups, mostly.
+    pub holds: u64,
     /// Pages that programs got by faulting on them.
     pub pages_given: u64,
     /// Faults of programs that were refused.
@@ -72,6 +83,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             lost_installs: counters.lost_installs.load(Ordering::Relaxed),
             shootdowns: counters.shootdowns.load(Ordering::Relaxed),
             views: self.views.count(),
+            holds: counters.holds.load(Ordering::Relaxed),
             pages_given: counters.pages_given.load(Ordering::Relaxed),
             refused_accesses: counters.refused.load(Ordering::Relaxed),
         }

@@ -127,7 +127,7 @@ pub(crate) fn one_page(context: Context) -> AllocRequest {
 /// What the CPU reports when an access to `page` has no translation.
 pub(crate) fn fault_at<A: Arch>(arena: &ModelArena<A>, page: PageIndex) -> Fault {
     // Not by a pointer: page 0 has none, and may be accessed all the same.
-    let address = KernelAddr::new(BASE + u64::from(page.number()) * PAGE_SIZE);
+    let address = KernelAddr::new(arena.layout().base().value() + u64::from(page.number()) * PAGE_SIZE);
     Fault { address, access: Access::Write, instruction: InstructionAddr::new(0x1000) }
 }
 

@@ -1,0 +1,84 @@
+//! A call of a group's program, from its begin to its end.
+
+use core::fmt;
+
+use super::{Equipment, Group};
+use crate::arch::{Arch, Native};
+use crate::platform::{Platform, ReversibleMap};
+use crate::programs::ProgramScope;
+
+/// A program of a group is being called on this CPU.
+///
+/// Holding one proves that the group's masks and pool are there, and stay until it is dropped. While it lives, violations on this
+/// CPU name the program (it is a [`ProgramScope`], with the same rules: calls nest, and stay on their CPU); when it is dropped,
+/// they are charged to the group.
+#[must_use = "dropped at once, the call is over before it began"]
+pub struct Caller<'g, 'a, P: Platform, M, const SLOTS: usize, A: Arch = Native>
+where
+    P::PhysMap: ReversibleMap,
+{
+    group: &'g Group<'a, P, M, SLOTS, A>,
+    member: &'g M,
+    scope: ProgramScope<'g>,
+}
+
+impl<'g, 'a, P: Platform, M, const SLOTS: usize, A: Arch> Caller<'g, 'a, P, M, SLOTS, A>
+where
+    P::PhysMap: ReversibleMap,
+{
+    pub(super) const fn new(group: &'g Group<'a, P, M, SLOTS, A>, member: &'g M, scope: ProgramScope<'g>) -> Self {
+        Self { group, member, scope }
+    }
+
+    /// The program.
+    pub const fn member(&self) -> &'g M {
+        self.member
+    }
+
+    /// The group.
+    pub const fn group(&self) -> &'g Group<'a, P, M, SLOTS, A> {
+        self.group
+    }
+
+    /// The group's memory.
+    ///
+    /// # Panics
+    /// Never: it is there as long as somebody calls.
+    pub fn equipment(&self) -> &Equipment<'a, P, A> {
+        match self.group.equipment() {
+            Some(equipment) => equipment,
+            None => unreachable!("a group with callers is equipped"),
+        }
+    }
+
+    /// How many violations there have been in this call.
+    pub fn violations(&self) -> u32 {
+        self.scope.violations()
+    }
+}
+
+impl<P: Platform, M, const SLOTS: usize, A: Arch> Drop for Caller<'_, '_, P, M, SLOTS, A>
+where
+    P::PhysMap: ReversibleMap,
+{
+    fn drop(&mut self) {
+        // Charged before it is counted out: whoever finds nobody inside finds all violations counted.
+        let violations = self.scope.violations();
+        if violations > 0 {
+            self.group.charge(violations.into());
+        }
+        self.group.leave();
+    }
+}
+
+impl<P: Platform, M, const SLOTS: usize, A: Arch> fmt::Debug for Caller<'_, '_, P, M, SLOTS, A>
+where
+    P::PhysMap: ReversibleMap,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller")
+            .field("group", self.group)
+            .field("violations", &self.violations())
+            .finish_non_exhaustive()
+    }
+}
