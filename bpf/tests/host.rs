@@ -9,5 +9,6 @@ mod accessor;
 
 mod assembler;
 mod plain;
-mod smoke;
+mod refusals;
+mod runs;
 mod vectors;
