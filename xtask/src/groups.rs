@@ -2,7 +2,7 @@
 
 use crate::arch::Arch;
 use crate::cli::{Length, Tests};
-use crate::kernels::{self, Bench, Kernel, claims, heap, minimal, programs, races, steps, tour};
+use crate::kernels::{self, Bench, Kernel, bytecode, claims, heap, minimal, programs, races, steps, tour};
 use crate::part::{Part, Selection};
 use crate::route::Route;
 use crate::setup::Want;
@@ -56,7 +56,16 @@ impl Group {
         if tests.part.has(Part::Host) && tests.length == Length::Long {
             groups.push(Self::Hashbrown);
         }
-        let kernels = [Part::Minimal, Part::Claims, Part::Demo, Part::Steps, Part::Races, Part::Heap, Part::Programs];
+        let kernels = [
+            Part::Minimal,
+            Part::Claims,
+            Part::Demo,
+            Part::Steps,
+            Part::Races,
+            Part::Heap,
+            Part::Programs,
+            Part::Bytecode,
+        ];
         for arch in Arch::ALL.into_iter().filter(|arch| tests.arches.contains(arch)) {
             if tests.part.has(Part::Adopt) {
                 groups.push(Self::AdoptOn(arch));
@@ -137,6 +146,7 @@ impl Group {
                     Part::Heap => heap::list(&bench),
                     Part::Minimal => minimal::list(&bench),
                     Part::Programs => programs::list(&bench),
+                    Part::Bytecode => bytecode::list(&bench),
                     _ => Ok(tour::list(&bench)),
                 }
             }
@@ -167,6 +177,7 @@ impl Group {
                     Part::Heap => heap::run(&bench, report),
                     Part::Minimal => minimal::run(&bench, report),
                     Part::Programs => programs::run(&bench, report),
+                    Part::Bytecode => bytecode::run(&bench, report),
                     _ => tour::run(&bench, report),
                 }
             }
@@ -211,8 +222,8 @@ mod tests {
         assert_eq!(groups("test races"), ["x86_64::races", "aarch64::races"]);
         assert_eq!(groups("test races --arch arm64"), ["aarch64::races"]);
         assert_eq!(groups("test adopt --arch x86_64"), ["adopt::", "x86_64::adopt::"]);
-        assert_eq!(groups("test kernels").len(), 14);
-        assert_eq!(groups("test host").len() + 16, groups("test").len());
+        assert_eq!(groups("test kernels").len(), 16);
+        assert_eq!(groups("test host").len() + 18, groups("test").len());
         let long = groups("test host --long");
         assert!(long.contains(&"hashbrown::".to_owned()) && long.contains(&"loom models, further".to_owned()));
         assert!(!long.contains(&"loom models".to_owned()));

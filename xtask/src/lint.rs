@@ -15,7 +15,7 @@ use crate::term;
 use crate::workspace::Workspace;
 
 /// What is linted for bare metal.
-const BARE_METAL: [&str; 12] = [
+const BARE_METAL: [&str; 13] = [
     "kernel-arena",
     "kernel-arena-bpf",
     "support",
@@ -28,6 +28,7 @@ const BARE_METAL: [&str; 12] = [
     "guests",
     "process",
     "programs",
+    "bytecode",
 ];
 
 /// What those targets are called.

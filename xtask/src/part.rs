@@ -29,11 +29,13 @@ pub(crate) enum Part {
     Minimal,
     /// One kernel's.
     Programs,
+    /// One kernel's.
+    Bytecode,
 }
 
 impl Part {
     /// What they are called on the command line.
-    pub(crate) const NAMES: [(&'static str, Self); 13] = [
+    pub(crate) const NAMES: [(&'static str, Self); 14] = [
         ("all", Self::All),
         ("host", Self::Host),
         ("models", Self::Models),
@@ -47,6 +49,7 @@ impl Part {
         ("demo", Self::Demo),
         ("minimal", Self::Minimal),
         ("programs", Self::Programs),
+        ("bytecode", Self::Bytecode),
     ];
 
     /// The part of this name.

@@ -25,7 +25,8 @@ test   runs tests: prints `ok NAME`, `FAILED NAME` or `not run NAME` for each,
                         adopt    the package in a kernel of edition 2018: of
                                  this `host` has what needs no cross compiler
                         kernels  all that runs in QEMU (or `qemu`), or one:
-                        claims, steps, races, heap, demo, minimal, programs
+                        claims, steps, races, heap, demo, minimal, programs,
+                        bytecode
                         all      everything (the default)
          FILTER         only tests whose NAME contains this
          --arch ARCH    the kernels on this machine only

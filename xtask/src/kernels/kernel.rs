@@ -85,6 +85,14 @@ pub(super) const PROGRAMS: Kernel = Kernel {
 /// The same for a long test.
 pub(super) const LONG_PROGRAMS: Kernel = Kernel { usual_seconds: 600, cpus: 4, ..PROGRAMS };
 
+/// Runs programs as bytecode. One CPU first.
+pub(super) const BYTECODE: Kernel =
+    Kernel { name: "bytecode", usual_seconds: 5, cpus: 1, flavour: Flavour::Usual, programs: None, messages: &[] };
+/// The same with a second CPU.
+pub(super) const BYTECODE_OF_TWO: Kernel = Kernel { usual_seconds: 10, cpus: 2, ..BYTECODE };
+/// The same for a long test.
+pub(super) const LONG_BYTECODE: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..BYTECODE };
+
 /// The library's own messages and the tour's first, with their places in the source.
 const DEMO_MESSAGES: &[&str] = &[
     "INFO  the tour begins *(examples/demo/src/*)",

@@ -6,6 +6,7 @@
 
 pub(crate) mod at_once;
 mod bench;
+pub(crate) mod bytecode;
 pub(crate) mod claims;
 mod console;
 pub(crate) mod heap;
@@ -34,6 +35,7 @@ pub(crate) const fn of_part(part: Part) -> Option<Kernel> {
         Part::Races => Some(kernel::RACES),
         Part::Heap => Some(kernel::HEAP),
         Part::Programs => Some(kernel::PROGRAMS),
+        Part::Bytecode => Some(kernel::BYTECODE),
         _ => None,
     }
 }
