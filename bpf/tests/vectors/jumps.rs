@@ -6,9 +6,12 @@ use crate::assembler::*;
 const MIN64: u64 = 1 << 63;
 const M64: u64 = u64::MAX;
 
+/// Two operands, and whether it jumps, of 64 bits and of 32.
+type Row = (u64, u64, u8, u8);
+
 /// The high four bits of the opcode, and for pairs of operands whether it jumps, of 64 bits and of 32.
 #[rustfmt::skip]
-const COMPARED: &[(u8, &[(u64, u64, u8, u8)])] = &[
+const COMPARED: &[(u8, &[Row])] = &[
     // equal
     (0x10, &[(5, 5, 1, 1), (5, 6, 0, 0), (M64, M64, 1, 1), (0x1_0000_0005, 5, 0, 1), (0xffff_ffff, M64, 0, 1)]),
     // greater, greater or equal
