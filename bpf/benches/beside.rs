@@ -37,7 +37,7 @@ mod beside {
 
     /// r1 is where a page is. What is in the loop, which r3 counts.
     fn looped(body: &[Insn]) -> Vec<Insn> {
-        let back = -(body.len() as i16) - 2;
+        let back = -2 - i16::try_from(body.len()).expect("a body is short");
         [
             &[insn(0xb7, 0, 0, 0, 1), insn(0xb7, 3, 0, 0, TURNS)][..],
             body,
@@ -131,7 +131,7 @@ mod beside {
             let time = |work: &dyn Fn()| {
                 let started = Instant::now();
                 (0..many).for_each(|_| work());
-                started.elapsed().as_secs_f64() * 1e9 / (many * spent) as f64 / 1.0
+                started.elapsed().as_secs_f64() * 1e9 / (many * spent) as f64
             };
             let mut rounds = [const { Vec::new() }; 2];
             for _ in 0..ROUNDS {
