@@ -12,6 +12,7 @@ use super::{Arena, reach};
 use crate::addr::{GUARD_SIZE, PAGE_SHIFT, WINDOW_PAGES, WINDOW_SIZE};
 use crate::arch::Arch;
 use crate::fault::{Fault, FaultOutcome};
+use crate::layout::Sharing;
 use crate::platform::{CpuId, FlushScope, Platform};
 use crate::slot::SlotState;
 use crate::sync::{AtomicU64, Ordering};
@@ -77,7 +78,10 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             return FaultOutcome::NotOurs;
         };
         let cpu = self.cpu();
-        if let Some(to) = A::resume_point(fault.instruction) {
+        // In a private arena it is the kernel's side of a copy that has no page: that is wild, as any other access of the
+        // kernel's, and no hole of what it copies.
+        let shared = self.layout.sharing() == Sharing::Shared;
+        if let Some(to) = A::resume_point(fault.instruction).filter(|_| shared) {
             return self.stop(&place, to, fault, offset, cpu);
         }
         let installed = match place {

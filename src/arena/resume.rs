@@ -9,6 +9,9 @@
 //! time* as the scratching or the healing of that very page may see what the scratch page holds, or store to it, as one of the
 //! other flavour would. One that comes after them, in the order that happens-before has, never does: whoever scratched set the
 //! mark before it went on.
+//!
+//! A copy has two sides. Where the kernel's own is a buffer in a private arena, a page that is missing there is not the hole that
+//! the caller asked about: such a fault is recovered as a wild access of the kernel's, and the copy goes on.
 
 use super::Arena;
 use super::recover::Place;

@@ -1,7 +1,8 @@
 //! What each flavour does on each kind of place.
 
 use kernel_arena::access::{Hole, PtrField};
-use kernel_arena::{Owner, PageCount, SlotState, ViolationKind};
+use kernel_arena::arch::{MODEL_STOPPED, MODEL_TRY};
+use kernel_arena::{Access, Fault, FaultOutcome, KernelAddr, Owner, PageCount, SlotState, ViolationKind};
 
 use super::{FIRST, alloc, at, byte, hole, machine, nothing_is_left};
 use crate::machine::{Format, Machine};
@@ -237,3 +238,24 @@ fn a_list_is_followed_to_its_hole<F: Format>() {
     m.finish();
 }
 each_format!(a_list_is_followed_to_its_hole);
+
+/// A buffer of the kernel's may lie in a private arena, and its page may be gone.
+fn a_hole_on_the_kernels_side_of_a_copy_is_wild_and_no_hole_of_the_window<F: Format>() {
+    for (private, offset) in
+        [false, true].into_iter().flat_map(|private| [(private, 0x8000_0008), (private, byte(20, 8))])
+    {
+        let builder = Machine::<F>::builder().extent(FIRST, 64);
+        let m = if private { builder.private() } else { builder }.build();
+        let address = KernelAddr::new(m.arena().layout().base().value() + u64::from(offset));
+        let stub = Fault { address, access: Access::Write, instruction: MODEL_TRY };
+        if private {
+            assert_eq!(m.arena().handle_kernel_fault(&stub), FaultOutcome::Recovered);
+            assert_eq!(m.arena().take_violation().unwrap().address, address);
+        } else {
+            assert_eq!(m.arena().handle_kernel_fault(&stub), FaultOutcome::Resume(MODEL_STOPPED));
+            nothing_is_left(&m);
+        }
+        m.finish();
+    }
+}
+each_format!(a_hole_on_the_kernels_side_of_a_copy_is_wild_and_no_hole_of_the_window);
