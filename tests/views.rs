@@ -17,6 +17,7 @@ mod flushes;
 mod passing;
 mod refusals;
 mod rights;
+mod rows;
 mod spaces;
 
 const POLICIES: [FaultPolicy; 2] = [FaultPolicy::Lazy, FaultPolicy::Segv];

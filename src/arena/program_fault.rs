@@ -4,8 +4,12 @@
 //! which waits for nothing. What is in the middle of somebody's operation is never a reason to end a program: it gets
 //! [`Retry`](ProgramFaultOutcome::Retry), and when that operation is over the next fault finds an answer. The scratch page
 //! is not put anywhere: it is for the kernel.
+//!
+//! A page that is there, and a fault all the same, is over with the next run of the instruction: somebody was faster, or a TLB
+//! behind. Where the loaded tables do not lead to the page it would come for ever, so such faults are counted as the kernel's
+//! own are (`rows`): a long row of them, on one CPU at one address with no other answer in between, is refused.
 
-use super::{AllocError, AllocRequest, Arena, Context};
+use super::{AllocError, AllocRequest, Arena, Context, rows};
 use crate::addr::{PAGE_SHIFT, PageCount, PageIndex, PageRange};
 use crate::arch::Arch;
 use crate::platform::Platform;
@@ -45,7 +49,16 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             return ProgramFaultOutcome::NotOurs;
         };
         let page = PageIndex::masked((offset >> PAGE_SHIFT & 0xffff_ffff) as u32);
-        let outcome = self.answer(view, page, fault.access);
+        let outcome = match self.answer(view, page, fault.access) {
+            Some(outcome) => {
+                self.rows.end(self.cpu());
+                outcome
+            }
+            None if self.rows.is_stuck(self.cpu(), rows::of_a_program(offset)) => {
+                ProgramFaultOutcome::Refused(Refusal::Unreachable)
+            }
+            None => ProgramFaultOutcome::Retry,
+        };
         let counters = &self.shared.0.counters;
         match outcome {
             ProgramFaultOutcome::PageGiven => _ = counters.pages_given.fetch_add(1, Ordering::Relaxed),
@@ -57,8 +70,10 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         outcome
     }
 
-    fn answer(&self, view: Listed, page: PageIndex, access: ProgramAccess) -> ProgramFaultOutcome {
-        let refused = ProgramFaultOutcome::Refused;
+    /// `None` if the page is there, and the program's to use.
+    fn answer(&self, view: Listed, page: PageIndex, access: ProgramAccess) -> Option<ProgramFaultOutcome> {
+        let refused = |refusal| Some(ProgramFaultOutcome::Refused(refusal));
+        let passing = Some(ProgramFaultOutcome::Retry);
         if access == ProgramAccess::Execute {
             return refused(Refusal::NotExecutable);
         }
@@ -70,20 +85,20 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         }
         match self.state(page.number()) {
             SlotState::Mapped(_, Owner::Kernel) | SlotState::Deferred(_, Owner::Kernel) => refused(Refusal::KernelPage),
-            SlotState::Mapped(..) | SlotState::Deferred(..) => ProgramFaultOutcome::Retry,
+            SlotState::Mapped(..) | SlotState::Deferred(..) => None,
             SlotState::Reserved(_) | SlotState::ScratchOverReserved(_) => refused(Refusal::Reserved),
-            SlotState::Foreign(_) => ProgramFaultOutcome::NotOurs,
+            SlotState::Foreign(_) => Some(ProgramFaultOutcome::NotOurs),
             // Whoever has claimed it is about to change the slot, or to un-claim it.
             SlotState::Scratch | SlotState::Vacant | SlotState::Vacated(_) if self.maps.is_claimed(page.number()) => {
-                ProgramFaultOutcome::Retry
+                passing
             }
             // It may have been healed since the first look, its number given up after that: then it is another's page, or
             // nobody's.
-            SlotState::Scratch if self.state(page.number()) != SlotState::Scratch => ProgramFaultOutcome::Retry,
+            SlotState::Scratch if self.state(page.number()) != SlotState::Scratch => passing,
             SlotState::Scratch => refused(Refusal::Scratched),
             SlotState::Vacant | SlotState::Vacated(_) => match view.policy() {
                 FaultPolicy::Segv => refused(Refusal::Policy),
-                FaultPolicy::Lazy => self.give(page),
+                FaultPolicy::Lazy => Some(self.give(page)),
             },
         }
     }

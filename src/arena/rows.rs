@@ -7,6 +7,8 @@
 //! that could be seen here, which is a fault that was recovered, one that found its slot changing, or one at another address.
 //! What else goes on in the arena does not matter: a row ends by what happens on its own CPU alone.
 //!
+//! A program's fault on a page that is there and its to use is counted the same way, in rows that are never the kernel's.
+//!
 //! Threads that take turns on one CPU, each stuck at an address of its own, break each other's rows; such a kernel still
 //! schedules. CPUs that are not known, or beyond those the layout was made for, share a word.
 
@@ -18,6 +20,12 @@ use crate::sync::{AtomicU64, Ordering};
 /// race lasts, short enough that a watchdog does not come first. On the word that CPUs without a name share it is twice
 /// the number of CPUs that there can be.
 pub(super) const STUCK: u64 = 1 << 17;
+
+/// What stands for the address of a program's fault, of its offset in the window. No offset of the kernel's is like it: the
+/// upper guard's last is far below. Four bytes share one.
+pub(super) const fn of_a_program(offset: u64) -> u64 {
+    0b11 << (LENGTH_SHIFT - 2) | (offset & 0xffff_ffff) >> 2
+}
 
 /// One word for each CPU, and a last one that the others share. Relaxed throughout: nothing is ordered by a row. A handler
 /// that interrupts another between its load and its store loses a count or two, which matters to nobody.

@@ -41,6 +41,10 @@ pub enum ProgramFaultOutcome {
     PageGiven,
     /// The page is there, or is in the middle of somebody's operation: the instruction runs again, and faults again if it must.
     /// It is no reason to end a program.
+    ///
+    /// Whoever is in the middle may be a thread that this CPU has taken off, so a kernel lets the others have their turn, as its
+    /// timer does anyway. A page where somebody else had mapped something stays so until the next
+    /// [`reclaim`](crate::Arena::reclaim).
     Retry,
     /// The program may not do that there.
     Refused(Refusal),
@@ -70,6 +74,10 @@ pub enum Refusal {
     ReadOnlyView,
     /// An instruction fetch: nothing in an arena is executable.
     NotExecutable,
+    /// The page is there and the program's to use, and the processor has refused the same access 2^17 times in a row on this CPU,
+    /// some 0.1 s. The tables that are loaded do not lead there: the view is of another address space than the program runs in,
+    /// or an entry above the view's takes its rights away. A bug of the kernel's.
+    Unreachable,
 }
 
 impl fmt::Display for Refusal {
@@ -83,6 +91,9 @@ impl fmt::Display for Refusal {
             Self::KernelPage => "the page is the kernel's own",
             Self::ReadOnlyView => "the view allows no stores",
             Self::NotExecutable => "nothing in an arena is executable",
+            Self::Unreachable => {
+                "the page is there, but the loaded tables do not lead to it by this view: is it another space's?"
+            }
         })
     }
 }
