@@ -1,7 +1,9 @@
 //! The glue of `kernel_arena::kit`: windows that link themselves, statics, parts.
 
 mod cells;
+mod late;
 mod memory;
 mod program;
 mod reach;
+mod side_by_side;
 mod window;

@@ -15,7 +15,7 @@ use crate::tables::UPPER_ENTRIES;
 /// What comes back from an arena that was destroyed.
 #[derive(Debug)]
 pub struct Destroyed<P> {
-    /// What the kernel lent, its upper entries zero again.
+    /// What the kernel lent, its upper entries vacant again.
     pub platform: P,
     /// The metadata that it lent.
     pub metadata: &'static mut [MaybeUninit<MetadataWord>],

@@ -49,7 +49,7 @@ pub enum CreateError {
     /// The machine may have more CPUs than the layout was made for: use
     /// [`ArenaLayout::with_cpus`](crate::ArenaLayout::with_cpus).
     MoreCpus,
-    /// A lent upper entry is not zero: lend entries that nothing else uses, and no other arena, not even one that is being
+    /// A lent upper entry is not vacant: lend entries that nothing else uses, and no other arena, not even one that is being
     /// created at the same time.
     UpperEntryInUse,
     /// Lend at least [`ArenaLayout::metadata_words`](crate::ArenaLayout::metadata_words).
@@ -70,7 +70,7 @@ impl fmt::Display for CreateError {
                 "the layout's base is not the address that the lent entries translate: make both the same"
             }
             Self::MoreCpus => "the machine may have more CPUs than the layout: `ArenaLayout::with_cpus`",
-            Self::UpperEntryInUse => "a lent upper entry is not zero: lend entries that nothing else uses",
+            Self::UpperEntryInUse => "a lent upper entry is not vacant: lend entries that nothing else uses",
             Self::MetadataTooSmall => "the metadata is too small: lend `ArenaLayout::metadata_words`",
             Self::OutOfFrames => "the frame source ran out: the tables take `ArenaLayout::table_frames`",
         })

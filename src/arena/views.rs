@@ -58,7 +58,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Takes a view away: when it returns, no CPU reaches the arena there, though its program may be running; its next access
-    /// is a fault that is nobody's ([`NotOurs`](crate::views::ProgramFaultOutcome::NotOurs)). The entries are zero again.
+    /// is a fault that is nobody's ([`NotOurs`](crate::views::ProgramFaultOutcome::NotOurs)). The entries are vacant again.
     ///
     /// Context: *may wait for a shootdown*, of one range that is the whole view.
     ///

@@ -70,4 +70,4 @@ pub use identity::{Masking, OneCpu, Unnamed};
 pub use parts::Parts;
 #[cfg(feature = "frames")]
 pub use recycling::{FrameRange, FreshFn, RecyclingFrames};
-pub use window::{LinkError, ProgramWindow, Window};
+pub use window::{LinkError, ProgramWindow, UnlinkError, UnlinkRefused, Window};

@@ -271,11 +271,11 @@ impl<T: Shootdown + ?Sized> Shootdown for &T {
 /// The page-table entries above the arena's own tables.
 ///
 /// # Contract
-/// - Five 64-bit entries are lent, zero at the arena's creation, and no TLB or walk cache remembers anything of the
-///   addresses they cover. The same references come back each time.
+/// - Five 64-bit entries are lent, vacant at the arena's creation: zero, or [`vacant_word`](Self::vacant_word). No TLB or walk
+///   cache remembers anything of the addresses they cover. The same references come back each time.
 /// - They are lent to *one* arena: until its [`destroy`](crate::Arena::destroy) it alone writes them. A platform that can
 ///   be copied, or whose entries another platform names too, makes this the kernel's to see to. Creation links them by
-///   compare-exchange from zero, so a second arena over the same entries is refused
+///   compare-exchange from that word, so a second arena over the same entries is refused
 ///   ([`UpperEntryInUse`](crate::CreateError::UpperEntryInUse)); but after that nothing tells the two apart.
 /// - They are reachable from every root table that can be loaded.
 pub trait UpperSlots {
@@ -294,4 +294,10 @@ pub trait UpperSlots {
     /// # Safety
     /// As for [`window_entries`](Self::window_entries).
     unsafe fn guard_entry(&self) -> &AtomicU64;
+
+    /// What all five hold while no arena has them: zero, or a note of the kernel's that they are lent, with bit 0 clear, so that
+    /// no processor takes it for an entry. The same each time.
+    fn vacant_word(&self) -> u64 {
+        0
+    }
 }

@@ -12,8 +12,8 @@ use crate::sync::AtomicU64;
 ///   page-directory-pointer table; aarch64 with 4 KiB granule: in a level-1 table), and the same references come back each
 ///   time.
 /// - From when they are passed to [`attach_view`](crate::Arena::attach_view) until
-///   [`detach_view`](crate::Arena::detach_view) gives them back, the arena alone writes them. What is zero when they are passed
-///   no TLB or walk cache remembers anything of.
+///   [`detach_view`](crate::Arena::detach_view) gives them back, the arena alone writes them. Each is vacant when it
+///   is passed ([`vacant_word`](Self::vacant_word)), and then no TLB or walk cache remembers anything of it.
 /// - The address space, and the tables above the entries, stay as long as the view is attached. Those above allow user
 ///   mode what the view does: loads and stores.
 /// - A [`shootdown`](super::Shootdown::shootdown) of addresses in the view reaches every CPU that could have used them *in that
@@ -27,6 +27,12 @@ pub unsafe trait ViewEntries {
     /// # Safety
     /// The caller does not write them, unless it is the arena that they are lent to.
     unsafe fn view_entries(&self) -> [&AtomicU64; 4];
+
+    /// What the four hold while no view is attached: zero, or a note of the kernel's that they are lent, with bit 0 clear, so
+    /// that no processor takes it for an entry. The same each time.
+    fn vacant_word(&self) -> u64 {
+        0
+    }
 }
 
 // SAFETY: the same entries; a borrow keeps them where they are.
@@ -38,5 +44,9 @@ unsafe impl<T: ViewEntries + ?Sized> ViewEntries for &T {
     unsafe fn view_entries(&self) -> [&AtomicU64; 4] {
         // SAFETY: as the caller promises.
         unsafe { (**self).view_entries() }
+    }
+
+    fn vacant_word(&self) -> u64 {
+        (**self).vacant_word()
     }
 }

@@ -69,16 +69,18 @@ impl<A: Arch> Tables<A> {
         }
     }
 
-    /// Whether all lent entries are zero, as they must be before they are linked.
+    /// Whether all lent entries are vacant, as they must be before they are linked.
     pub(crate) fn upper_is_vacant<P: Platform>(platform: &P) -> bool {
-        upper_entries(platform).all(|entry| A::load(entry) == 0)
+        let vacant = platform.upper().vacant_word();
+        upper_entries(platform).all(|entry| A::load(entry) == vacant)
     }
 
-    /// Puts the window into the kernel view, each entry by a compare-exchange from zero, lowest first: of two arenas that are
+    /// Puts the window into the kernel view, each entry by a compare-exchange from the vacant word, lowest first: of two arenas that are
     /// created over the same entries one finds the first of them taken, and has linked nothing yet.
     pub(crate) fn link<P: Platform>(&self, platform: &P) -> Result<(), NotVacant> {
+        let vacant = platform.upper().vacant_word();
         for (linked, (entry, word)) in upper_entries(platform).zip(self.upper_words()).enumerate() {
-            A::try_install(entry, 0, word).map_err(|_| NotVacant { linked })?;
+            A::try_install(entry, vacant, word).map_err(|_| NotVacant { linked })?;
         }
         A::publish_and_sync();
         Ok(())
@@ -86,8 +88,9 @@ impl<A: Arch> Tables<A> {
 
     /// Takes the first `linked` entries of the window out of the kernel view. What TLBs remember is the caller's to flush.
     pub(crate) fn unlink<P: Platform>(&self, platform: &P, linked: usize) {
+        let vacant = platform.upper().vacant_word();
         for entry in upper_entries(platform).take(linked) {
-            A::swap(entry, 0);
+            A::swap(entry, vacant);
         }
     }
 
@@ -104,7 +107,7 @@ impl<A: Arch> Tables<A> {
     }
 }
 
-/// A lent entry was not zero when its turn came to be linked.
+/// A lent entry was not vacant when its turn came to be linked.
 #[derive(Debug)]
 pub(crate) struct NotVacant {
     /// How many entries before it had been linked.

@@ -13,7 +13,7 @@ pub enum AttachError {
     Private,
     /// No view can start there.
     Base(ViewBaseError),
-    /// An entry that was lent is not zero: this view is attached already, or something else is mapped there. Choose another base.
+    /// An entry that was lent is not vacant: this view is attached already, or something else is mapped there. Choose another base.
     EntryInUse,
     /// As many views are attached as there can be: detach one, or create the arena with
     /// [room for more](crate::ArenaLayout::with_views).
@@ -26,7 +26,7 @@ impl fmt::Display for AttachError {
             Self::Private => "the arena is private: no program ever sees it",
             Self::Base(error) => return error.fmt(f),
             Self::EntryInUse => {
-                "an entry that was lent is not zero: attached already, or something else is mapped there"
+                "an entry that was lent is not vacant: attached already, or something else is mapped there"
             }
             Self::NoRoom => "no more views can be attached: detach one, or create the arena `with_views` for more",
         })
@@ -37,7 +37,8 @@ impl core::error::Error for AttachError {}
 
 /// No view was attached: why, and what was lent for it.
 ///
-/// The error alone is had by `?`, where the caller returns an [`AttachError`].
+/// The error alone is had by `?`, where the caller returns an [`AttachError`] and what was lent needs no giving back; a
+/// [`ProgramWindow`](crate::kit::ProgramWindow) does.
 pub struct AttachRefused<V> {
     /// What is wrong.
     pub error: AttachError,

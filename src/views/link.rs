@@ -14,12 +14,13 @@ pub(crate) struct EntryTaken {
     pub(crate) linked: usize,
 }
 
-/// Links the window: each entry by a compare-exchange from zero, lowest first, then a barrier for the walkers.
+/// Links the window: each entry by a compare-exchange from the vacant word, lowest first, then a barrier for the walkers.
 pub(crate) fn link<A: Arch>(entries: &impl ViewEntries, words: [u64; 4]) -> Result<(), EntryTaken> {
     // SAFETY: they are lent to the view that is being attached, and written only here and in `unlink`.
     let lent = unsafe { entries.view_entries() };
+    let vacant = entries.vacant_word();
     for (linked, (entry, word)) in lent.into_iter().zip(words).enumerate() {
-        A::try_install(entry, 0, word).map_err(|_| EntryTaken { linked })?;
+        A::try_install(entry, vacant, word).map_err(|_| EntryTaken { linked })?;
     }
     A::publish_and_sync();
     Ok(())
@@ -29,12 +30,13 @@ pub(crate) fn link<A: Arch>(entries: &impl ViewEntries, words: [u64; 4]) -> Resu
 pub(crate) fn unlink<A: Arch>(entries: &impl ViewEntries, tables: &Tables<A>, linked: usize) {
     // SAFETY: as in `link`.
     let lent = unsafe { entries.view_entries() };
+    let vacant = entries.vacant_word();
     for (quarter, entry) in lent.into_iter().enumerate().take(linked) {
         // By the word that is there: a mapper may have set bits in it. Somebody who has put another there, which nobody may,
         // has unlinked ours.
         let mut word = A::load(entry);
         while tables.is_directory_link(quarter, word) {
-            match A::compare_exchange(entry, word, 0) {
+            match A::compare_exchange(entry, word, vacant) {
                 Ok(()) => break,
                 Err(there) => word = there,
             }

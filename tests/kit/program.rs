@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use kernel_arena::arch::{Arch, Root, aarch64::AArch64, x86_64::X86_64};
-use kernel_arena::kit::{LinkError, ProgramWindow};
+use kernel_arena::kit::{LinkError, ProgramWindow, UnlinkError};
 use kernel_arena::platform::{Frame, ViewEntries};
 use kernel_arena::views::ViewBaseError;
 use kernel_arena::{AddressWidth, ArenaLayout, ProgramAddr, VirtAddr};
@@ -36,7 +36,7 @@ fn links_and_gives_back<A: Arch>(bits: u32, base: u64, tables: usize, opens: Ope
     // SAFETY: read, not written.
     for (gib, entry) in unsafe { window.view_entries() }.into_iter().enumerate() {
         assert!(std::ptr::eq(entry, walked(table, bits, base + ((gib as u64) << 30), 30)), "GiB {gib}");
-        assert_eq!(entry.load(Ordering::Relaxed), 0);
+        assert_eq!(entry.load(Ordering::Relaxed), window.vacant_word());
     }
     let mut at = table;
     for _ in 0..tables {
@@ -47,7 +47,7 @@ fn links_and_gives_back<A: Arch>(bits: u32, base: u64, tables: usize, opens: Ope
     }
     let flushes = Flushes::default();
     // SAFETY: no view was attached.
-    assert_eq!(unsafe { window.unlink(&memory, &map(), &flushes) }, 0);
+    unsafe { window.unlink(&memory, &map(), &flushes) }.unwrap();
     assert_eq!(memory.left(), before, "all frames are back");
     assert_eq!(flushes.0.into_inner(), u64::from(tables > 0));
     assert!(words(table).iter().all(|word| *word == 0));
@@ -91,7 +91,7 @@ fn tables_of_a_programs_are_used_and_stay() {
         assert_eq!((window.tables_made(), memory.left()), (0, before));
         let flushes = Flushes::default();
         // SAFETY: no view was attached.
-        assert_eq!(unsafe { window.unlink(&memory, &map(), &flushes) }, 0);
+        unsafe { window.unlink(&memory, &map(), &flushes) }.unwrap();
         assert_eq!(flushes.0.into_inner(), 0, "nothing was taken away");
         assert_eq!(words(table)[index(39)], upper.address() | open);
     }
@@ -104,11 +104,16 @@ fn a_table_in_which_the_program_has_something_else_by_now_stays() {
     let window = link::<X86_64>(root, BASE, &memory).unwrap();
     let upper = Frame::new(words(table)[0] & 0x0000_ffff_ffff_f000).unwrap();
     entries(upper)[7].store(0x8000_0083, Ordering::Relaxed);
-    let left = memory.left();
+    let (left, there) = (memory.left(), words(upper));
     // SAFETY: no view was attached.
-    assert_eq!(unsafe { window.unlink(&memory, &map(), &Flushes::default()) }, 1);
-    assert_eq!(memory.left(), left + 1, "the lower one alone");
-    assert_ne!(words(table)[0], 0);
+    let refused = unsafe { window.unlink(&memory, &map(), &Flushes::default()) }.unwrap_err();
+    let address = VirtAddr::new(7 << 39);
+    assert_eq!((refused.error, memory.left()), (UnlinkError::TableInUse { address }, left));
+    assert_eq!(words(upper), there);
+    entries(upper)[7].store(0, Ordering::Relaxed);
+    // SAFETY: as above.
+    unsafe { refused.window.unlink(&memory, &map(), &Flushes::default()) }.unwrap();
+    assert_eq!((memory.left(), words(table)[0]), (left + 2, 0));
 }
 
 #[test]

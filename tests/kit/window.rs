@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use kernel_arena::arch::{Arch, Root, aarch64::AArch64, x86_64::X86_64};
-use kernel_arena::kit::{LinkError, Window};
+use kernel_arena::kit::{LinkError, UnlinkError, Window};
 use kernel_arena::platform::{EntryAttributes, Frame, PhysMap, UpperSlots};
 use kernel_arena::{AddressWidth, ArenaLayout, KernelAddr, PageCount, PageIndex, VirtAddr};
 
@@ -50,16 +50,17 @@ fn links_and_gives_back<A: Arch>(bits: u32, base: u64, width: AddressWidth, tabl
     // SAFETY: read, not written.
     for (gib, entry) in unsafe { window.window_entries() }.into_iter().enumerate() {
         assert!(std::ptr::eq(entry, walked(table, bits, base + ((gib as u64) << 30), 30)), "GiB {gib}");
-        assert_eq!(entry.load(Ordering::Relaxed), 0);
+        assert_eq!(entry.load(Ordering::Relaxed), window.vacant_word());
     }
     // SAFETY: as above.
     let guard = unsafe { window.guard_entry() };
     assert!(std::ptr::eq(guard, walked(table, bits, base + (1 << 32), 21)));
-    assert_eq!(guard.load(Ordering::Relaxed), 0);
+    assert_eq!(guard.load(Ordering::Relaxed), window.vacant_word());
+    assert_eq!(window.vacant_word() & 1, 0, "no entry to any processor");
 
     let flushes = Flushes::default();
     // SAFETY: no arena was created, and no other root has been given anything.
-    assert_eq!(unsafe { window.unlink(&memory, &map(), &flushes) }, 0);
+    unsafe { window.unlink(&memory, &map(), &flushes) }.unwrap();
     assert_eq!(memory.left(), before, "all frames are back");
     assert_eq!(flushes.0.into_inner(), u64::from(tables > 0));
     assert!(entries(table).iter().all(|entry| entry.load(Ordering::Relaxed) == 0));
@@ -92,7 +93,7 @@ fn tables_that_are_there_are_used_and_stay() {
     assert_eq!((window.tables_made(), memory.left()), (0, before));
     let flushes = Flushes::default();
     // SAFETY: no arena was created.
-    assert_eq!(unsafe { window.unlink(&memory, &map(), &flushes) }, 0);
+    unsafe { window.unlink(&memory, &map(), &flushes) }.unwrap();
     assert_eq!(flushes.0.into_inner(), 0);
     assert_eq!(entries(table)[index(39)].load(Ordering::Relaxed), upper.address() | 3);
 }
@@ -104,12 +105,16 @@ fn a_table_that_somebody_else_uses_by_now_stays() {
     let window = link::<X86_64>(root, &layout(IN_THE_MIDDLE, AddressWidth::BITS_48), &memory).unwrap();
     let index = (IN_THE_MIDDLE >> 39 & 511) as usize;
     let upper = Frame::new(entries(table)[index].load(Ordering::Relaxed) & !0xfff).unwrap();
-    entries(upper)[0].store(0x8000_0083, Ordering::Relaxed);
+    entries(upper)[1].store(0x8000_0083, Ordering::Relaxed);
     let left = memory.left();
     // SAFETY: no arena was created.
-    assert_eq!(unsafe { window.unlink(&memory, &map(), &Flushes::default()) }, 1);
-    assert_eq!(memory.left(), left + 1, "the guard's table alone");
-    assert!(entries(table)[index].load(Ordering::Relaxed) != 0);
+    let refused = unsafe { window.unlink(&memory, &map(), &Flushes::default()) }.unwrap_err();
+    let address = VirtAddr::new(0xffff_9000_4000_0000);
+    assert_eq!((refused.error, memory.left()), (UnlinkError::TableInUse { address }, left));
+    entries(upper)[1].store(0, Ordering::Relaxed);
+    // SAFETY: as above.
+    unsafe { refused.window.unlink(&memory, &map(), &Flushes::default()) }.unwrap();
+    assert_eq!((memory.left(), entries(table)[index].load(Ordering::Relaxed)), (left + 2, 0));
 }
 
 #[test]
@@ -218,13 +223,22 @@ fn a_root_that_had_the_tables_before_keeps_them() {
 #[test]
 fn where_the_root_has_the_lent_entries_the_arena_comes_first() {
     let memory = Memory::of(16);
-    let (_, root) = memory.root(39);
+    let (table, root) = memory.root(39);
     let base = 0xffff_ff90_0000_0000;
     let window = link::<AArch64>(root, &layout(base, AddressWidth::BITS_48), &memory).unwrap();
     let (other_table, other) = memory.root(39);
     // SAFETY: roots of this test's.
     let refused = unsafe { window.link_into(other, &map()) };
     assert_eq!(refused, Err(LinkError::NothingToCopy { address: VirtAddr::new(base) }));
+    // A kernel that copies all of a root has copied that they are lent.
+    let (copy_table, copy) = memory.root(39);
+    for (copied, entry) in entries(copy_table).iter().zip(entries(table)) {
+        copied.store(entry.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+    let (unused_table, unused) = memory.root(39);
+    for (copied, entry) in entries(unused_table).iter().zip(entries(table)) {
+        copied.store(entry.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
     // As an arena's creation does.
     // SAFETY: there is no arena.
     for entry in unsafe { window.window_entries() } {
@@ -232,11 +246,15 @@ fn where_the_root_has_the_lent_entries_the_arena_comes_first() {
     }
     // SAFETY: as above.
     unsafe { window.link_into(other, &map()) }.unwrap();
-    let used = || entries(other_table).iter().filter(|entry| entry.load(Ordering::Relaxed) != 0).count();
-    assert_eq!(used(), 5);
     // SAFETY: as above.
-    unsafe { window.unlink_from(other, &map()) };
-    assert_eq!(used(), 0);
+    unsafe { window.link_into(copy, &map()) }.unwrap();
+    let leading = |table, mask| entries(table).iter().filter(|entry| entry.load(Ordering::Relaxed) & mask != 0).count();
+    assert_eq!((leading(other_table, 1), leading(copy_table, 1), leading(unused_table, !0)), (5, 5, 5));
+    for (root, table) in [(other, other_table), (copy, copy_table), (unused, unused_table)] {
+        // SAFETY: as above.
+        unsafe { window.unlink_from(root, &map()) };
+        assert_eq!(leading(table, !0), 0);
+    }
 }
 
 /// The processor and mappers set bits under one root that another does not get.

@@ -5,7 +5,7 @@ use kernel_arena::kit::ProgramWindow;
 use kernel_arena::platform::Platform;
 use kernel_arena::views::{FaultPolicy, View, ViewId, ViewRights};
 use support::Machine;
-use support::check::{Checked, Failure, equal};
+use support::check::{Checked, Failure};
 use support::user::{AddressSpace, Rights, Thread};
 
 use crate::KernelArena;
@@ -84,7 +84,10 @@ impl Process {
         let window = unsafe {
             ProgramWindow::link_below(self.space.root(), ProgramAddr::new(base), arena.layout(), frames, map)
         }?;
-        Ok(arena.attach_view(window, rights, policy)?)
+        arena.attach_view(window, rights, policy).map_err(|refused| {
+            let error = refused.error.into();
+            give_back(arena, refused.entries).err().unwrap_or(error)
+        })
     }
 }
 
@@ -95,11 +98,15 @@ impl Process {
 /// What went wrong.
 pub fn detach(arena: &KernelArena, view: Attached) -> Result<ViewId, Failure> {
     let id = view.id();
-    let window = arena.detach_view(view)?;
+    give_back(arena, arena.detach_view(view)?).map(|()| id)
+}
+
+/// The tables that were made for a view go back.
+fn give_back(arena: &KernelArena, window: ProgramWindow) -> Checked {
     let platform = arena.platform();
-    // SAFETY: the view is detached; source and map are those of `link_below`, and no other root leads there.
-    let stay = unsafe { window.unlink(platform.frames(), platform.phys_map(), platform.shootdown()) };
-    equal("tables that stay", stay, 0).map(|()| id)
+    // SAFETY: source and map are those of `link_below`, and no other root leads there.
+    unsafe { window.unlink(platform.frames(), platform.phys_map(), platform.shootdown()) }?;
+    Ok(())
 }
 
 /// Both: a process with a view, and what is to be done with them.

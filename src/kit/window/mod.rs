@@ -3,7 +3,8 @@
 //! Five words are lent to an arena: four of a table whose entries cover 1 GiB each, and one of a table of 2 MiB entries, for
 //! the guard. Between them and the root there may be tables or not, large pages, or what the kernel maps beside the window. A
 //! [`Window`] walks down from the root through the physical map, makes the tables that are missing, all of them or none, and
-//! knows how to give them back. The words themselves are the arena's to write.
+//! knows how to give them back. The words themselves are the arena's to write; between arenas they hold a note that they are
+//! lent, so that a table in which a window has its entries is empty to nobody.
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -21,9 +22,10 @@ mod program;
 mod roots;
 
 pub use error::LinkError;
+pub use made::{UnlinkError, UnlinkRefused};
 pub use program::ProgramWindow;
 
-use made::MadeTables;
+use made::{LENT, MadeTables};
 
 /// log2 of what a lent entry of the window covers, and of what the guard's covers.
 const WINDOW_ENTRY_SHIFT: u32 = 30;
@@ -104,20 +106,34 @@ impl<A: Arch> Window<A> {
         self.made.count()
     }
 
-    /// Takes out the tables that were made, and gives their frames to `frames` after one shootdown; those in which something
-    /// else has been entered meanwhile stay, and it says how many.
+    /// Takes out the tables that were made, and gives their frames to `frames` after one shootdown: all, or none. Where other
+    /// windows share them, the last that was linked is the first to be unlinked.
     ///
     /// Context: *may wait for a shootdown*.
     ///
+    /// # Errors
+    /// [`UnlinkRefused`], with the window: the arena that the entries were lent to has not been
+    /// [destroyed](crate::Arena::destroy), or something else is entered in a table that was made. Nothing was changed.
+    ///
     /// # Safety
-    /// The arena that the entries were lent to has been [destroyed](crate::Arena::destroy), so that they are zero. `frames` and
-    /// `map` are those of [`link`](Self::link). Nobody else changes these tables meanwhile. No other root leads to them: those
-    /// that got them by [`link_into`](Self::link_into) or as copies are gone, or were passed to
-    /// [`unlink_from`](Self::unlink_from).
-    pub unsafe fn unlink(self, frames: &impl FrameSource, map: &impl PhysMap, shootdown: &impl Shootdown) -> usize {
-        let ranges = [ArenaLayout::window_at(self.base), ArenaLayout::guard_at(self.base)];
+    /// `frames` and `map` are those of [`link`](Self::link). Nobody else makes, maps or takes away anything below these tables
+    /// meanwhile; arenas over other windows may come and go. No other root leads to the tables: those that got them by
+    /// [`link_into`](Self::link_into) or as copies are gone, or were passed to [`unlink_from`](Self::unlink_from).
+    #[expect(clippy::result_large_err, reason = "the window comes back, and there is no heap to box it in")]
+    pub unsafe fn unlink(
+        self,
+        frames: &impl FrameSource,
+        map: &impl PhysMap,
+        shootdown: &impl Shootdown,
+    ) -> Result<(), UnlinkRefused<Self>> {
         // SAFETY: as the caller promises.
-        unsafe { self.made.unlink::<A>(&ranges, frames, map, shootdown) }
+        if let Err(error) = unsafe { self.made.check::<A>(&self.entries, map) } {
+            return Err(UnlinkRefused { error, window: self });
+        }
+        let ranges = [ArenaLayout::window_at(self.base), ArenaLayout::guard_at(self.base)];
+        // SAFETY: as the caller promises, and nothing else is in them.
+        unsafe { self.made.unlink::<A>(&self.entries, &ranges, frames, shootdown) };
+        Ok(())
     }
 }
 
@@ -136,5 +152,9 @@ impl<A: Arch> UpperSlots for Window<A> {
         let [.., guard] = self.entries;
         // SAFETY: as above.
         unsafe { guard.as_ref() }
+    }
+
+    fn vacant_word(&self) -> u64 {
+        LENT
     }
 }

@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-use super::made::{MOST_MADE, Made, MadeTables};
+use super::made::{LENT, MOST_MADE, Made, MadeTables};
 use super::{GUARD_ENTRY_SHIFT, LinkError, WINDOW_ENTRY_SHIFT};
 use crate::addr::{PAGE_BYTES, ProgramBase, VirtAddr};
 use crate::arch::{Arch, Root, Step, TableReach, walk};
@@ -43,8 +43,11 @@ fn reached<A: Arch, const N: usize>(paths: [Path; N]) -> Result<[Path; N], LinkE
     }
 }
 
-/// Makes the tables that are missing on these ways, all of them or none, and finds the entries at their ends, which are
-/// vacant. Where they are for programs (`Open`), those that are there allow what programs do.
+/// Makes the tables that are missing on these ways, all of them or none, and takes the entries at their ends, which were
+/// zero, by the word [`LENT`]. Where they are for programs (`Open`), those that are there allow what programs do.
+///
+/// The source is the caller's code, and may itself map something below this root. So the ways are followed once more when it
+/// has been asked, until it has given enough: from then on nobody but us changes anything, and nothing is refused half-way.
 ///
 /// # Safety
 /// As for [`Path::follow`]; the root stays as long as the entries are used.
@@ -54,14 +57,20 @@ pub(super) unsafe fn link<A: Arch, const N: usize>(
     frames: &impl FrameSource,
     map: &impl PhysMap,
 ) -> Result<([NonNull<AtomicU64>; N], MadeTables), LinkError> {
+    let mut fresh = Fresh { source: frames, frames: [None; MOST_MADE] };
     // SAFETY: as the caller promises.
-    let missing = unsafe { missing::<A, N>(paths, reach, map) }?;
-    let mut fresh = Fresh::take(missing, frames).ok_or(LinkError::OutOfFrames)?;
+    while fresh.count() < unsafe { missing::<A, N>(paths, reach, map) }? {
+        fresh.take().ok_or(LinkError::OutOfFrames)?;
+    }
     let mut made = MadeTables::default();
     let mut entries = [NonNull::dangling(); N];
     for (entry, path) in entries.iter_mut().zip(paths) {
         // SAFETY: as the caller promises.
         *entry = unsafe { path.make::<A>(reach, map, &mut fresh, &mut made) }?;
+    }
+    for entry in &entries {
+        // SAFETY: it was found in a live table.
+        A::swap(unsafe { entry.as_ref() }, LENT);
     }
     A::publish_and_sync();
     Ok((entries, made))
@@ -146,7 +155,8 @@ impl Path {
             unsafe { memory.write_bytes(0, PAGE_BYTES) };
             A::try_install(entry, 0, A::table(table, reach, map.attributes()))
                 .map_err(|_| LinkError::InUse { address: self.address })?;
-            *place = Some(Made { entry: NonNull::from(entry), table });
+            let first = VirtAddr::new(self.address.value() >> shift << shift);
+            *place = Some(Made { entry: NonNull::from(entry), table, first, shift: shift - INDEX_BITS });
         }
     }
 }
@@ -158,14 +168,16 @@ struct Fresh<'a, F: FrameSource> {
     frames: [Option<Frame>; MOST_MADE],
 }
 
-impl<'a, F: FrameSource> Fresh<'a, F> {
-    /// So many, or none.
-    fn take(count: usize, source: &'a F) -> Option<Self> {
-        let mut fresh = Self { source, frames: [None; MOST_MADE] };
-        for place in fresh.frames.iter_mut().take(count) {
-            *place = Some(source.alloc(None)?);
-        }
-        Some(fresh)
+impl<F: FrameSource> Fresh<'_, F> {
+    fn count(&self) -> usize {
+        self.frames.iter().flatten().count()
+    }
+
+    /// One more.
+    fn take(&mut self) -> Option<()> {
+        let place = self.frames.iter_mut().find(|place| place.is_none())?;
+        *place = Some(self.source.alloc(None)?);
+        Some(())
     }
 
     fn next(&mut self) -> Option<Frame> {

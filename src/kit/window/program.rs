@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use super::made::MadeTables;
+use super::made::{LENT, MadeTables, UnlinkRefused};
 use super::{LinkError, path};
 use crate::addr::{AddressRange, ProgramAddr, ProgramBase, WINDOW_SIZE};
 use crate::arch::{Arch, Native, Root, TableReach};
@@ -15,10 +15,16 @@ use crate::views;
 /// The four entries that a program view needs, below the root table of a program's address space: a PML4 (4 or 5 levels), or
 /// the table of `TTBR0_EL1` (or `TTBR1_EL1`).
 ///
+/// # Several below one root
+/// A program may have views of several arenas. Where they are in the same 512 GiB, the first window makes the table and the
+/// others find it there: it goes back when the first is unlinked *after* the others, and until then
+/// [`unlink`](Self::unlink) refuses, and gives the window back. So the last that was linked is the first to be unlinked, or the
+/// kernel tries those that were refused again.
+///
 /// # Examples
 /// ```no_run
 /// use kernel_arena::arch::Root;
-/// use kernel_arena::kit::{LinkError, ProgramWindow};
+/// use kernel_arena::kit::{LinkError, ProgramWindow, UnlinkRefused};
 /// use kernel_arena::views::{AttachError, FaultPolicy, View, ViewRights};
 /// use kernel_arena::{Arena, Platform, ProgramAddr};
 ///
@@ -32,14 +38,21 @@ use crate::views;
 ///     // SAFETY: the process's own root table, which nobody else edits, and which stays until the view is detached.
 ///     let window = unsafe { ProgramWindow::link_below(root, base, arena.layout(), platform.frames(), platform.phys_map()) }
 ///         .map_err(NoView::Link)?;
-///     arena.attach_view(window, ViewRights::ReadWrite, FaultPolicy::Lazy).map_err(|refused| NoView::Attach(refused.error))
+///     arena.attach_view(window, ViewRights::ReadWrite, FaultPolicy::Lazy).map_err(|refused| {
+///         give_back(arena, refused.entries).expect("nobody else has mapped anything since");
+///         NoView::Attach(refused.error)
+///     })
 /// }
 ///
 /// /// When the process ends: its tables go back to the source.
-/// fn take_away<P: Platform>(arena: &Arena<P>, view: View<ProgramWindow>) {
-///     let (window, platform) = (arena.detach_view(view).expect("this arena's view"), arena.platform());
-///     // SAFETY: the view is detached, and source and map are those of `link_below`.
-///     unsafe { window.unlink(platform.frames(), platform.phys_map(), platform.shootdown()) };
+/// fn take_away<P: Platform>(arena: &Arena<P>, view: View<ProgramWindow>) -> Result<(), UnlinkRefused<ProgramWindow>> {
+///     give_back(arena, arena.detach_view(view).expect("this arena's view"))
+/// }
+///
+/// fn give_back<P: Platform>(arena: &Arena<P>, window: ProgramWindow) -> Result<(), UnlinkRefused<ProgramWindow>> {
+///     let platform = arena.platform();
+///     // SAFETY: source and map are those of `link_below`, and nobody edits the process's tables now.
+///     unsafe { window.unlink(platform.frames(), platform.phys_map(), platform.shootdown()) }
 /// }
 /// ```
 #[derive(Debug)]
@@ -87,19 +100,32 @@ impl<A: Arch> ProgramWindow<A> {
         self.made.count()
     }
 
-    /// Takes out the tables that were made, and gives their frames to `frames` after one shootdown; those in which something
-    /// else has been entered meanwhile stay, and it says how many.
+    /// Takes out the tables that were made, and gives their frames to `frames` after one shootdown: all, or none.
     ///
     /// Context: *may wait for a shootdown*.
     ///
+    /// # Errors
+    /// [`UnlinkRefused`], with the window: the view is attached, or something else is entered in a table that was made. Nothing
+    /// was changed.
+    ///
     /// # Safety
-    /// The view is [detached](crate::Arena::detach_view), or was never attached, so the entries are zero. `frames` and `map`
-    /// are those of [`link_below`](Self::link_below). Nobody else changes these tables meanwhile, and no other root leads to
-    /// them.
-    pub unsafe fn unlink(self, frames: &impl FrameSource, map: &impl PhysMap, shootdown: &impl Shootdown) -> usize {
-        let ranges = [AddressRange::new(self.base.address().into(), WINDOW_SIZE)];
+    /// `frames` and `map` are those of [`link_below`](Self::link_below). Nobody else makes, maps or takes away anything below
+    /// these tables meanwhile; views of other windows below this root may come and go. No other root leads to the tables.
+    #[expect(clippy::result_large_err, reason = "the window comes back, and there is no heap to box it in")]
+    pub unsafe fn unlink(
+        self,
+        frames: &impl FrameSource,
+        map: &impl PhysMap,
+        shootdown: &impl Shootdown,
+    ) -> Result<(), UnlinkRefused<Self>> {
         // SAFETY: as the caller promises.
-        unsafe { self.made.unlink::<A>(&ranges, frames, map, shootdown) }
+        if let Err(error) = unsafe { self.made.check::<A>(&self.entries, map) } {
+            return Err(UnlinkRefused { error, window: self });
+        }
+        let ranges = [AddressRange::new(self.base.address().into(), WINDOW_SIZE)];
+        // SAFETY: as the caller promises, and nothing else is in them.
+        unsafe { self.made.unlink::<A>(&self.entries, &ranges, frames, shootdown) };
+        Ok(())
     }
 }
 
@@ -113,5 +139,9 @@ unsafe impl<A: Arch> ViewEntries for ProgramWindow<A> {
     unsafe fn view_entries(&self) -> [&AtomicU64; 4] {
         // SAFETY: entries of tables that stay as long as it does.
         self.entries.map(|entry| unsafe { entry.as_ref() })
+    }
+
+    fn vacant_word(&self) -> u64 {
+        LENT
     }
 }

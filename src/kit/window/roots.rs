@@ -3,7 +3,7 @@
 use core::iter;
 use core::ptr::NonNull;
 
-use super::{LinkError, Window};
+use super::{LENT, LinkError, Window};
 use crate::addr::{VirtAddr, WINDOW_SIZE};
 use crate::arch::{Arch, Root, walk};
 use crate::platform::PhysMap;
@@ -11,7 +11,7 @@ use crate::sync::AtomicU64;
 
 impl<A: Arch> Window<A> {
     /// Copies the root's entries that lead to the window into another root, made later or in another way: those of it that are
-    /// zero; where it leads to the same tables already, it stays as it is. All of them, or none.
+    /// zero, or a copy of entries that no arena has; where it leads to the same tables already, it stays as it is. All of them, or none.
     ///
     /// Where the roots' own entries cover 1 GiB (aarch64 with up to 39 bits), they are the lent ones: then the arena comes
     /// first, and before it is destroyed each such root is passed to [`unlink_from`](Self::unlink_from).
@@ -28,16 +28,18 @@ impl<A: Arch> Window<A> {
         }
         for (address, ours, theirs) in self.root_entries(other, map) {
             let (word, there) = (A::load(ours), A::load(theirs));
-            if word == 0 {
+            if word == 0 || word == LENT {
                 return Err(LinkError::NothingToCopy { address });
             }
-            if there != 0 && !lead_to_the_same::<A>(there, word, map) {
+            if there != 0 && there != LENT && !lead_to_the_same::<A>(there, word, map) {
                 return Err(LinkError::OtherTable { address });
             }
         }
         for (address, ours, theirs) in self.root_entries(other, map) {
             let word = A::load(ours);
-            match A::try_install(theirs, 0, word) {
+            // A copy that was made before the arena was created has the note.
+            let vacant = if A::load(theirs) == LENT { LENT } else { 0 };
+            match A::try_install(theirs, vacant, word) {
                 Err(there) if !lead_to_the_same::<A>(there, word, map) => {
                     return Err(LinkError::OtherTable { address });
                 }
@@ -59,7 +61,8 @@ impl<A: Arch> Window<A> {
             let pointer = NonNull::from(ours);
             // What led to tables of the kernel's before the window came stays.
             let is_ours = made(pointer) || self.entries.contains(&pointer);
-            if is_ours && lead_to_the_same::<A>(A::load(theirs), A::load(ours), map) {
+            let there = A::load(theirs);
+            if is_ours && (there == LENT || lead_to_the_same::<A>(there, A::load(ours), map)) {
                 A::swap(theirs, 0);
             }
         }

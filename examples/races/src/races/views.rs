@@ -68,7 +68,13 @@ impl Shown {
         let window = unsafe {
             ProgramWindow::link_below(root, base, self.arena.layout(), platform.frames(), platform.phys_map())
         };
-        let view = self.arena.attach_view(window?, rights, policy).map_err(|refused| refused.error)?;
+        let view = match self.arena.attach_view(window?, rights, policy) {
+            Ok(view) => view,
+            Err(refused) => {
+                self.give_back(refused.entries)?;
+                return Err(refused.error.into());
+            }
+        };
         let id = view.id();
         *self.view.lock() = Some(view);
         Ok(id)
@@ -78,14 +84,19 @@ impl Shown {
         let view = self.view.lock().take().ok_or_else(|| Failure::new("no view is attached"))?;
         let window =
             self.arena.detach_view(view).map_err(|_| Failure::new("the view is said to be another arena's"))?;
-        // Before its tables go: all that is there is the entries, which are zero.
+        // Before its tables go: all that is there is the entries, which are vacant.
         for number in [self.first(), self.first() + PAGES - 1] {
             equal("what a view that is detached shows", see(page(number)), None)?;
         }
+        self.give_back(window)
+    }
+
+    /// The tables that were made for a view go back.
+    fn give_back(&self, window: ProgramWindow) -> Checked {
         let platform = self.arena.platform();
-        // SAFETY: the view is detached, and nobody else changes these tables.
-        let stay = unsafe { window.unlink(platform.frames(), platform.phys_map(), platform.shootdown()) };
-        equal("tables that stay", stay, 0)
+        // SAFETY: nobody else changes these tables.
+        unsafe { window.unlink(platform.frames(), platform.phys_map(), platform.shootdown()) }?;
+        Ok(())
     }
 
     fn is_attached(&self) -> bool {
