@@ -56,25 +56,21 @@ pub mod does {
     pub const FORBIDDEN: u64 = 16;
     /// Sets flags of the processor's that a kernel must not run with, tells the kernel, and ends with whether they are still set.
     pub const FLAGS: u64 = 17;
-    /// Ends with [`mix`](super::mix) of a seed and a number of rounds.
-    pub const MIX: u64 = 18;
+    /// Fills all registers with numbers of a seed, comes into the kernel in one of three ways ([`CALLS`](super::CALLS),
+    /// [`LOADS`](super::LOADS), [`WAITS`](super::WAITS)) and ends with a bit for each register that was lost: which way, the
+    /// seed, and an address.
+    pub const REGISTERS: u64 = 18;
 }
 
 /// How many forbidden things a program knows.
 pub const FORBIDDEN: u64 = 9;
 
-/// A number that takes long to find, with all the registers that there are.
-#[must_use]
-pub fn mix(seed: u64, rounds: u64) -> u64 {
-    let mut words: [u64; 12] = core::array::from_fn(|word| seed.wrapping_add(word as u64));
-    for round in 0..rounds {
-        for word in 0..words.len() {
-            let next = words[(word + 1) % words.len()];
-            words[word] = words[word].rotate_left(7) ^ next.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(round);
-        }
-    }
-    words.iter().fold(0, |sum, word| sum ^ word)
-}
+/// A way into the kernel: by a call of [`TELL`].
+pub const CALLS: u64 = 0;
+/// By a load of a word, which is 0.
+pub const LOADS: u64 = 1;
+/// By whatever comes until a word is 1.
+pub const WAITS: u64 = 2;
 
 /// A node of a list: the next one's address as programs have it, 0 at the end, and a value.
 #[derive(Clone, Copy, Debug, Default)]

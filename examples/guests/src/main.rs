@@ -17,6 +17,8 @@ mod machine;
 #[cfg(target_os = "none")]
 mod messages;
 #[cfg(target_os = "none")]
+mod registers;
+#[cfg(target_os = "none")]
 mod worst;
 
 #[cfg(not(target_os = "none"))]
@@ -28,8 +30,8 @@ fn main() -> std::process::ExitCode {
 #[cfg(target_os = "none")]
 mod start {
     use crate::machine::{call, jump, load, store};
-    use crate::{atomics, forbidden, lists, messages, worst};
-    use guests::abi::{ALLOC, ECHO, EXIT, REFUSED, does, mix};
+    use crate::{atomics, forbidden, lists, messages, registers, worst};
+    use guests::abi::{ALLOC, ECHO, EXIT, REFUSED, does};
 
     /// The entry.
     ///
@@ -78,7 +80,7 @@ mod start {
                 0
             }
             does::FLAGS => forbidden::flags_are_kept().into(),
-            does::MIX => mix(first, second),
+            does::REGISTERS => registers::lost(first, second, third),
             _ => REFUSED,
         }
     }

@@ -2,19 +2,22 @@
 
 use alloc::format;
 
+use kernel_arena::views::{FaultPolicy, ViewRights};
 use support::check::{Checked, Failure, equal, holds};
 use support::{arm_timer, disarm_timer};
 
 use super::{checks, done};
 use crate::bench::{Site, Told};
-use guests::abi::{FORBIDDEN, does, mix};
+use crate::memory::{pointer, store};
+use guests::abi::{CALLS, FORBIDDEN, LOADS, WAITS, does};
+use process::{BASE, with_view};
 use process::{Ended, Served};
 use process::{OWN_PAGE, Process, STACK_END};
 
 checks! {
     what_is_the_kernels_alone_is_an_exception,
     a_programs_flags_are_its_own,
-    a_program_that_is_interrupted_loses_no_register,
+    a_program_loses_no_register,
     a_programs_pages_have_rights,
     the_kernel_executes_no_page_of_a_programs,
 }
@@ -48,28 +51,37 @@ fn a_programs_flags_are_its_own(site: &Site<'_>) -> Told {
     done()
 }
 
-fn a_program_that_is_interrupted_loses_no_register(site: &Site<'_>) -> Told {
-    const ROUNDS: u64 = 200_000;
-    const ENOUGH: u64 = 20;
-    let (mut seed, mut interrupted) = (0, 0);
-    alone(site, |process, served| {
-        while interrupted < ENOUGH && seed < 200 {
-            seed += 1;
-            let mut thread = process.thread(does::MIX, [seed, ROUNDS, 0]);
-            let ended = loop {
+/// By a call, by a fault, and where it is interrupted: each way in has all registers to save, and the one way back all to load.
+fn a_program_loses_no_register(site: &Site<'_>) -> Told {
+    const INTERRUPTS: u64 = 20;
+    let arena = site.arena;
+    with_view(site.machine, arena, (ViewRights::ReadWrite, FaultPolicy::Lazy), |process, view| {
+        let served = Served { arena, space: process.space(), view: Some((view.id(), view.base())) };
+        let none = |way: &str, ended| equal(&format!("registers lost {way}"), ended, Ended::Exit(0));
+        for seed in [3, 4] {
+            let mut thread = process.thread(does::REGISTERS, [CALLS, seed, 0]);
+            holds("it calls", matches!(served.run(&mut thread), Ended::Told(_)))?;
+            none("by a call", served.run(&mut thread))?;
+
+            let page = BASE + 0x2_0000;
+            let given = arena.stats().pages_given;
+            none("by a fault", served.run(&mut process.thread(does::REGISTERS, [LOADS, seed, page])))?;
+            equal("pages given", arena.stats().pages_given, given + 1)?;
+
+            let mut thread = process.thread(does::REGISTERS, [WAITS, seed, page]);
+            for _ in 0..INTERRUPTS {
                 arm_timer(50);
-                match served.run(&mut thread) {
-                    Ended::Interrupted => interrupted += 1,
-                    ended => break ended,
-                }
-            };
-            disarm_timer();
-            equal("what it computed", ended, Ended::Exit(mix(seed, ROUNDS)))?;
+                let ended = served.run(&mut thread);
+                disarm_timer();
+                equal("a program that waits", ended, Ended::Interrupted)?;
+            }
+            store(arena, pointer(page)?, 0, 1);
+            none("where it was interrupted", served.run(&mut thread))?;
+            arena.free_for_program(page, 1, kernel_arena::Context::MayWait)?;
         }
         Ok(())
     })?;
-    holds(&format!("in {seed} runs it was interrupted often enough: {interrupted} times"), interrupted >= ENOUGH)?;
-    Ok(format!("interrupted {interrupted} times in {seed} runs"))
+    done()
 }
 
 /// Text is not written, data is not executed, and beside the stack is nothing.
