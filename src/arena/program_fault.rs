@@ -6,8 +6,10 @@
 //! is not put anywhere: it is for the kernel.
 //!
 //! A page that is there, and a fault all the same, is over with the next run of the instruction: somebody was faster, or a TLB
-//! behind. Where the loaded tables do not lead to the page it would come for ever, so such faults are counted as the kernel's
-//! own are (`rows`): a long row of them, on one CPU at one address with no other answer in between, is refused.
+//! behind. Where the loaded tables do not lead to the page it would come for ever; and who is in the middle of an operation may
+//! be a thread that this CPU never lets go on. So the answers that say `Retry` are counted as the kernel's own faults are
+//! (`rows`): a long row of them, on one CPU at one address with no other answer in between, is refused, for the reason that the
+//! last has.
 
 use super::{AllocError, AllocRequest, Arena, Context, rows};
 use crate::addr::{PAGE_SHIFT, PageCount, PageIndex, PageRange};
@@ -18,6 +20,12 @@ use crate::sync::Ordering;
 use crate::views::{
     FaultPolicy, Listed, ProgramAccess, ProgramFault, ProgramFaultOutcome, Refusal, ViewId, ViewRights,
 };
+
+/// The instruction runs again; and why the program is told otherwise when that does not end.
+struct Again(Refusal);
+
+/// Somebody is in the middle of an operation.
+const BUSY: Again = Again(Refusal::Busy);
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// What becomes of a fault that a program took in this view: by the view's policy it gets a page, or the access is refused
@@ -38,7 +46,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     ///     let Some(fault) = decode_program_fault(cr2, error_code, rip) else { return Next::End };
     ///     match arena.handle_program_fault(view, &fault) {
     ///         ProgramFaultOutcome::PageGiven | ProgramFaultOutcome::Retry => Next::Resume,
-    ///         ProgramFaultOutcome::Refused(Refusal::NoFrame) => Next::Wait, // memory is short: that is not its doing
+    ///         // Memory is short, or a page is not let go: that is not its doing.
+    ///         ProgramFaultOutcome::Refused(Refusal::NoFrame | Refusal::Busy) => Next::Wait,
     ///         ProgramFaultOutcome::Refused(_) | ProgramFaultOutcome::NotOurs => Next::End,
     ///     }
     /// }
@@ -50,14 +59,14 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         };
         let page = PageIndex::masked((offset >> PAGE_SHIFT & 0xffff_ffff) as u32);
         let outcome = match self.answer(view, page, fault.access) {
-            Some(outcome) => {
+            Ok(outcome) => {
                 self.rows.end(self.cpu());
                 outcome
             }
-            None if self.rows.is_stuck(self.cpu(), rows::of_a_program(offset)) => {
-                ProgramFaultOutcome::Refused(Refusal::Unreachable)
+            Err(Again(reason)) if self.rows.is_stuck(self.cpu(), rows::of_a_program(offset)) => {
+                ProgramFaultOutcome::Refused(reason)
             }
-            None => ProgramFaultOutcome::Retry,
+            Err(Again(_)) => ProgramFaultOutcome::Retry,
         };
         let counters = &self.shared.0.counters;
         match outcome {
@@ -70,10 +79,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         outcome
     }
 
-    /// `None` if the page is there, and the program's to use.
-    fn answer(&self, view: Listed, page: PageIndex, access: ProgramAccess) -> Option<ProgramFaultOutcome> {
-        let refused = |refusal| Some(ProgramFaultOutcome::Refused(refusal));
-        let passing = Some(ProgramFaultOutcome::Retry);
+    fn answer(&self, view: Listed, page: PageIndex, access: ProgramAccess) -> Result<ProgramFaultOutcome, Again> {
+        let refused = |refusal| Ok(ProgramFaultOutcome::Refused(refusal));
         if access == ProgramAccess::Execute {
             return refused(Refusal::NotExecutable);
         }
@@ -85,34 +92,34 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         }
         match self.state(page.number()) {
             SlotState::Mapped(_, Owner::Kernel) | SlotState::Deferred(_, Owner::Kernel) => refused(Refusal::KernelPage),
-            SlotState::Mapped(..) | SlotState::Deferred(..) => None,
+            SlotState::Mapped(..) | SlotState::Deferred(..) => Err(Again(Refusal::Unreachable)),
             SlotState::Reserved(_) | SlotState::ScratchOverReserved(_) => refused(Refusal::Reserved),
-            SlotState::Foreign(_) => Some(ProgramFaultOutcome::NotOurs),
+            SlotState::Foreign(_) => Ok(ProgramFaultOutcome::NotOurs),
             // Whoever has claimed it is about to change the slot, or to un-claim it.
             SlotState::Scratch | SlotState::Vacant | SlotState::Vacated(_) if self.maps.is_claimed(page.number()) => {
-                passing
+                Err(BUSY)
             }
             // It may have been healed since the first look, its number given up after that: then it is another's page, or
             // nobody's.
-            SlotState::Scratch if self.state(page.number()) != SlotState::Scratch => passing,
+            SlotState::Scratch if self.state(page.number()) != SlotState::Scratch => Err(BUSY),
             SlotState::Scratch => refused(Refusal::Scratched),
             SlotState::Vacant | SlotState::Vacated(_) => match view.policy() {
                 FaultPolicy::Segv => refused(Refusal::Policy),
-                FaultPolicy::Lazy => Some(self.give(page)),
+                FaultPolicy::Lazy => self.give(page),
             },
         }
     }
 
-    fn give(&self, page: PageIndex) -> ProgramFaultOutcome {
+    fn give(&self, page: PageIndex) -> Result<ProgramFaultOutcome, Again> {
         let request = AllocRequest::new(PageCount::ONE, Owner::Program)
             .exactly_at(PageRange::of(page.number(), 1).to_ptr())
             .in_context(Context::Any);
         match self.alloc_pages(request) {
-            Ok(_) => ProgramFaultOutcome::PageGiven,
-            Err(AllocError::OutOfFrames) => ProgramFaultOutcome::Refused(Refusal::NoFrame),
-            Err(AllocError::Foreign { .. }) => ProgramFaultOutcome::NotOurs,
+            Ok(_) => Ok(ProgramFaultOutcome::PageGiven),
+            Err(AllocError::OutOfFrames) => Ok(ProgramFaultOutcome::Refused(Refusal::NoFrame)),
+            Err(AllocError::Foreign { .. }) => Ok(ProgramFaultOutcome::NotOurs),
             // Somebody was faster, or a fault of the kernel has put scratch there in between: the next fault tells.
-            Err(_) => ProgramFaultOutcome::Retry,
+            Err(_) => Err(BUSY),
         }
     }
 }

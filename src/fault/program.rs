@@ -43,8 +43,8 @@ pub enum ProgramFaultOutcome {
     /// It is no reason to end a program.
     ///
     /// Whoever is in the middle may be a thread that this CPU has taken off, so a kernel lets the others have their turn, as its
-    /// timer does anyway. A page where somebody else had mapped something stays so until the next
-    /// [`reclaim`](crate::Arena::reclaim).
+    /// timer does anyway. After 2^17 of these in a row on one CPU, some 0.1 s, the answer is [`Refusal::Unreachable`] or
+    /// [`Refusal::Busy`].
     Retry,
     /// The program may not do that there.
     Refused(Refusal),
@@ -74,6 +74,10 @@ pub enum Refusal {
     ReadOnlyView,
     /// An instruction fetch: nothing in an arena is executable.
     NotExecutable,
+    /// The page was in the middle of somebody's operation at each of 2^17 faults in a row on this CPU, some 0.1 s. It is not the
+    /// program's doing, and it may run again when whoever is in the middle has run: a thread that this CPU has taken off, or
+    /// [`reclaim`](crate::Arena::reclaim), which makes a page the arena's again where somebody else had mapped something.
+    Busy,
     /// The page is there and the program's to use, and the processor has refused the same access 2^17 times in a row on this CPU,
     /// some 0.1 s. The tables that are loaded do not lead there: the view is of another address space than the program runs in,
     /// or an entry above the view's takes its rights away. A bug of the kernel's.
@@ -91,6 +95,7 @@ impl fmt::Display for Refusal {
             Self::KernelPage => "the page is the kernel's own",
             Self::ReadOnlyView => "the view allows no stores",
             Self::NotExecutable => "nothing in an arena is executable",
+            Self::Busy => "the page is in the middle of somebody's operation: let others run, and reclaim",
             Self::Unreachable => {
                 "the page is there, but the loaded tables do not lead to it by this view: is it another space's?"
             }

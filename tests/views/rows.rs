@@ -1,9 +1,12 @@
-//! A program's faults on a page that is there: run again, but not for ever.
+//! A program's faults that are answered with `Retry`: run again, but not for ever.
+
+use std::cell::Cell;
+use std::rc::Rc;
 
 use kernel_arena::views::{FaultPolicy, ProgramFaultOutcome, Refusal, View};
-use kernel_arena::{Access, Fault, FaultOutcome, InstructionAddr};
+use kernel_arena::{Access, Fault, FaultOutcome, InstructionAddr, SlotState};
 
-use super::{POLICIES, attached, fault, page, refused, seen};
+use super::{attached, fault, page, refused, seen, state};
 use crate::machine::{Format, INSTRUCTION, Kind, Lent, Machine};
 
 /// The length of the row that is refused.
@@ -24,34 +27,25 @@ fn refusals<F: Format>(m: &Machine<F>, view: &View<Lent>, number: u32, faults: u
 
 /// Another space is loaded than the view's, say.
 fn a_program_that_never_comes_to_its_page_is_told_in_the_end<F: Format>() {
-    for policy in POLICIES {
-        let m = Machine::<F>::builder().build();
-        let view = attached(&m, policy);
-        let number = m.alloc(1).offset() >> 12;
-        assert_eq!(refusals(&m, &view, number, ROW - 1), 0);
-        assert_eq!(refusals(&m, &view, number, 1), 1);
-        assert_eq!(refusals(&m, &view, number, ROW - 1), 0, "a new row");
-        assert_eq!(m.arena().stats().refused_accesses, 1);
-        m.detach(0, view).unwrap();
-        m.finish();
-    }
+    let m = Machine::<F>::builder().build();
+    let view = attached(&m, FaultPolicy::Segv);
+    let number = m.alloc(1).offset() >> 12;
+    assert_eq!(refusals(&m, &view, number, ROW - 1), 0);
+    assert_eq!(refusals(&m, &view, number, 1), 1);
+    assert_eq!(refusals(&m, &view, number, 1), 0, "a new row");
+    assert_eq!(m.arena().stats().refused_accesses, 1);
+    m.detach(0, view).unwrap();
+    m.finish();
 }
 
 fn any_other_answer_on_the_cpu_ends_the_row<F: Format>() {
     let m = Machine::<F>::builder().build();
     let view = attached(&m, FaultPolicy::Lazy);
-    let (number, other) = (m.alloc(1).offset() >> 12, m.alloc(1).offset() >> 12);
-    let given = |m: &Machine<F>| {
-        assert_eq!(fault(m, &view, page(40), Kind::Read), ProgramFaultOutcome::PageGiven);
-        m.free(page(40), 1);
-    };
+    let number = m.alloc(1).offset() >> 12;
     assert_eq!(refusals(&m, &view, number, ROW - 1), 0);
-    m.on_cpu(0, || given(&m));
-    assert_eq!(refusals(&m, &view, number, ROW - 1), 0, "after a page was given");
-    assert_eq!(refusals(&m, &view, other, 1), 0);
-    assert_eq!(refusals(&m, &view, number, ROW - 1), 0, "after a fault elsewhere");
-    m.on_cpu(1, || given(&m));
-    assert_eq!(refusals(&m, &view, number, 1), 1, "what another CPU does is not seen");
+    assert_eq!(fault(&m, &view, page(40), Kind::Read), ProgramFaultOutcome::PageGiven);
+    assert_eq!(refusals(&m, &view, number, 1), 0);
+    m.free(page(40), 1);
     m.detach(0, view).unwrap();
     m.finish();
 }
@@ -62,19 +56,52 @@ fn rows_of_a_program_are_not_the_kernels<F: Format>() {
     let view = attached(&m, FaultPolicy::Segv);
     let at = m.alloc(1);
     let kernels = Fault { address: m.at(at), access: Access::Read, instruction: InstructionAddr::new(INSTRUCTION) };
-    let declined = |faults: usize| {
-        let is_declined = |_: &usize| m.arena().handle_kernel_fault(&kernels) == FaultOutcome::NotOurs;
-        m.quietly(|| (0..faults).filter(is_declined).count())
-    };
     assert_eq!(refusals(&m, &view, at.offset() >> 12, ROW - 1), 0);
-    assert_eq!(declined(ROW - 1), 0);
-    assert_eq!(refusals(&m, &view, at.offset() >> 12, ROW - 1), 0);
-    assert_eq!(declined(ROW), 1);
+    let outcome = m.quietly(|| m.arena().handle_kernel_fault(&kernels));
+    assert_ne!(outcome, FaultOutcome::NotOurs, "the first in the kernel's row");
     m.detach(0, view).unwrap();
     m.finish();
 }
 
+/// Whoever is in the middle of an operation may be a thread that the program's CPU has taken off.
+fn a_page_that_is_not_let_go_is_told_in_the_end<F: Format>() {
+    let told = Rc::new(Cell::new(0));
+    for point in 0.. {
+        let m = Machine::<F>::builder().extent(1, 1).build();
+        let view = attached(&m, FaultPolicy::Lazy);
+        let at = m.alloc(1);
+        let (id, address, count) = (view.id(), seen(at, &view).value(), Rc::clone(&told));
+        m.interrupt_at(point, move |m| {
+            let is_vacated = matches!(state(m, at), SlotState::Vacated(_));
+            if count.get() > 0 || !is_vacated || m.quietly(|| m.arena().stats().claimed_pages) == 0 {
+                return;
+            }
+            let run = |faults: usize, answer| {
+                m.quietly(|| (0..faults).all(|_| m.on_cpu(1, || m.fault(0, id, address, Kind::Read)) == answer))
+            };
+            assert!(run(ROW - 1, ProgramFaultOutcome::Retry));
+            assert!(run(1, refused(Refusal::Busy)));
+            assert!(run(1, ProgramFaultOutcome::Retry), "a new row");
+            count.set(1);
+        });
+        m.free(at, 1);
+        let interrupted = m.interrupted();
+        m.clear_hooks();
+        if told.get() > 0 {
+            assert_eq!(m.fault(0, id, address, Kind::Read), ProgramFaultOutcome::PageGiven, "it was let go");
+            m.free(at, 1);
+        }
+        m.detach(0, view).unwrap();
+        m.finish();
+        if told.get() > 0 {
+            return;
+        }
+        assert!(interrupted, "no point at which the page was vacated and claimed");
+    }
+}
+
 each_format!(
+    a_page_that_is_not_let_go_is_told_in_the_end,
     a_program_that_never_comes_to_its_page_is_told_in_the_end,
     any_other_answer_on_the_cpu_ends_the_row,
     rows_of_a_program_are_not_the_kernels,
