@@ -160,6 +160,7 @@ pub mod heap;
 pub mod hosted;
 #[cfg(not(kernel_arena_loom))]
 pub mod kit;
+pub mod masks;
 pub mod platform;
 pub mod pool;
 pub mod slab;

@@ -15,6 +15,8 @@ mod edges;
 mod groups;
 mod heap;
 mod kit;
+#[cfg(feature = "zerocopy")]
+mod masks;
 mod pool;
 mod reports;
 mod slab;

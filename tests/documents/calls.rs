@@ -41,7 +41,7 @@ fn every_reason_of_an_error_has_its_cure() {
     for error in
         ["AllocError", "FreeError", "ReserveError", "CreateError", "RegisterError", "RemoveError", "LayoutError"]
             .into_iter()
-            .chain(["AttachError", "ViewBaseError", "LinkError"])
+            .chain(["AttachError", "ViewBaseError", "LinkError", "MaskError", "PlaceError", "ChangeError"])
             .chain(["SlabError", "PoolError", "HeapError", "InitError", "MapError", "Misuse", "ValidateError"])
     {
         let variants: Vec<_> = Source::once().members.iter().filter(|(of, _)| of == error).collect();
