@@ -2,7 +2,7 @@
 
 use crate::arch::Arch;
 use crate::cli::{Length, Tests};
-use crate::kernels::{self, Bench, Kernel, bytecode, claims, heap, minimal, programs, races, steps, tour};
+use crate::kernels::{self, Bench, Kernel, by_cpus, claims, heap, minimal, programs, races, steps, tour};
 use crate::part::{Part, Selection};
 use crate::route::Route;
 use crate::setup::Want;
@@ -65,6 +65,7 @@ impl Group {
             Part::Heap,
             Part::Programs,
             Part::Bytecode,
+            Part::Scheduler,
         ];
         for arch in Arch::ALL.into_iter().filter(|arch| tests.arches.contains(arch)) {
             if tests.part.has(Part::Adopt) {
@@ -146,7 +147,8 @@ impl Group {
                     Part::Heap => heap::list(&bench),
                     Part::Minimal => minimal::list(&bench),
                     Part::Programs => programs::list(&bench),
-                    Part::Bytecode => bytecode::list(&bench),
+                    Part::Bytecode => by_cpus::BYTECODE.list(&bench),
+                    Part::Scheduler => by_cpus::SCHEDULER.list(&bench),
                     _ => Ok(tour::list(&bench)),
                 }
             }
@@ -177,7 +179,8 @@ impl Group {
                     Part::Heap => heap::run(&bench, report),
                     Part::Minimal => minimal::run(&bench, report),
                     Part::Programs => programs::run(&bench, report),
-                    Part::Bytecode => bytecode::run(&bench, report),
+                    Part::Bytecode => by_cpus::BYTECODE.run(&bench, report),
+                    Part::Scheduler => by_cpus::SCHEDULER.run(&bench, report),
                     _ => tour::run(&bench, report),
                 }
             }

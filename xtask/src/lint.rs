@@ -15,7 +15,7 @@ use crate::term;
 use crate::workspace::Workspace;
 
 /// What is linted for bare metal.
-const BARE_METAL: [&str; 13] = [
+const BARE_METAL: [&str; 15] = [
     "kernel-arena",
     "kernel-arena-bpf",
     "support",
@@ -29,6 +29,8 @@ const BARE_METAL: [&str; 13] = [
     "process",
     "programs",
     "bytecode",
+    "schedule",
+    "scheduler",
 ];
 
 /// What those targets are called.

@@ -13,7 +13,7 @@ use crate::status::{Status, Stop};
 use crate::workspace::Workspace;
 
 /// The folders of sources, from the root of the checkout. The objects are in `objects` below each.
-const FOLDERS: &[&str] = &["bpf/programs"];
+const FOLDERS: &[&str] = &["bpf/programs", "examples/schedule/programs"];
 
 /// Where headers are that any source may include.
 const HEADERS: &str = "bpf/programs";

@@ -31,11 +31,13 @@ pub(crate) enum Part {
     Programs,
     /// One kernel's.
     Bytecode,
+    /// One kernel's.
+    Scheduler,
 }
 
 impl Part {
     /// What they are called on the command line.
-    pub(crate) const NAMES: [(&'static str, Self); 14] = [
+    pub(crate) const NAMES: [(&'static str, Self); 15] = [
         ("all", Self::All),
         ("host", Self::Host),
         ("models", Self::Models),
@@ -50,6 +52,7 @@ impl Part {
         ("minimal", Self::Minimal),
         ("programs", Self::Programs),
         ("bytecode", Self::Bytecode),
+        ("scheduler", Self::Scheduler),
     ];
 
     /// The part of this name.

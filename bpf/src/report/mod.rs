@@ -139,7 +139,7 @@ impl fmt::Display for Report<'_> {
             self.write_place(f, ended.instruction)?;
         }
         for (number, register) in ended.registers.iter().enumerate() {
-            let start = if number % 4 == 0 { "\n " } else { "" };
+            let start = if number % 3 == 0 { "\n " } else { "" };
             let blank = if number < 10 { " " } else { "" };
             write!(f, "{start}{blank} r{number} {register:016x}")?;
         }

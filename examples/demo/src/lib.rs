@@ -1,6 +1,6 @@
 //! A tour of kernel-arena, as a kernel of its own.
 //!
-//! It creates an arena, uses it well and badly, puts a heap on another, and prints what happens. Each statement that it
+//! It creates an arena, uses it well and badly, puts a heap on another, has its work scheduled by programs, and prints what happens. Each statement that it
 //! prints it has checked on the spot; one that does not hold makes the whole kernel fail. The steps are the files of
 //! `tour/`, in the order of [`tour::visit`].
 //!
@@ -18,6 +18,7 @@ mod map;
 mod memory;
 mod report;
 mod text;
+mod timeline;
 mod tour;
 
 use kernel_arena::Arena;
@@ -48,7 +49,7 @@ pub fn main(machine: &'static Machine) -> ExitCode {
     }
 }
 
-/// From an arena's creation to its end, and a heap on another.
+/// From an arena's creation to its end, a heap on another, and schedulers, each on one of its own.
 fn guide(report: &Report, machine: &'static Machine) -> Result<(), Stop> {
     let frames = machine.frames().free_count();
     let arena = tour::create::create(report, machine)?;
@@ -59,5 +60,6 @@ fn guide(report: &Report, machine: &'static Machine) -> Result<(), Stop> {
     fault::REGISTRY.remove(registration)?;
     visited?;
     tour::destroy::destroy(report, machine, arena, frames)?;
-    tour::heap::show(report, machine)
+    tour::heap::show(report, machine)?;
+    tour::schedule::show(report, machine)
 }

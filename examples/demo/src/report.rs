@@ -119,6 +119,17 @@ impl Report {
         lines.for_each(|line| println!("{:width$}{line}", "", width = MARGIN + VALUE));
     }
 
+    /// Prints what somebody else has said, each of its lines broken where it is too long.
+    pub(crate) fn quote(&self, text: &str) {
+        for line in text.lines() {
+            let indent = MARGIN + line.len() - line.trim_start().len();
+            for part in wrapped(line.trim_start(), indent) {
+                println!("{:indent$}{}", "", self.paint(Paint::Yellow, part));
+            }
+        }
+        println!();
+    }
+
     /// Prints the head of a table whose rows are statements.
     pub(crate) fn columns(&self, head: impl Display) {
         println!("{:MARGIN$}{}", "", self.paint(Paint::Bold, head));

@@ -26,7 +26,7 @@ test   runs tests: prints `ok NAME`, `FAILED NAME` or `not run NAME` for each,
                                  this `host` has what needs no cross compiler
                         kernels  all that runs in QEMU (or `qemu`), or one:
                         claims, steps, races, heap, demo, minimal, programs,
-                        bytecode
+                        bytecode, scheduler
                         all      everything (the default)
          FILTER         only tests whose NAME contains this
          --arch ARCH    the kernels on this machine only

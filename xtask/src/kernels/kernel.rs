@@ -93,6 +93,14 @@ pub(super) const BYTECODE_OF_TWO: Kernel = Kernel { usual_seconds: 10, cpus: 2, 
 /// The same for a long test.
 pub(super) const LONG_BYTECODE: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..BYTECODE };
 
+/// Has its tasks scheduled by programs that it loads. One CPU first: what fails there is no race.
+pub(super) const SCHEDULER: Kernel =
+    Kernel { name: "scheduler", usual_seconds: 10, cpus: 1, flavour: Flavour::Usual, programs: None, messages: &[] };
+/// The same with a second CPU.
+pub(super) const SCHEDULER_OF_TWO: Kernel = Kernel { cpus: 2, ..SCHEDULER };
+/// The same for a long test.
+pub(super) const LONG_SCHEDULER: Kernel = Kernel { usual_seconds: 120, cpus: 4, ..SCHEDULER };
+
 /// The library's own messages and the tour's first, with their places in the source.
 const DEMO_MESSAGES: &[&str] = &[
     "INFO  the tour begins *(examples/demo/src/*)",

@@ -6,7 +6,7 @@
 
 pub(crate) mod at_once;
 mod bench;
-pub(crate) mod bytecode;
+pub(crate) mod by_cpus;
 pub(crate) mod claims;
 mod console;
 pub(crate) mod heap;
@@ -36,6 +36,7 @@ pub(crate) const fn of_part(part: Part) -> Option<Kernel> {
         Part::Heap => Some(kernel::HEAP),
         Part::Programs => Some(kernel::PROGRAMS),
         Part::Bytecode => Some(kernel::BYTECODE),
+        Part::Scheduler => Some(kernel::SCHEDULER),
         _ => None,
     }
 }

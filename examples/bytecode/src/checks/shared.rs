@@ -42,7 +42,8 @@ fn a_list_is_shared(site: &Site<'_>) -> Told {
     let objects = each(site, "list", |ready| {
         let head = ready.variable::<u64>("head")?;
         for which in 0..3 {
-            ready.run("push", &[which])?;
+            let pushed = ready.run("push", &[which])?.result;
+            equal("the list begins with what was pushed", pushed, Ok(ready.memory.load(head)))?;
         }
         let page = pages(site, 1)?.to_ptr().cast::<Node>();
         ready.memory.store(page, &[ready.memory.load(head), 7]);

@@ -9,6 +9,7 @@ use crate::report::{Report, Stop};
 pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod heap;
+pub(crate) mod schedule;
 
 mod deferred;
 mod heal;

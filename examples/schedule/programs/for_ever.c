@@ -1,0 +1,19 @@
+/* Looks for a task until there is one, which there will not be. */
+/* objects: only clang-19.v3 */
+/* objects: with lines */
+#include "queue.h"
+
+CALLBACK u64 init(u64 cpus, u64 tasks) { return 0; }
+CALLBACK u64 set_cmask(u64 task, struct cmask *mask) { return 0; }
+CALLBACK u64 enqueue(u64 task) { return 0; }
+
+CALLBACK u64 dispatch(u64 cpu)
+{
+	u64 task;
+
+	while (!(task = take_first(0, cpu)))
+		;
+	return task;
+}
+
+CALLBACK u64 finish(u64 reason) { return 0; }
