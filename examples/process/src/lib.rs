@@ -11,7 +11,7 @@ mod image;
 mod process;
 mod serve;
 
-pub use process::{Attached, BASE, OWN_PAGE, Process, STACK_END, detach, with_view};
+pub use process::{Attached, BASE, OWN_PAGE, Process, STACK_END, detach, give_back, with_view};
 pub use serve::{CODES, Code, Ended, Nobody, Served, Witness};
 
 /// The arenas of the example kernels.

@@ -102,7 +102,10 @@ pub fn detach(arena: &KernelArena, view: Attached) -> Result<ViewId, Failure> {
 }
 
 /// The tables that were made for a view go back.
-fn give_back(arena: &KernelArena, window: ProgramWindow) -> Checked {
+///
+/// # Errors
+/// What went wrong.
+pub fn give_back(arena: &KernelArena, window: ProgramWindow) -> Checked {
     let platform = arena.platform();
     // SAFETY: source and map are those of `link_below`, and no other root leads there.
     unsafe { window.unlink(platform.frames(), platform.phys_map(), platform.shootdown()) }?;
