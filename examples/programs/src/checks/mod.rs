@@ -2,6 +2,10 @@
 
 use alloc::string::String;
 
+use process::{Ended, Served};
+use support::user::Thread;
+use support::{arm_timer, disarm_timer, without_interrupts};
+
 use crate::bench::{Site, Told};
 
 mod calls;
@@ -39,4 +43,15 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Check> {
 #[expect(clippy::unnecessary_wraps, reason = "the end of a check")]
 const fn done() -> Told {
     Ok(String::new())
+}
+
+/// Runs a program until its time is over, or it comes back for another reason. Until it runs no interrupt is let in, which would
+/// take the timer's away.
+fn run_for_a_while(served: &Served<'_>, thread: &mut Thread) -> Ended {
+    without_interrupts(|| {
+        arm_timer(50);
+        let ended = served.run(thread);
+        disarm_timer();
+        ended
+    })
 }

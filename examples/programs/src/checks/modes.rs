@@ -3,10 +3,10 @@
 use alloc::format;
 
 use kernel_arena::views::{FaultPolicy, ViewRights};
+use support::PHYSICAL_MAP;
 use support::check::{Checked, equal, holds};
-use support::{PHYSICAL_MAP, arm_timer, disarm_timer};
 
-use super::{checks, done};
+use super::{checks, done, run_for_a_while};
 use crate::bench::{Site, Told};
 use guests::abi::does;
 use process::{BASE, Process, with_view};
@@ -77,10 +77,7 @@ fn a_program_that_never_ends_is_interrupted(site: &Site<'_>) -> Told {
     let served = Served { arena: site.arena, space: process.space(), view: None };
     let mut thread = process.thread(does::SPIN, [0; 3]);
     for _ in 0..3 {
-        arm_timer(1000);
-        let ended = served.run(&mut thread);
-        disarm_timer();
-        equal("what became of it", ended, Ended::Interrupted)?;
+        equal("what became of it", run_for_a_while(&served, &mut thread), Ended::Interrupted)?;
     }
     done()
 }

@@ -4,9 +4,8 @@ use alloc::format;
 
 use kernel_arena::views::{FaultPolicy, ViewRights};
 use support::check::{Checked, Failure, equal, holds};
-use support::{arm_timer, disarm_timer};
 
-use super::{checks, done};
+use super::{checks, done, run_for_a_while};
 use crate::bench::{Site, Told};
 use crate::memory::{pointer, store};
 use guests::abi::{CALLS, FORBIDDEN, LOADS, WAITS, does};
@@ -70,10 +69,7 @@ fn a_program_loses_no_register(site: &Site<'_>) -> Told {
 
             let mut thread = process.thread(does::REGISTERS, [WAITS, seed, page]);
             for _ in 0..INTERRUPTS {
-                arm_timer(50);
-                let ended = served.run(&mut thread);
-                disarm_timer();
-                equal("a program that waits", ended, Ended::Interrupted)?;
+                equal("a program that waits", run_for_a_while(&served, &mut thread), Ended::Interrupted)?;
             }
             store(arena, pointer(page)?, 0, 1);
             none("where it was interrupted", served.run(&mut thread))?;
