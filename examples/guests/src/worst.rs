@@ -2,7 +2,7 @@
 //!
 //! A store that is refused ends it; then the kernel has another one go on with the next seed.
 
-use crate::machine::{call, store};
+use crate::machine::{call, jump, store};
 use guests::abi::{ALLOC, FREE, RESERVE, TELL};
 
 /// A generator (splitmix64).
@@ -30,14 +30,19 @@ pub(crate) fn go(seed: u64, base: u64, count: u64) -> u64 {
     let mut last = base;
     for _ in 0..count {
         let (at, pages) = (address(&mut random, base, last), number(&mut random));
-        match random.below(8) {
-            0 | 1 => last = call(ALLOC, [if random.below(2) == 0 { 0 } else { at }, pages, 0, 0]),
-            2 | 3 => _ = call(FREE, [at, pages, 0, 0]),
-            4 => _ = call(RESERVE, [at, pages, 0, 0]),
-            5 => _ = call(random.below(12) + 5, [at, pages, random.next(), 0]),
-            6 => scribble(&mut random, last),
-            // A page of its view, there or not.
-            _ => store(base + random.below(PAGES) * 4096 + random.below(512) * 8, random.next()),
+        match random.below(64) {
+            // These end it: the processor refuses the one always, the other mostly.
+            0 => jump(base + random.below(PAGES) * 4096),
+            1 => store(at & !7, random.next()),
+            thing => match thing % 8 {
+                0 | 1 => last = call(ALLOC, [if random.below(2) == 0 { 0 } else { at }, pages, 0, 0]),
+                2 | 3 => _ = call(FREE, [at, pages, 0, 0]),
+                4 => _ = call(RESERVE, [at, pages, 0, 0]),
+                5 => _ = call(random.below(12) + 5, [at, pages, random.next(), 0]),
+                6 => scribble(&mut random, last),
+                // A page of its view, there or not.
+                _ => store(base + random.below(PAGES) * 4096 + random.below(512) * 8, random.next()),
+            },
         }
     }
     call(TELL, [random.next(), 0, 0, 0])

@@ -29,6 +29,8 @@ pub enum Ended {
 pub trait Witness {
     /// A system call and its answer.
     fn called(&mut self, number: u64, arguments: [u64; 4], answer: u64);
+    /// A fault, before anybody has looked at it: what goes on meanwhile.
+    fn faulting(&mut self, _address: u64) {}
     /// A fault and what became of it.
     fn faulted(&mut self, address: u64, outcome: ProgramFaultOutcome);
 }
@@ -61,11 +63,16 @@ impl Served<'_> {
 
     /// The same before a witness.
     pub fn run_before(&self, thread: &mut Thread, witness: &mut impl Witness) -> Ended {
+        self.run_in(Context::MayWait, thread, witness)
+    }
+
+    /// The same in a kernel whose system calls may wait for a shootdown, or may not.
+    pub fn run_in(&self, context: Context, thread: &mut Thread, witness: &mut impl Witness) -> Ended {
         loop {
             match thread.run(self.space) {
                 Event::Call { number: EXIT, arguments: [value, ..] } => return Ended::Exit(value),
                 Event::Call { number, arguments } => {
-                    let answer = self.call(number, arguments);
+                    let answer = self.call(context, number, arguments);
                     witness.called(number, arguments, answer);
                     thread.answer(answer);
                     if number == TELL {
@@ -73,6 +80,7 @@ impl Served<'_> {
                     }
                 }
                 Event::Fault(frame) => {
+                    witness.faulting(frame.address);
                     let outcome = self.fault(&frame);
                     witness.faulted(frame.address, outcome);
                     match outcome {
@@ -94,17 +102,17 @@ impl Served<'_> {
         }
     }
 
-    fn call(&self, number: u64, [first, second, third, fourth]: [u64; 4]) -> u64 {
+    fn call(&self, context: Context, number: u64, [first, second, third, fourth]: [u64; 4]) -> u64 {
         let arena = self.arena;
         match (number, self.view) {
             (ECHO, _) => first.wrapping_add(second).wrapping_add(third).wrapping_add(fourth),
             (TELL, _) => 0,
             (ALLOC, Some((_, base))) => {
-                let pages = arena.alloc_for_program(first, second, Context::MayWait);
+                let pages = arena.alloc_for_program(first, second, context);
                 pages.map_or_else(|error| alloc_code(error).answer(), |pages| address(pages, base))
             }
             (FREE, Some(_)) => {
-                let freed = arena.free_for_program(first, second, Context::MayWait);
+                let freed = arena.free_for_program(first, second, context);
                 freed.map_or_else(|error| free_code(error).answer(), |()| 0)
             }
             (RESERVE, Some((_, base))) => {
@@ -144,6 +152,8 @@ pub enum Code {
     NotOwner,
     /// The page is nobody's.
     NotAllocated,
+    /// The kernel has left the scratch page there, which goes in a moment.
+    Scratched,
     /// Something else.
     Other,
 }
@@ -160,7 +170,7 @@ impl Code {
 }
 
 /// The names of the codes, for histograms.
-pub const CODES: [&str; 11] = [
+pub const CODES: [&str; 12] = [
     "done",
     "no such call",
     "zero pages",
@@ -171,6 +181,7 @@ pub const CODES: [&str; 11] = [
     "busy",
     "not owner",
     "not allocated",
+    "scratched",
     "other",
 ];
 
@@ -182,6 +193,7 @@ const fn alloc_code(error: AllocError) -> Code {
         AllocError::Taken { .. } => Code::Taken,
         AllocError::NoSpace(_) => Code::NoSpace,
         AllocError::Busy(_) => Code::Busy,
+        AllocError::Tainted { .. } => Code::Scratched,
         _ => Code::Other,
     }
 }

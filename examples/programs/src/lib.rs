@@ -16,6 +16,7 @@ extern crate alloc;
 mod bench;
 mod checks;
 mod fault;
+mod history;
 mod memory;
 
 use support::{ExitCode, Machine, exceptions_taken, println, set_fault_handler};
