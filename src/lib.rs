@@ -228,9 +228,17 @@ pub mod documents {
 
     #[doc = include_str!("../docs/PORTING.md")]
     pub mod porting {}
+
+    #[doc = include_str!("../docs/PROGRAMS.md")]
+    pub mod programs {}
 }
 
 /// The examples in the README are compiled with the others, where there is all that they use.
 #[cfg(all(doctest, feature = "zerocopy"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So is that of the chapter on programs.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/PROGRAMS.md")]
+struct Programs;

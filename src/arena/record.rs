@@ -18,7 +18,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Opens a scope in which violations on this CPU name `program`; with `None` they name nobody, which is what an interrupt
     /// handler wants that may have interrupted a program's work.
     ///
-    /// Context: *any*. On a CPU that the kernel cannot name ([`CpuIdentity`]), the scope has no effect.
+    /// Context: *any*. On a CPU that the kernel cannot name ([`CpuIdentity`](crate::platform::CpuIdentity)), the scope has no effect.
     pub fn work_for(&self, program: Option<ProgramId>) -> ProgramScope<'_> {
         self.running.enter(self.cpu(), program)
     }

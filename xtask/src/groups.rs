@@ -2,7 +2,7 @@
 
 use crate::arch::Arch;
 use crate::cli::{Length, Tests};
-use crate::kernels::{self, Bench, Kernel, by_cpus, claims, heap, minimal, programs, races, steps, tour};
+use crate::kernels::{self, Bench, Kernel, by_cpus, claims, minimal, programs, races, steps, tour};
 use crate::part::{Part, Selection};
 use crate::route::Route;
 use crate::setup::Want;
@@ -144,7 +144,7 @@ impl Group {
                     Part::Claims => claims::list(&bench),
                     Part::Steps => steps::list(&bench),
                     Part::Races => races::list(&bench),
-                    Part::Heap => heap::list(&bench),
+                    Part::Heap => by_cpus::HEAP.list(&bench),
                     Part::Minimal => minimal::list(&bench),
                     Part::Programs => programs::list(&bench),
                     Part::Bytecode => by_cpus::BYTECODE.list(&bench),
@@ -176,7 +176,7 @@ impl Group {
                     Part::Claims => claims::run(&bench, report),
                     Part::Steps => steps::run(&bench, report),
                     Part::Races => races::run(&bench, report),
-                    Part::Heap => heap::run(&bench, report),
+                    Part::Heap => by_cpus::HEAP.run(&bench, report),
                     Part::Minimal => minimal::run(&bench, report),
                     Part::Programs => programs::run(&bench, report),
                     Part::Bytecode => by_cpus::BYTECODE.run(&bench, report),
@@ -225,8 +225,8 @@ mod tests {
         assert_eq!(groups("test races"), ["x86_64::races", "aarch64::races"]);
         assert_eq!(groups("test races --arch arm64"), ["aarch64::races"]);
         assert_eq!(groups("test adopt --arch x86_64"), ["adopt::", "x86_64::adopt::"]);
-        assert_eq!(groups("test kernels").len(), 16);
-        assert_eq!(groups("test host").len() + 18, groups("test").len());
+        assert_eq!(groups("test kernels").len(), 18);
+        assert_eq!(groups("test host").len() + 20, groups("test").len());
         let long = groups("test host --long");
         assert!(long.contains(&"hashbrown::".to_owned()) && long.contains(&"loom models, further".to_owned()));
         assert!(!long.contains(&"loom models".to_owned()));

@@ -22,9 +22,21 @@ pub(crate) struct ByCpus {
     several: Kernel,
     /// The same for a long test.
     long: Kernel,
-    /// The arguments for a run under the log: some hundred exceptions, most of them the kernel's own faults.
+    /// The arguments for a run under the log: some hundred exceptions or a few thousand, most of them wild accesses or holes.
     sample: &'static [&'static str],
 }
+
+/// Lives on the library's heap.
+pub(crate) const HEAP: ByCpus = ByCpus {
+    one: kernel::HEAP,
+    several: kernel::HEAP_OF_TWO,
+    long: kernel::LONG_HEAP,
+    sample: &[
+        "wild_accesses_of_another_cpu_harm_no_block",
+        "wild_accesses_of_interrupts_harm_no_block",
+        "a_wild_access_to_the_heaps_arena_is_recorded_exactly",
+    ],
+};
 
 /// Runs programs as bytecode.
 pub(crate) const BYTECODE: ByCpus = ByCpus {
@@ -100,12 +112,13 @@ mod tests {
     fn runs_are_told_apart_by_their_cpus() {
         let names = |kernel: ByCpus, length| kernel.runs(length).map(|(kernel, _)| name_of(Arch::Aarch64, kernel));
         assert_eq!(names(BYTECODE, Length::Fast), ["aarch64::bytecode::1_cpu", "aarch64::bytecode::2_cpus"]);
+        assert_eq!(names(HEAP, Length::Long), ["aarch64::heap::1_cpu", "aarch64::heap::4_cpus"]);
         assert_eq!(names(SCHEDULER, Length::Long), ["aarch64::scheduler::1_cpu", "aarch64::scheduler::4_cpus"]);
     }
 
     #[test]
     fn all_runs_are_of_one_kernel() {
-        for kernel in [BYTECODE, SCHEDULER] {
+        for kernel in [HEAP, BYTECODE, SCHEDULER] {
             for (run, _) in kernel.runs(Length::Fast).into_iter().chain(kernel.runs(Length::Long)) {
                 assert_eq!(run.name, kernel.one.name);
             }

@@ -9,7 +9,6 @@ mod bench;
 pub(crate) mod by_cpus;
 pub(crate) mod claims;
 mod console;
-pub(crate) mod heap;
 mod intlog;
 mod judge;
 mod kernel;
