@@ -2,7 +2,7 @@
 //!
 //! A test is a generic function over a [`Bed`]: where pages and bookkeeping come from, who records what was refused,
 //! and how the memory is reached. [`on_each_source`] runs it on a region and on an arena of every format. At the end of
-//! each everything that was lent must be back. Numbers (T105, N15) are explained in `docs/TESTS.md`.
+//! each everything that was lent must be back. Numbers (T105, N15) are explained in `docs/UPSTREAM-PARITY.md`.
 
 use std::alloc::Layout;
 use std::sync::Mutex;

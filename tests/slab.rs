@@ -3,7 +3,7 @@
 //! The sources ([`lab`]) take note of every page, fail when they are told to, and are the places where interrupts come
 //! in ([`cpus`]); a map of what was handed out ([`bench`]) says whether objects overlap, keep their contents, and add
 //! up. Tests that guard a rule name it (I5); those that mirror one of upstream's name that (T105; N for what upstream
-//! does not test: `docs/TESTS.md`).
+//! does not test: `docs/UPSTREAM-PARITY.md`).
 
 mod arena;
 mod arena_lives;

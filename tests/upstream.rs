@@ -1,7 +1,7 @@
 //! What upstream's selftests claim of an arena, and what they should have claimed, said of this one.
 //!
 //! Upstream is Linux's BPF arena. Each test is named after its claim and says which upstream test it mirrors: T numbers
-//! are tests that exist there, N numbers behaviours that upstream does not test; `docs/TESTS.md` says what each claims.
+//! are tests that exist there, N numbers behaviours that upstream does not test; `docs/UPSTREAM-PARITY.md` says what each claims.
 //! Where this arena promises more than upstream (an error with a reason instead of a null pointer, an old value that
 //! stays readable until a known moment) the test asks for that. What differs throughout:
 //!

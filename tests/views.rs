@@ -2,7 +2,7 @@
 //! the kernel does on its behalf.
 //!
 //! Some tests mirror upstream's (Linux's BPF arena), and say which: T numbers are tests that exist there, U numbers what was
-//! proposed or found since; `docs/TESTS.md` says what each claims.
+//! proposed or found since; `docs/UPSTREAM-PARITY.md` says what each claims.
 
 use kernel_arena::views::{FaultPolicy, ProgramFaultOutcome, Refusal, View, ViewRights};
 use kernel_arena::{ArenaPtr, PageCount, PageIndex, PageRange, SlotState, VirtAddr};

@@ -21,6 +21,7 @@ mod lint;
 mod log;
 mod models;
 mod objects;
+mod parity;
 mod part;
 mod pulse;
 mod qemu;
@@ -87,5 +88,6 @@ fn run(arguments: &[String]) -> Result<status::Status, Stop> {
         Task::Setup => setup::command(&workspace),
         Task::Lint => lint::run(&workspace),
         Task::Objects => objects::run(&workspace),
+        Task::Parity { record } => parity::run(&workspace, record.as_deref()),
     }
 }

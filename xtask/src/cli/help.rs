@@ -7,6 +7,7 @@ usage: cargo xtask demo [--arch ARCH] [--log | --print-qemu]
        cargo xtask setup
        cargo xtask lint
        cargo xtask objects
+       cargo xtask parity [FILE]
 
 demo   builds the demo kernel and boots it in QEMU, its console on this
        terminal; last comes what became of it on each machine, and in which
@@ -40,6 +41,9 @@ setup  brings what demo and test need (they call it themselves)
 lint   clippy, warnings denied, for the host and for both bare-metal targets
 objects  compiles the eBPF programs anew, whose objects are committed, with
        those of clang-14, clang-19 and clang-22 that there are
+parity checks that docs/UPSTREAM-PARITY.md has each claim of Linux's tests, and
+       that the tests which it names exist
+         FILE           what a whole `cargo xtask test` printed: they also ran
 
 Where two commands meet in a checkout, the second waits for the first.
 

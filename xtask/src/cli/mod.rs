@@ -28,6 +28,11 @@ pub(crate) enum Task {
     Lint,
     /// Compile the eBPF programs anew.
     Objects,
+    /// Check the document on Linux's tests.
+    Parity {
+        /// The file with what a whole run of the tests printed, to see that those of the document ran.
+        record: Option<String>,
+    },
 }
 
 /// What to do with the demo kernel.
@@ -91,6 +96,7 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Task, Stop> {
         "setup" => without_arguments(Task::Setup, &rest),
         "lint" => without_arguments(Task::Lint, &rest),
         "objects" => without_arguments(Task::Objects, &rest),
+        "parity" => parse_parity(&rest),
         other => Err(unexpected(other)),
     }
 }
@@ -144,6 +150,14 @@ fn parse_test(rest: &[&str]) -> Result<Task, Stop> {
         }
     }
     Ok(Task::Test(tests))
+}
+
+fn parse_parity(rest: &[&str]) -> Result<Task, Stop> {
+    match rest {
+        [] => Ok(Task::Parity { record: None }),
+        [file] if !file.starts_with('-') => Ok(Task::Parity { record: Some((*file).to_owned()) }),
+        [word] | [_, word, ..] => Err(unexpected(word)),
+    }
 }
 
 /// The machines that `--arch ARCH` or `--arch=ARCH` asks for, if this is that.
@@ -228,9 +242,17 @@ mod tests {
             "test all --fast",
             "test --arch mips",
             "setup now",
+            "parity --long",
+            "parity a b",
         ] {
             assert_eq!(parsed(line), Err(Status::Usage), "{line}");
         }
+    }
+
+    #[test]
+    fn parity_takes_a_record() {
+        assert_eq!(parsed("parity"), Ok(Task::Parity { record: None }));
+        assert_eq!(parsed("parity target/ran"), Ok(Task::Parity { record: Some("target/ran".to_owned()) }));
     }
 
     #[test]

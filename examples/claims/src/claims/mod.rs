@@ -1,5 +1,5 @@
 //! The claims, by what they are about. Each is a function; its name is the claim; numbers (T54, N8) are
-//! explained in `docs/TESTS.md`.
+//! explained in `docs/UPSTREAM-PARITY.md`.
 
 use crate::check::Checked;
 use crate::site::Site;

@@ -1,5 +1,5 @@
 //! The races, by what they are about. Each is a function; its name is the claim; numbers (N3) are
-//! explained in `docs/TESTS.md`.
+//! explained in `docs/UPSTREAM-PARITY.md`.
 
 use alloc::string::String;
 
