@@ -159,9 +159,10 @@ fn a_view_is_taken_away_while_its_program_runs(site: &Site<'_>) -> Told {
         |running| {
             // The tables go later: that takes another shootdown, which would make up for one that this has left out.
             let window = site.arena.detach_view(running.take_view()?)?;
-            running.wait_for_its_end()?;
+            let end = running.wait_for_its_end();
             give_back(site.arena, window)?;
-            free(site, running.page)
+            free(site, running.page)?;
+            end
         },
         |ended, page| {
             holds("it faulted where its view was", matches!(ended, Ended::Wild(frame) if frame.address == page))

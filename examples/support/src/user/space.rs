@@ -141,7 +141,8 @@ impl AddressSpace {
 
     /// Gives back what hangs below an entry of a table whose entries cover `1 << shift`.
     fn free_below(&self, word: u64, shift: u32) {
-        if word == 0 {
+        // A word that is not present may be a note that a window was linked there.
+        if word & 1 == 0 {
             return;
         }
         let frame = table_frame(word);
