@@ -50,7 +50,12 @@ impl sealed::Word for u64 {
 /// A word in the window that is accessed atomically; its address is a multiple of its size.
 ///
 /// The methods are those of [`AtomicU32`](core::sync::atomic::AtomicU32), with its orderings, in both flavours. None panics: a
-/// load or a store with an ordering that such has not is sequentially consistent, and so is all that reads and writes.
+/// load or a store with an ordering that such has not is sequentially consistent.
+///
+/// So is all that reads and writes, whichever ordering is asked for, which is never too weak. It is no difference on x86_64, where a
+/// locked instruction is that; on aarch64 it is an exclusive pair with acquire and release (`ldaxr`, `stlxr`), where a weaker
+/// ordering could do without one or both, and none of the instructions of FEAT_LSE. A counter that many CPUs change at once is
+/// therefore better one for each CPU.
 pub struct Atomic<'a, T, P: Platform, A: Arch = Native, M = Processor> {
     memory: &'a Memory<'a, P, A, M>,
     ptr: ArenaPtr<T>,
