@@ -65,7 +65,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// # Errors
     /// [`DetachRefused`], with the view, if it is another arena's.
     pub fn detach_view<V: ViewEntries>(&self, view: View<V>) -> Result<V, DetachRefused<V>> {
-        let Some(listed) = self.views.find(view.id) else {
+        let Some(listed) = self.views.leave(view.id) else {
             return Err(DetachRefused(view));
         };
         unlink(&view.entries, &self.tables, VIEW_ENTRIES);

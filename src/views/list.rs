@@ -3,7 +3,8 @@
 //! A word is 0, or the view's base with what its faults need to know in the low half: a number from a counter that all
 //! arenas share, so that a stale [`ViewId`] finds another word, and the view's rights and policy. A word that is not 0 is
 //! *listed*: whoever changes a slot flushes that view, too. It is listed from before the first entry is linked until after the
-//! flush that follows the last one's unlinking.
+//! flush that follows the last one's unlinking. While it is being taken away a bit says so: it is still listed, but its number finds
+//! it no more, so a fault of its program has its last answer at once.
 //!
 //! # Orderings
 //! - Listing and looking are a store before a barrier and a load after one, on both sides (Dekker). Attach: list, full
@@ -23,6 +24,7 @@ const LOW: u64 = WINDOW_SIZE - 1;
 const LISTED: u64 = 1 << 0;
 const READ_ONLY: u64 = 1 << 1;
 const LAZY: u64 = 1 << 2;
+const LEAVING: u64 = 1 << 3;
 const NUMBER_SHIFT: u32 = 4;
 
 /// The number of the next view, of any arena. Relaxed: two that take one get two, in whichever order.
@@ -76,20 +78,31 @@ impl ViewList {
         })
     }
 
-    /// Takes a view off, after its flush. Release: pairs with the Acquire of [`views`](Self::views).
+    /// A view that is being taken away: its number finds it no more. Relaxed: what a fault finds orders nothing.
+    pub(crate) fn leave(&self, view: ViewId) -> Option<Listed> {
+        self.entry(view)?.store(view.word | LEAVING, Ordering::Relaxed);
+        Some(Listed(view.word))
+    }
+
+    /// Takes a view off that never was linked, or that leaves and is flushed. Release: pairs with the Acquire of
+    /// [`views`](Self::views).
     pub(crate) fn remove(&self, view: ViewId) {
-        if let Some(entry) = self.entry(view) {
+        if let Some(entry) = self.entry_of(view, view.word).or_else(|| self.entry_of(view, view.word | LEAVING)) {
             entry.store(0, Ordering::Release);
         }
     }
 
-    /// A view by its number, as long as it is listed.
+    /// A view by its number, as long as it is listed and does not leave.
     pub(crate) fn find(&self, view: ViewId) -> Option<Listed> {
         self.entry(view).map(|_| Listed(view.word))
     }
 
     fn entry(&self, view: ViewId) -> Option<&AtomicU64> {
-        self.words.get(usize::from(view.place)).filter(|entry| entry.load(Ordering::Relaxed) == view.word)
+        self.entry_of(view, view.word)
+    }
+
+    fn entry_of(&self, view: ViewId, word: u64) -> Option<&AtomicU64> {
+        self.words.get(usize::from(view.place)).filter(|entry| entry.load(Ordering::Relaxed) == word)
     }
 
     /// The views that are listed now. Acquire: one that is not found any more has been flushed.
@@ -128,6 +141,10 @@ mod tests {
         assert_eq!((first.base(), first.rights(), first.policy()), (1 << 32, ViewRights::ReadOnly, FaultPolicy::Lazy));
         assert_eq!((second.base(), second.rights()), (0xffff_ffff_0000_0000, ViewRights::ReadWrite));
         assert_eq!(second.policy(), FaultPolicy::Segv);
+        assert_eq!(list.leave(one), Some(first));
+        let listed: Vec<_> = list.views().map(Listed::base).collect();
+        assert_eq!((list.find(one), listed), (None, vec![first.base(), second.base()]), "it is flushed, and not found");
+        assert_eq!(list.leave(one), None);
         list.remove(one);
         let again = list.add(base(1 << 32), ViewRights::ReadOnly, FaultPolicy::Lazy).unwrap();
         assert_eq!((again.place, list.find(one), list.count()), (one.place, None, 2));

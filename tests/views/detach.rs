@@ -65,9 +65,12 @@ fn a_page_that_is_freed_during_a_detach_is_flushed_in_the_view<F: Format>() {
     let m = Machine::<F>::builder().tlb(TlbMode::Lazy).build();
     let page = m.alloc(1);
     let view = attached(&m, FaultPolicy::Segv);
-    let (address, base) = (seen(page, &view), view.base());
+    let (address, base, id) = (seen(page, &view), view.base(), view.id());
     m.cpu(1).user().write_u64(address, 5).unwrap();
     m.interrupt_at(0, move |m| {
+        // Its program's last answer does not wait for the flush: with `Retry` it would be at its fault all the while.
+        let outcome = m.on_cpu(1, || m.fault(0, id, address.value(), Kind::Read));
+        assert_eq!(outcome, ProgramFaultOutcome::NotOurs);
         m.on_cpu(0, || m.free(page, 1));
         let last = m.take_flushes().pop().unwrap();
         assert!(last.ranges.iter().any(|range| range.start() == address), "{last:?} in {base:?}");

@@ -85,6 +85,8 @@ impl Served<'_> {
                     witness.faulted(frame.address, outcome);
                     match outcome {
                         ProgramFaultOutcome::PageGiven | ProgramFaultOutcome::Retry => {}
+                        // Whoever holds the page runs on another CPU, or will.
+                        ProgramFaultOutcome::Refused(Refusal::Busy) => {}
                         ProgramFaultOutcome::Refused(refusal) => return Ended::Refused(refusal, frame.address),
                         ProgramFaultOutcome::NotOurs => return Ended::Wild(frame),
                     }

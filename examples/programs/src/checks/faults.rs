@@ -165,7 +165,8 @@ fn a_view_is_taken_away_while_its_program_runs(site: &Site<'_>) -> Told {
             end
         },
         |ended, page| {
-            holds("it faulted where its view was", matches!(ended, Ended::Wild(frame) if frame.address == page))
+            let is_so = matches!(ended, Ended::Wild(frame) if frame.address == page);
+            holds(&alloc::format!("a fault at {page:#x}, where its view was, and nobody's: {ended:x?}"), is_so)
         },
     )
 }
