@@ -1,6 +1,7 @@
 //! CPU masks in the arena, on the software machine: what is refused, every operation against a plain model of sets, and programs
 //! that change a mask while the kernel is at it.
 
+mod edges;
 mod kernel;
 mod meddling;
 mod model;

@@ -19,6 +19,7 @@ mod refusals;
 mod rights;
 mod rows;
 mod spaces;
+mod usage;
 
 const POLICIES: [FaultPolicy; 2] = [FaultPolicy::Lazy, FaultPolicy::Segv];
 

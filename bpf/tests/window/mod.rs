@@ -1,8 +1,12 @@
 //! Programs on an arena, on the software machine: its page tables, TLBs and fault path are between them and their pages.
 
+mod border;
 mod freed;
 mod holes;
+mod interrupts;
+mod nodes;
 mod numbers;
+mod pointers;
 mod upstream;
 
 use kernel_arena::{AllocRequest, ArenaPtr, Owner, PageCount, ProgramId};
