@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use kernel_arena::groups::{DisableError, EnableError, Group, Member, MembersError};
+use kernel_arena::masks::MaskIds;
 use kernel_arena::platform::CpuId;
 use kernel_arena::pool::PoolError;
 use kernel_arena::{Access, Arena, Fault, FaultOutcome, InstructionAddr, Owner, PageCount, ProgramHole, ProgramId};
@@ -34,6 +35,10 @@ fn group<F: Format>(m: &Machine<F>, budget: u64) -> Programs<'_, F> {
     let members =
         [None, Some(Program { arena: Some(m.arena()), number: 7 }), None, Some(Program { arena: None, number: 8 })];
     Group::register(members, budget).expect("one arena")
+}
+
+fn ids(count: u32) -> MaskIds {
+    MaskIds::new(count).expect("1 to 8192")
 }
 
 fn nothing<T>(_: &T) -> Result<(), &'static str> {
@@ -97,7 +102,7 @@ fn whatever_step_of_enabling_fails_nothing_is_left<F: Format>() {
     let mut steps = 0;
     loop {
         m.limit_frames(before.0 + steps);
-        let enabled = group.enable(8192, |_| Err("no"));
+        let enabled = group.enable(ids(8192), |_| Err("no"));
         m.limit_frames(usize::MAX);
         match enabled {
             Err(EnableError::Masks(PoolError::OutOfMetadata | PoolError::Pages(_))) => {}
@@ -111,7 +116,7 @@ fn whatever_step_of_enabling_fails_nothing_is_left<F: Format>() {
     assert!(steps >= 3, "{steps} steps");
     assert_eq!(taken(&m), (before.0, before.1, 1));
     // After all that it can be enabled.
-    assert_eq!(group.enable(64, nothing), Ok(()));
+    assert_eq!(group.enable(ids(64), nothing), Ok(()));
     assert_eq!(group.disable(|_| ()), Ok(()));
     drop(group);
     assert_eq!(taken(&m), before);
@@ -124,17 +129,15 @@ fn callbacks_come_after_init_and_before_exit<F: Format>() {
     let group = group(&m, 0);
     assert!(group.enter(1).is_none(), "not enabled");
     assert_eq!(group.disable(|_| ()), Err(DisableError::NotEnabled));
-    assert_eq!(group.enable(0, nothing), Err(EnableError::Ids { ids: 0 }));
-    assert_eq!(group.enable(8193, nothing), Err(EnableError::Ids { ids: 8193 }));
-    let enabled = group.enable(8192, |memory| {
+    let enabled = group.enable(ids(8192), |memory| {
         assert!(group.enter(1).is_none(), "init is running");
-        assert_eq!(group.enable(1, nothing), Err(EnableError::Busy));
+        assert_eq!(group.enable(ids(1), nothing), Err(EnableError::Busy));
         assert_eq!(group.disable(|_| ()), Err(DisableError::Busy { callers: 0 }));
-        assert_eq!((memory.mask_ids(), memory.mask_words()), (8192, 129));
+        assert_eq!(memory.mask_ids(), MaskIds::MAX);
         nothing(memory)
     });
     assert_eq!(enabled, Ok(()));
-    assert_eq!(group.enable(1, nothing), Err(EnableError::NotAtRest));
+    assert_eq!(group.enable(ids(1), nothing), Err(EnableError::NotAtRest));
 
     assert!(group.enter(0).is_none() && group.enter(4).is_none(), "nobody is there");
     let call = group.enter(1).expect("it is there");
@@ -143,9 +146,11 @@ fn callbacks_come_after_init_and_before_exit<F: Format>() {
     let masks = [0, 1, 2].map(|cpu| call.equipment().mask(CpuId::new(cpu)).expect("a mask"));
     assert_eq!(call.equipment().mask(CpuId::new(3)), None);
     for (mask, next) in masks.iter().zip(masks.iter().skip(1)) {
-        assert!(mask.offset() % 8 == 0 && next.offset() - mask.offset() >= 16 + 129 * 8);
+        let [mask, next] = [mask, next].map(|mask| mask.ptr().offset());
+        assert!(mask % 8 == 0 && next - mask >= 16 + 129 * 8);
     }
-    assert_eq!(m.read(0, masks[2]), Ok(0));
+    assert_eq!(m.read(0, masks[2].ptr().cast()), Ok(0));
+    assert_eq!([0, 2].map(|cpu| m.on_cpu(cpu, || call.mask())), [Some(masks[0]), Some(masks[2])]);
 
     let second = group.enter(3).expect("calls nest");
     assert_eq!(group.disable(|_| ()), Err(DisableError::Busy { callers: 2 }));
@@ -170,7 +175,7 @@ fn a_group_that_is_dropped_gives_everything_back<F: Format>() {
     let before = taken(&m);
     for by in ["drop", "unregister"] {
         let group = group(&m, 0);
-        assert_eq!(group.enable(64, nothing), Ok(()));
+        assert_eq!(group.enable(ids(64), nothing), Ok(()));
         let layout = std::alloc::Layout::new::<[u64; 40]>();
         group.enter(1).expect("it is there").equipment().pool().alloc(layout).expect("room");
         assert_eq!(m.arena().stats().holds, 1);
@@ -187,7 +192,7 @@ fn a_group_that_is_dropped_gives_everything_back<F: Format>() {
 fn violations_are_charged_to_the_group_whose_call_they_were_in<F: Format>() {
     let m = Machine::<F>::builder().build();
     let group = group(&m, 3);
-    assert_eq!(group.enable(64, nothing), Ok(()));
+    assert_eq!(group.enable(ids(64), nothing), Ok(()));
     let hole = ProgramHole { program: None, instruction: 5, offset: -1, access: Access::Read, bytes: 1 };
 
     let outside = m.arena().work_for(ProgramId::new(9));
@@ -227,7 +232,7 @@ fn violations_are_charged_to_the_group_whose_call_they_were_in<F: Format>() {
     drop(beside);
     assert_eq!(group.disable(|_| ()), Ok(()));
     // Enabled again, it begins anew.
-    assert_eq!((group.enable(64, nothing), group.violations()), (Ok(()), 0));
+    assert_eq!((group.enable(ids(64), nothing), group.violations()), (Ok(()), 0));
     assert!(!group.charge(3) && group.charge(1) && !group.charge(1), "one call ejects");
     assert_eq!(group.disable(|_| ()), Ok(()));
     m.arena().free_pages(kernels, PageCount::ONE, Owner::Kernel).unwrap();

@@ -4,7 +4,8 @@ use core::fmt;
 
 use super::{Equipment, Group};
 use crate::arch::{Arch, Native};
-use crate::platform::{Platform, ReversibleMap};
+use crate::masks::KernelMask;
+use crate::platform::{CpuIdentity, Platform, ReversibleMap};
 use crate::programs::ProgramScope;
 
 /// A program of a group is being called on this CPU.
@@ -49,6 +50,13 @@ where
             Some(equipment) => equipment,
             None => unreachable!("a group with callers is equipped"),
         }
+    }
+
+    /// The mask of the CPU on which this is called, for the program: whoever calls one owns it for as long. `None` where the kernel cannot name
+    /// the CPU.
+    pub fn mask(&self) -> Option<KernelMask> {
+        let cpu = self.group.arena().platform().cpus().cpu()?;
+        self.equipment().mask(cpu)
     }
 
     /// How many violations there have been in this call.

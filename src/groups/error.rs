@@ -66,11 +66,6 @@ pub enum EnableError<E> {
     NotAtRest,
     /// Somebody else is just enabling or disabling it, or was just refused as a caller: try again.
     Busy,
-    /// A CPU mask has 1 to [`MAX_IDS`](super::Equipment::MAX_IDS) ids.
-    Ids {
-        /// How many were asked for.
-        ids: u32,
-    },
     /// There is no memory for the CPU masks.
     Masks(PoolError),
     /// `init` refused.
@@ -82,9 +77,6 @@ impl<E: fmt::Display> fmt::Display for EnableError<E> {
         match self {
             Self::NotAtRest => f.write_str("the group is enabled already: disable it first"),
             Self::Busy => f.write_str("somebody else is enabling or disabling the group: try again"),
-            Self::Ids { ids } => {
-                write!(f, "a CPU mask of {ids} ids: ask for 1 to {}", super::equipment::MAX_IDS)
-            }
             Self::Masks(error) => write!(f, "no memory for the CPU masks: {error}"),
             Self::Init(error) => write!(f, "init refused: {error}"),
         }

@@ -9,6 +9,7 @@ use super::{Caller, DisableError, EnableError, Equipment, Hold, MembersError, Me
 use crate::arch::{Arch, Native};
 use crate::arena::Arena;
 use crate::layout::Sharing;
+use crate::masks::MaskIds;
 use crate::platform::{Platform, ReversibleMap};
 use crate::programs::ProgramId;
 use crate::sync::{AtomicU64, Ordering};
@@ -30,7 +31,8 @@ pub trait Member<'a, P: Platform, A: Arch = Native> {
 /// # Examples
 /// ```no_run
 /// use kernel_arena::groups::{Group, Member};
-/// use kernel_arena::platform::{CpuId, ReversibleMap};
+/// use kernel_arena::masks::MaskIds;
+/// use kernel_arena::platform::ReversibleMap;
 /// use kernel_arena::{Arena, Platform, ProgramId};
 ///
 /// struct Program<'a, P: Platform> {
@@ -49,7 +51,8 @@ pub trait Member<'a, P: Platform, A: Arch = Native> {
 /// # fn kernel<P: Platform>(arena: &'static Arena<P>) where P::PhysMap: ReversibleMap {
 /// let members = [Some(Program { arena, number: 1 }), None];
 /// let group = Group::register(members, 10).expect("one arena"); // the 11th violation ejects it
-/// group.enable(64, |_memory| Ok::<(), &str>(())).expect("masks of 64 ids, and init agrees");
+/// let ids = MaskIds::new(64).expect("not 0");
+/// group.enable(ids, |_memory| Ok::<(), &str>(())).expect("there is memory, and init agrees");
 ///
 /// if let Some(call) = group.enter(0) {
 ///     // run `call.member()`; what it does wrong on this CPU is counted when `call` is dropped
@@ -146,7 +149,7 @@ where
         ControlFlow::Continue(())
     }
 
-    /// Sets the group up, in this order: the pool; in it, zeroed, a CPU mask of `ids` ids for each CPU of the platform; `init`.
+    /// Sets the group up, in this order: the pool; in it, zeroed, a CPU mask of these ids for each CPU of the platform; `init`.
     /// Then callbacks may be [called](Self::enter). Violations are counted anew.
     ///
     /// Context: *any* in which the platform's frames may be taken and `init` may run.
@@ -155,12 +158,9 @@ where
     /// [`EnableError`]; all that was set up is given back.
     pub fn enable<E>(
         &self,
-        ids: u32,
+        ids: MaskIds,
         init: impl FnOnce(&Equipment<'a, P, A>) -> Result<(), E>,
     ) -> Result<(), EnableError<E>> {
-        if ids == 0 || ids > Equipment::<P, A>::MAX_IDS {
-            return Err(EnableError::Ids { ids });
-        }
         self.presence.begin_up().map_err(|not_now| match not_now {
             NotNow::State => EnableError::NotAtRest,
             NotNow::Busy(_) => EnableError::Busy,

@@ -61,6 +61,16 @@ impl PerCpuMasks {
         self.first
     }
 
+    /// How many bytes it has.
+    pub const fn bytes(&self) -> usize {
+        Self::layout(self.cpus, self.ids).size()
+    }
+
+    /// The ids of each mask.
+    pub const fn ids(&self) -> MaskIds {
+        self.ids
+    }
+
     /// The mask of a CPU; `None` if there is no such CPU.
     pub const fn of(&self, cpu: CpuId) -> Option<KernelMask> {
         let number = cpu.number() as u32;

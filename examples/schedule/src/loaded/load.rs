@@ -122,7 +122,7 @@ impl Loaded {
             Some(Ok(value)) => Err(Why::InitRefused(value)),
             Some(Err(reason)) => Err(Why::Ended(reason)),
         };
-        match group.enable(self.ids.get(), init) {
+        match group.enable(self.ids, init) {
             Ok(()) => Ok(()),
             Err(EnableError::Init(why)) => {
                 self.note(why, Slot::Init, String::new());

@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use kernel_arena::Registration;
 use kernel_arena::access::Memory;
-use kernel_arena::groups::{Equipment, Group};
+use kernel_arena::groups::Group;
 use kernel_arena::masks::{KernelMask, MaskIds};
 use kernel_arena::platform::CpuId;
 use kernel_arena_bpf::object::Loaded as LoadedObject;
@@ -65,14 +65,9 @@ impl Loaded {
 
     /// Tells it where a task may run, by the mask of this CPU.
     pub(crate) fn set_cmask(&self, task: TaskId, cpus: u64) {
-        let at_mask = |memory: &Memory<'_, KernelPlatform>, equipment: &Equipment<'_, KernelPlatform>| {
-            let mask = equipment.mask(cpu_id())?;
-            let mask = KernelMask::new(mask.cast(), self.ids.span()).ok()?;
-            mask.set(memory, [cpus]).ok()?;
-            Some(mask.ptr().to_program(BASE).value())
-        };
-        self.call(Slot::SetCmask, |memory, equipment| {
-            Some([u64::from(task.number()), at_mask(memory, equipment)?, 0, 0, 0])
+        self.call(Slot::SetCmask, |memory, mask| {
+            mask?.set(memory, [cpus]).ok()?;
+            Some([u64::from(task.number()), mask?.ptr().to_program(BASE).value(), 0, 0, 0])
         });
     }
 
@@ -114,12 +109,12 @@ impl Loaded {
     fn call(
         &self,
         slot: Slot,
-        arguments: impl FnOnce(&Memory<'_, KernelPlatform>, &Equipment<'_, KernelPlatform>) -> Option<[u64; 5]>,
+        arguments: impl FnOnce(&Memory<'_, KernelPlatform>, Option<KernelMask>) -> Option<[u64; 5]>,
     ) -> Option<u64> {
         let group = self.group.as_ref()?;
         let call = group.enter(slot as usize)?;
         let memory = self.arena.memory().ok()?;
-        let arguments = arguments(&memory, call.equipment())?;
+        let arguments = arguments(&memory, call.mask())?;
         let ended = self.run(&memory, call.member(), arguments);
         // Charged before it is looked at: a call that was one violation too many counts.
         drop(call);
