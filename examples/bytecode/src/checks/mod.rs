@@ -4,6 +4,7 @@ use crate::bench::{Site, Told};
 
 mod edges;
 mod freed;
+mod held;
 mod shared;
 
 /// A check: its name is the claim.
@@ -24,5 +25,5 @@ use checks;
 
 /// All of them, in the order in which they run.
 pub(crate) fn all() -> impl Iterator<Item = &'static Check> {
-    [shared::CHECKS, edges::CHECKS, freed::CHECKS].into_iter().flatten()
+    [shared::CHECKS, held::CHECKS, edges::CHECKS, freed::CHECKS].into_iter().flatten()
 }
