@@ -7,7 +7,11 @@
 mod machine;
 #[path = "../../../tests/machine/accessor.rs"]
 mod accessor;
+#[path = "../plain/mod.rs"]
+#[expect(dead_code, clippy::cast_possible_truncation, reason = "the runner's tests use all of it, cut to size")]
+mod plain;
 
+mod broken;
 mod ground;
 mod host_calls;
 mod list;
