@@ -15,6 +15,8 @@ mod broken;
 mod ground;
 mod host_calls;
 mod list;
+mod mutated;
 mod plain_c;
 mod reports;
 mod table;
+mod through;
