@@ -74,5 +74,14 @@ pub(super) fn vectors() -> Vec<Vector> {
     all.push(program("a jump by 0", &[mov(0, 4), ja(0), insn(0x06, 0, 0, 0, 0), EXIT], 4));
     all.push(program("a call, forwards", &[local(1), EXIT, mov(0, 5), EXIT], 5));
     all.push(program("a call, backwards", &[ja(2), mov(0, 6), EXIT, local(-3), EXIT], 6));
+    // Farther than 16 bits count: over what would change the result, there and back.
+    let between = vec![mov(0, 1); 70_000];
+    let there = |jump: fn(i32) -> kernel_arena_bpf::Insn, last| {
+        let rest = [mov(0, 7), last];
+        [&[jump(70_001), EXIT][..], &between, &rest].concat()
+    };
+    let gotol = |by| insn(0x06, 0, 0, 0, by);
+    all.push(program("far, and back", &there(gotol, gotol(-70_003)), 7));
+    all.push(program("a call of what is far", &there(local, EXIT), 7));
     all
 }
