@@ -123,6 +123,12 @@ fn a_loop_ends_with_the_budget() {
     assert_eq!((ended.result, ended.spent), (Ok(0), 2 + 3 * 2 + 1));
 }
 
+#[test]
+fn what_a_function_does_is_counted() {
+    let (ended, _) = run(&[local(2), mov(1, 1), EXIT, mov(0, 1), mov(0, 2), EXIT], [0; 5], &[]);
+    assert_eq!((ended.result, ended.spent), (Ok(2), 1 + 3 + 2));
+}
+
 /// A `may_goto` leaves a loop when the reserve begins, and the rest of the program is run.
 #[test]
 fn may_goto_jumps_when_the_reserve_begins() {
