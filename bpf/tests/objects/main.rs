@@ -14,6 +14,7 @@ mod plain;
 mod broken;
 mod ground;
 mod host_calls;
+mod in_rust;
 mod list;
 mod mutated;
 mod plain_c;
