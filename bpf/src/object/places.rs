@@ -18,6 +18,9 @@ const LIMIT: usize = 128;
 /// Bytes of an instruction.
 pub(super) const INSN_SIZE: u64 = 8;
 
+/// The type of a section of compact relocations, as LLVM writes them on demand. Left unread, addresses would stay 0.
+const SHT_CREL: u32 = 0x4000_0014;
+
 /// Where a section starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -89,7 +92,9 @@ impl Places {
         let outside = LoadError::SymbolOutside { symbol: symbol.name };
         let section = file.section(usize::from(index)).ok_or(outside)?;
         let Some(place) = self.of_section(index) else { return Ok(None) };
-        if symbol.value > section.sh_size {
+        // All of it: who asks for a variable is told how long it is, and may count on that.
+        let inside = symbol.value.checked_add(symbol.size).is_some_and(|end| end <= section.sh_size);
+        if !inside {
             return Err(outside);
         }
         // A section of 4 GiB or more has been refused.
@@ -165,6 +170,10 @@ impl Layout {
             SHT_REL if of_placed => self.counts(file, file.contents(section)?.len() as u64),
             SHT_RELA if of_placed => {
                 Err(LoadError::Unsupported { section: file.name_of(section), feature: Feature::AddendRelocations })
+            }
+            SHT_CREL if of_placed => {
+                let feature = Feature::Type(section.sh_type);
+                Err(LoadError::Unsupported { section: file.name_of(section), feature })
             }
             _ => Ok(()),
         }

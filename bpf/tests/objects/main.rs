@@ -19,5 +19,6 @@ mod list;
 mod mutated;
 mod plain_c;
 mod reports;
+mod sizes;
 mod table;
 mod through;
