@@ -77,14 +77,15 @@ impl Broken {
 
     /// Why it is not loaded.
     fn refusal(&self) -> LoadError<'_> {
-        let object = match Object::parse(&self.0) {
-            Ok(object) => object,
-            Err(refused) => return refused,
-        };
+        self.loads().expect_err("it is broken")
+    }
+
+    fn loads(&self) -> Result<(), LoadError<'_>> {
+        let object = Object::parse(&self.0)?;
         let mut code = vec![Insn::default(); object.needs().instructions as usize];
         let data = ArenaPtr::new(0x10_0000).unwrap();
         let window = Plain::new(0x100..0x110);
-        object.load(&mut code, data, base(), |name| HOSTS.number_of(name), &window).map(drop).expect_err("it is broken")
+        object.load(&mut code, data, base(), |name| HOSTS.number_of(name), &window).map(drop)
     }
 }
 
@@ -309,6 +310,36 @@ fn jumps_stay_in_their_section_and_go_through_no_register() {
     let error =
         numbers(|o| o.set(o.contents("code"), 8, u64::from_le_bytes(Insn::new(0x06, 0, 0, 0, 0x7fff_ffff).to_bytes())));
     assert_eq!(error, "JumpOutside { section: \"code\", instruction: 0 }");
+}
+
+/// The first instruction of a section, and the trap behind it, are the last ones that a jump reaches; the trap is no function.
+#[test]
+fn a_section_ends_with_its_trap() {
+    let instructions = |o: &Broken, section: &str| o.get(o.section(section) + SIZE, 8) as u64 / 8;
+    for (beyond, is_loaded) in [(0i64, true), (1, false)] {
+        for opcode in [0x05, 0x06] {
+            for backwards in [false, true] {
+                let mut object = Broken::new(NUMBERS);
+                let (first, count) = (object.contents("code"), instructions(&object, "code"));
+                let distance = if backwards { -1 - beyond } else { i64::try_from(count).unwrap() - 1 + beyond };
+                let (offset, immediate) = if opcode == 0x05 {
+                    (i16::try_from(distance).unwrap(), 0)
+                } else {
+                    (0, i32::try_from(distance).unwrap())
+                };
+                object.put(first, 8, u64::from_le_bytes(Insn::new(opcode, 0, 0, offset, immediate).to_bytes()));
+                assert_eq!(object.loads().is_ok(), is_loaded, "{opcode:#x} {distance}: {:?}", object.loads());
+            }
+        }
+        let mut object = Broken::new("host.clang-22.v4.o");
+        let ((say, place), relocations) = (object.symbol("say"), object.section(".relhost"));
+        let (first, size) = (object.get(relocations + OFFSET, 8), object.get(relocations + SIZE, 8));
+        let call = (first..first + size).step_by(16).find(|at| object.get(*at + 8, 4) == 10).unwrap();
+        let last = instructions(&object, "host") - object.get(place + SYMBOL_VALUE, 8) as u64 / 8 - 2;
+        let instruction = object.contents("host") + object.get(call, 8);
+        object.put(call + 12, 4, say as u64).put(instruction + 4, 4, last.wrapping_add_signed(beyond));
+        assert_eq!(object.loads().is_ok(), is_loaded, "{:?}", object.loads());
+    }
 }
 
 #[test]
