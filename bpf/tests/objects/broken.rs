@@ -343,6 +343,20 @@ fn a_section_ends_with_its_trap() {
 }
 
 #[test]
+fn data_are_aligned_as_each_section_asks() {
+    let mut object = Broken::new(NUMBERS);
+    object.set(object.section(".bss") + ALIGNMENT, 8, 512);
+    let within = object.get(object.symbol("zeros").1 + SYMBOL_VALUE, 8);
+    let object = Object::parse(&object.0).unwrap();
+    assert_eq!(object.needs().data_alignment, 512);
+    let mut code = vec![Insn::default(); object.needs().instructions as usize];
+    let window = Plain::new(0x100..0x110);
+    let loaded = object.load(&mut code, ArenaPtr::new(0x10_0000).unwrap(), base(), |_| None, &window).unwrap();
+    let zeros = loaded.variable("zeros").unwrap().pointer.offset() as usize;
+    assert!(zeros > 0x10_0000 && zeros % 512 == within, "{zeros:#x}");
+}
+
+#[test]
 fn memory_that_is_lent_must_do() {
     let bytes = Broken::new(NUMBERS).0;
     let object = Object::parse(&bytes).unwrap();
