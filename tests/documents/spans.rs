@@ -16,8 +16,9 @@ const OTHER_FILES: [&str; 3] = ["tools/testing/selftests/bpf", "target/", "/proc
 const OTHER_WORDS: &str = include_str!("words.txt");
 /// What is derived is declared nowhere.
 const DERIVED: [&str; 1] = ["default"];
-/// The options of cargo that the documents use.
-const CARGO_OPTIONS: [&str; 6] = ["--doc", "--test", "--release", "--features", "--all-features", "--locked"];
+/// The options of cargo and of cargo-fuzz that the documents use.
+const CARGO_OPTIONS: [&str; 8] =
+    ["--doc", "--test", "--release", "--features", "--all-features", "--locked", "--fuzz-dir", "--sanitizer"];
 
 #[test]
 fn what_code_spans_name_exists() {
