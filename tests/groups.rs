@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kernel_arena::groups::{DisableError, EnableError, Group, Member, MembersError};
 use kernel_arena::masks::MaskIds;
@@ -24,9 +25,13 @@ impl<'a, F: Format> Member<'a, Host<F>, F> for Program<'a, F> {
     }
 
     fn id(&self) -> Option<ProgramId> {
+        assert_ne!(self.number, UNASKED, "nobody asks for that");
         ProgramId::new(self.number)
     }
 }
+
+/// The number of a program that panics when it is asked for it.
+const UNASKED: u32 = u32::MAX;
 
 type Programs<'a, F> = Group<'a, Host<F>, Program<'a, F>, 4, F>;
 
@@ -240,6 +245,27 @@ fn violations_are_charged_to_the_group_whose_call_they_were_in<F: Format>() {
     m.finish();
 }
 
+fn a_panic_of_the_kernels_code_leaves_nothing_behind<F: Format>() {
+    let m = Machine::<F>::builder().build();
+    let members = [1, UNASKED].map(|number| Some(Program { arena: Some(m.arena()), number }));
+    let group = Group::<Host<F>, _, 2, F>::register(members, 0).expect("one arena");
+    let before = taken(&m);
+    fn panics<T>(run: impl FnOnce() -> T) -> bool {
+        catch_unwind(AssertUnwindSafe(run)).is_err()
+    }
+    assert!(panics(|| group.enable(ids(64), |_| -> Result<(), ()> { panic!("init gives up") })));
+    assert_eq!(taken(&m), before, "init's memory is back");
+    assert_eq!(group.enable(ids(64), nothing), Ok(()), "and the right to enable");
+    assert!(panics(|| group.enter(1).is_some()));
+    assert_eq!(group.enter(0).map(|call| call.violations()), Some(0), "others come and go");
+    assert!(panics(|| group.disable(|_| panic!("exit gives up"))));
+    assert_eq!(taken(&m), before, "nobody was inside, and all is back");
+    assert_eq!(group.enable(ids(64), nothing), Ok(()));
+    assert_eq!(group.disable(|_| ()), Ok(()));
+    drop(group);
+    m.finish();
+}
+
 each_format!(
     a_group_has_exactly_one_arena,
     programs_are_walked_in_the_order_of_their_slots,
@@ -247,4 +273,5 @@ each_format!(
     callbacks_come_after_init_and_before_exit,
     a_group_that_is_dropped_gives_everything_back,
     violations_are_charged_to_the_group_whose_call_they_were_in,
+    a_panic_of_the_kernels_code_leaves_nothing_behind,
 );

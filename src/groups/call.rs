@@ -20,7 +20,8 @@ where
 {
     group: &'g Group<'a, P, M, SLOTS, A>,
     member: &'g M,
-    scope: ProgramScope<'g>,
+    /// There until it is dropped.
+    scope: Option<ProgramScope<'g>>,
 }
 
 impl<'g, 'a, P: Platform, M, const SLOTS: usize, A: Arch> Caller<'g, 'a, P, M, SLOTS, A>
@@ -28,7 +29,7 @@ where
     P::PhysMap: ReversibleMap,
 {
     pub(super) const fn new(group: &'g Group<'a, P, M, SLOTS, A>, member: &'g M, scope: ProgramScope<'g>) -> Self {
-        Self { group, member, scope }
+        Self { group, member, scope: Some(scope) }
     }
 
     /// The program.
@@ -52,8 +53,8 @@ where
         }
     }
 
-    /// The mask of the CPU on which this is called, for the program: whoever calls one owns it for as long. `None` where the kernel cannot name
-    /// the CPU.
+    /// The mask of the CPU on which this is called, for the program: whoever calls one there owns it, a call that comes in between
+    /// (from an interrupt) until it is over. It must not be written after the call. `None` where the kernel cannot name the CPU.
     pub fn mask(&self) -> Option<KernelMask> {
         let cpu = self.group.arena().platform().cpus().cpu()?;
         self.equipment().mask(cpu)
@@ -61,7 +62,7 @@ where
 
     /// How many violations there have been in this call.
     pub fn violations(&self) -> u32 {
-        self.scope.violations()
+        self.scope.as_ref().map_or(0, ProgramScope::violations)
     }
 }
 
@@ -71,7 +72,9 @@ where
 {
     fn drop(&mut self) {
         // Charged before it is counted out: whoever finds nobody inside finds all violations counted.
-        let violations = self.scope.violations();
+        let violations = self.violations();
+        // What comes from here on is not the program's, and would be charged to nobody.
+        self.scope = None;
         if violations > 0 {
             self.group.charge(violations.into());
         }

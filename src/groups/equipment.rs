@@ -67,6 +67,45 @@ where
     }
 }
 
+/// Equipment that is given back when this is dropped, unless it is kept.
+pub(super) struct Lent<'a, P: Platform, A: Arch>(Option<Equipment<'a, P, A>>)
+where
+    P::PhysMap: ReversibleMap;
+
+impl<'a, P: Platform, A: Arch> Lent<'a, P, A>
+where
+    P::PhysMap: ReversibleMap,
+{
+    pub(super) const fn new(equipment: Equipment<'a, P, A>) -> Self {
+        Self(Some(equipment))
+    }
+
+    pub(super) fn get(&self) -> &Equipment<'a, P, A> {
+        match &self.0 {
+            Some(equipment) => equipment,
+            None => unreachable!("it is there until this is gone"),
+        }
+    }
+
+    pub(super) fn keep(mut self) -> Equipment<'a, P, A> {
+        match self.0.take() {
+            Some(equipment) => equipment,
+            None => unreachable!("it is there until this is gone"),
+        }
+    }
+}
+
+impl<P: Platform, A: Arch> Drop for Lent<'_, P, A>
+where
+    P::PhysMap: ReversibleMap,
+{
+    fn drop(&mut self) {
+        if let Some(equipment) = self.0.take() {
+            equipment.give_back();
+        }
+    }
+}
+
 impl<P: Platform, A: Arch> fmt::Debug for Equipment<'_, P, A>
 where
     P::PhysMap: ReversibleMap,

@@ -85,14 +85,14 @@ impl<E: fmt::Display> fmt::Display for EnableError<E> {
 
 impl<E: fmt::Debug + fmt::Display> core::error::Error for EnableError<E> {}
 
-/// Why a group was not disabled. No callers are let in any more.
+/// Why a group was not disabled. An enabled one lets no callers in any more.
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DisableError {
     /// It is not enabled.
     NotEnabled,
-    /// Callers are inside, or somebody else is just disabling it: call again.
+    /// Callers are inside, or somebody else is just disabling it, or enabling it (then it may be enabled next): call again.
     Busy {
         /// How many callers; 0 if it is about somebody else.
         callers: u64,

@@ -4,6 +4,7 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::ops::ControlFlow;
 
+use super::equipment::Lent;
 use super::presence::{NotNow, Presence};
 use super::{Caller, DisableError, EnableError, Equipment, Hold, MembersError, MembersRefused};
 use crate::arch::{Arch, Native};
@@ -150,7 +151,8 @@ where
     }
 
     /// Sets the group up, in this order: the pool; in it, zeroed, a CPU mask of these ids for each CPU of the platform; `init`.
-    /// Then callbacks may be [called](Self::enter). Violations are counted anew.
+    /// Then callbacks may be [called](Self::enter). Violations are counted anew, from here on: those of `init` are for it to
+    /// answer.
     ///
     /// Context: *any* in which the platform's frames may be taken and `init` may run.
     ///
@@ -165,15 +167,12 @@ where
             NotNow::State => EnableError::NotAtRest,
             NotNow::Busy(_) => EnableError::Busy,
         })?;
-        // Whatever happens in `init`, a panic too, the right is given back.
+        // Whatever happens in `init`, a panic too, the memory is given back, and then the right.
         let setting = Setting { presence: &self.presence };
-        let equipment = Equipment::new(self.arena(), ids).map_err(EnableError::Masks)?;
-        if let Err(error) = init(&equipment) {
-            equipment.give_back();
-            return Err(EnableError::Init(error));
-        }
+        let equipment = Lent::new(Equipment::new(self.arena(), ids).map_err(EnableError::Masks)?);
+        init(equipment.get()).map_err(EnableError::Init)?;
         // SAFETY: this is the only one that sets, and there are no callers (`presence`).
-        unsafe { *self.equipment.get() = Some(equipment) };
+        unsafe { *self.equipment.get() = Some(equipment.keep()) };
         self.violations.store(0, Ordering::Relaxed);
         core::mem::forget(setting);
         self.presence.set();
@@ -189,10 +188,12 @@ where
         M: Member<'a, P, A>,
     {
         let member = self.member(slot)?;
+        // The kernel's own code, which might panic: nobody is counted in yet.
+        let id = member.id();
         if !self.presence.enter() {
             return None;
         }
-        Some(Caller::new(self, member, self.arena().work_for(member.id())))
+        Some(Caller::new(self, member, self.arena().work_for(id)))
     }
 
     /// Whether callers may be.
@@ -241,13 +242,13 @@ where
         // SAFETY: this is the only one that sets, and no caller is inside (`presence`).
         let equipment = unsafe { (*self.equipment.get()).take() };
         if let Some(equipment) = equipment {
-            exit(&equipment);
-            equipment.give_back();
+            exit(Lent::new(equipment).get());
         }
         Ok(())
     }
 
-    /// Ends the group, and gives its programs back. An enabled one is disabled first: owning it proves that nobody is inside.
+    /// Ends the group, and gives its programs back. Of an enabled one masks and pool go first, without an `exit`: owning it proves
+    /// that nobody is inside.
     pub fn unregister(mut self) -> [Option<M>; SLOTS] {
         core::mem::replace(&mut self.members, [const { None }; SLOTS])
     }

@@ -42,6 +42,11 @@ impl Presence {
 
     /// Counts a caller in, if callers may be.
     pub(crate) fn enter(&self) -> bool {
+        // Who comes again and again while it is closed leaves no trace, and so keeps nobody from setting it up. Relaxed: whoever
+        // is let in is told so below.
+        if !self.is_present() {
+            return false;
+        }
         // Acquire: pairs with `set`.
         let is_present = self.0.fetch_add(1, Ordering::Acquire) & PRESENT != 0;
         if !is_present {
