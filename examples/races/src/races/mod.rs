@@ -10,6 +10,7 @@ mod churn;
 mod destroy;
 mod exhaust;
 mod free_again;
+mod groups;
 mod one_page;
 mod over_scratch;
 mod programs;
@@ -62,6 +63,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Race> {
         ring::RACES,
         programs::RACES,
         views::RACES,
+        groups::RACES,
     ]
     .into_iter()
     .flatten()
