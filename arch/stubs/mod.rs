@@ -8,8 +8,11 @@
 //! Each processor's text is in a file of its own; what is here is the same for all: the names, the declarations, and which
 //! stub an access is.
 
+mod map;
+
+use map::StubMap;
+
 use crate::arch::access::{AtomicOp, LoadOrder, Missing, Stopped, StoreOrder, Width};
-use crate::arch::resume::StubMap;
 
 /// The name of a stub, which no other version of this crate has.
 macro_rules! symbol {
