@@ -43,7 +43,8 @@ fn main() {
         median(MANY, move || words.iter().for_each(|word| _ = black_box(memory.load(*word)))),
         volatile,
     );
-    let tried = median(MANY, move || words.iter().for_each(|word| _ = black_box(memory.try_load(*word))));
+    let tried =
+        median(MANY, move || words.iter().for_each(|word| _ = black_box(memory.try_load(*word).expect("mapped"))));
     show("8 bytes: try_load", tried, volatile);
     // SAFETY: as above.
     let stored = median(MANY, || raw.iter().for_each(|word| unsafe { word.write_volatile(black_box(1)) }));
@@ -54,7 +55,7 @@ fn main() {
         stored,
     );
     let tried =
-        median(MANY, move || words.iter().for_each(|word| _ = black_box(memory.try_store(*word, &black_box(1)))));
+        median(MANY, move || words.iter().for_each(|word| memory.try_store(*word, &black_box(1)).expect("mapped")));
     show("8 bytes: try_store", tried, stored);
 
     let mut buffer = [0u8; 4096];
@@ -91,7 +92,9 @@ fn main() {
     );
     show(
         "Atomic::try_fetch_add",
-        median(MANY, || (0..MANY).for_each(|_| _ = black_box(word.try_fetch_add(1, Ordering::AcqRel)))),
+        median(MANY, || {
+            (0..MANY).for_each(|_| _ = black_box(word.try_fetch_add(1, Ordering::AcqRel).expect("mapped")))
+        }),
         added,
     );
 }

@@ -78,9 +78,15 @@ macro_rules! copy {
             "ldp x3, x4, [x1]\n ldp x5, x6, [x1, #16]\n",
             "stp x3, x4, [x0]\n stp x5, x6, [x0, #16]\n",
             "add x1, x1, #32\n add x0, x0, #32\n sub x2, x2, #32\n b 2b\n",
-            "3:\n cmp x2, #8\n b.lo 4f\n",
+            "3:\n tbz x2, #4, 6f\n",
+            "ldp x3, x4, [x1]\n stp x3, x4, [x0]\n",
+            "add x1, x1, #16\n add x0, x0, #16\n sub x2, x2, #16\n",
+            "6:\n tbz x2, #3, 7f\n",
             "ldr x3, [x1]\n str x3, [x0]\n",
-            "add x1, x1, #8\n add x0, x0, #8\n sub x2, x2, #8\n b 3b\n",
+            "add x1, x1, #8\n add x0, x0, #8\n sub x2, x2, #8\n",
+            "7:\n tbz x2, #2, 4f\n",
+            "ldr w3, [x1]\n str w3, [x0]\n",
+            "add x1, x1, #4\n add x0, x0, #4\n sub x2, x2, #4\n",
             entry!($kind, "copy_bytes"),
             "4:\n cbz x2, 5f\n",
             "ldrb w3, [x1]\n strb w3, [x0]\n",
@@ -95,6 +101,44 @@ macro_rules! copy {
 }
 
 global_asm!(".text", ".balign 16", words!("try_"), copy!("try_"), words!("plain_"), copy!("plain_"));
+
+/// Calls a stub of a word: with an address, and at most two words more. A stub is a leaf, and uses what is named here;
+/// a linker that puts a veneer before it uses `x16` and `x17`.
+macro_rules! call_word {
+    ($stub:path, $at:expr) => {{
+        let (value, stopped): (u64, u64);
+        core::arch::asm!("bl {stub}", stub = sym $stub, inlateout("x0") $at => value, lateout("x1") stopped,
+            lateout("x16") _, lateout("x17") _, lateout("x30") _);
+        Answer { value, stopped }
+    }};
+    ($stub:path, $at:expr, $first:expr) => {{
+        let (value, stopped): (u64, u64);
+        core::arch::asm!("bl {stub}", stub = sym $stub, inlateout("x0") $at => value, inlateout("x1") $first => stopped,
+            lateout("x3") _, lateout("x4") _, lateout("x5") _, lateout("x16") _, lateout("x17") _, lateout("x30") _);
+        Answer { value, stopped }
+    }};
+    ($stub:path, $at:expr, $first:expr, $second:expr) => {{
+        let (value, stopped): (u64, u64);
+        core::arch::asm!("bl {stub}", stub = sym $stub, inlateout("x0") $at => value, inlateout("x1") $first => stopped,
+            in("x2") $second, lateout("x3") _, lateout("x4") _, lateout("x5") _,
+            lateout("x16") _, lateout("x17") _, lateout("x30") _);
+        Answer { value, stopped }
+    }};
+}
+pub(super) use call_word;
+
+/// Calls a stub that copies. How many bytes are left.
+macro_rules! call_copy {
+    ($stub:path, $to:expr, $from:expr, $bytes:expr, $strict:expr) => {{
+        let left: usize;
+        let to: u64 = $to;
+        core::arch::asm!("bl {stub}", stub = sym $stub, inlateout("x0") to => left, inlateout("x1") $from => _,
+            inlateout("x2") $bytes => _, inlateout("x3") $strict => _, lateout("x4") _, lateout("x5") _, lateout("x6") _,
+            lateout("x16") _, lateout("x17") _, lateout("x30") _);
+        left
+    }};
+}
+pub(super) use call_copy;
 
 /// Whether one instruction may access so many bytes there, whatever SCTLR_EL1.A says.
 #[inline(always)]

@@ -54,98 +54,44 @@ mod text;
 pub(crate) const STOPS: bool = true;
 
 /// What a stub answers, in two registers.
-#[repr(C)]
 struct Answer {
-    /// What was loaded, or was there before.
+    /// What was loaded, or was there before; after a store, anything.
     value: u64,
     /// Not 0 where there was no page.
     stopped: u64,
 }
 
-/// The stubs of a kind: of 1, 2, 4 and 8 bytes, or of 4 and 8. The convention is one in which two words come back in
-/// registers, on every target.
-macro_rules! kinds {
-    ($convention:literal) => {
-        struct Stubs {
-            load: [unsafe extern $convention fn(at: u64) -> Answer; 4],
-            store: [unsafe extern $convention fn(at: u64, value: u64) -> Answer; 4],
-            load_ordered: [unsafe extern $convention fn(at: u64) -> Answer; 2],
-            store_release: [unsafe extern $convention fn(at: u64, value: u64) -> Answer; 2],
-            store_ordered: [unsafe extern $convention fn(at: u64, value: u64) -> Answer; 2],
-            swap: [unsafe extern $convention fn(at: u64, value: u64) -> Answer; 2],
-            add: [unsafe extern $convention fn(at: u64, value: u64) -> Answer; 2],
-            exchange: [unsafe extern $convention fn(at: u64, current: u64, new: u64) -> Answer; 2],
-            copy: unsafe extern $convention fn(to: u64, from: u64, bytes: usize, aligned: u64) -> usize,
+/// The names of the stubs of a kind, to be called by `call_word` and `call_copy`.
+macro_rules! names {
+    ($kind:literal: $($name:ident)*) => {
+        unsafe extern "C" {
+            $(#[link_name = symbol!($kind, stringify!($name))] pub(super) fn $name();)*
         }
-
-        kinds!($convention, STOPPING, "try_");
-        kinds!($convention, PLAIN, "plain_");
     };
-    ($convention:literal, $table:ident, $kind:literal) => {
-        const $table: Stubs = {
-            unsafe extern $convention {
-                #[link_name = symbol!($kind, "load_1")]
-                fn load_1(at: u64) -> Answer;
-                #[link_name = symbol!($kind, "load_2")]
-                fn load_2(at: u64) -> Answer;
-                #[link_name = symbol!($kind, "load_4")]
-                fn load_4(at: u64) -> Answer;
-                #[link_name = symbol!($kind, "load_8")]
-                fn load_8(at: u64) -> Answer;
-                #[link_name = symbol!($kind, "store_1")]
-                fn store_1(at: u64, value: u64) -> Answer;
-                #[link_name = symbol!($kind, "store_2")]
-                fn store_2(at: u64, value: u64) -> Answer;
-                #[link_name = symbol!($kind, "store_4")]
-                fn store_4(at: u64, value: u64) -> Answer;
-                #[link_name = symbol!($kind, "store_8")]
-                fn store_8(at: u64, value: u64) -> Answer;
-                #[link_name = symbol!($kind, "load_ordered_4")]
-                fn load_ordered_4(at: u64) -> Answer;
-                #[link_name = symbol!($kind, "load_ordered_8")]
-                fn load_ordered_8(at: u64) -> Answer;
-                #[link_name = symbol!($kind, "store_release_4")]
-                fn store_release_4(at: u64, value: u64) -> Answer;
-                #[link_name = symbol!($kind, "store_release_8")]
-                fn store_release_8(at: u64, value: u64) -> Answer;
-                #[link_name = symbol!($kind, "store_ordered_4")]
-                fn store_ordered_4(at: u64, value: u64) -> Answer;
-                #[link_name = symbol!($kind, "store_ordered_8")]
-                fn store_ordered_8(at: u64, value: u64) -> Answer;
-                #[link_name = symbol!($kind, "swap_4")]
-                fn swap_4(at: u64, value: u64) -> Answer;
-                #[link_name = symbol!($kind, "swap_8")]
-                fn swap_8(at: u64, value: u64) -> Answer;
-                #[link_name = symbol!($kind, "add_4")]
-                fn add_4(at: u64, value: u64) -> Answer;
-                #[link_name = symbol!($kind, "add_8")]
-                fn add_8(at: u64, value: u64) -> Answer;
-                #[link_name = symbol!($kind, "exchange_4")]
-                fn exchange_4(at: u64, current: u64, new: u64) -> Answer;
-                #[link_name = symbol!($kind, "exchange_8")]
-                fn exchange_8(at: u64, current: u64, new: u64) -> Answer;
-                #[link_name = symbol!($kind, "copy")]
-                fn copy(to: u64, from: u64, bytes: usize, aligned: u64) -> usize;
-            }
-            Stubs {
-                load: [load_1, load_2, load_4, load_8],
-                store: [store_1, store_2, store_4, store_8],
-                load_ordered: [load_ordered_4, load_ordered_8],
-                store_release: [store_release_4, store_release_8],
-                store_ordered: [store_ordered_4, store_ordered_8],
-                swap: [swap_4, swap_8],
-                add: [add_4, add_8],
-                exchange: [exchange_4, exchange_8],
-                copy,
-            }
-        };
+    ($module:ident, $kind:literal) => {
+        mod $module {
+            names!($kind: load_1 load_2 load_4 load_8 load_ordered_4 load_ordered_8);
+            names!($kind: store_1 store_2 store_4 store_8);
+            names!($kind: store_release_4 store_release_8 store_ordered_4 store_ordered_8);
+            names!($kind: swap_4 swap_8 add_4 add_8 exchange_4 exchange_8 copy);
+        }
     };
 }
+names!(stopping, "try_");
+names!(plain, "plain_");
 
-#[cfg(target_arch = "aarch64")]
-kinds!("C");
-#[cfg(target_arch = "x86_64")]
-kinds!("sysv64");
+/// Calls a stub, of the kind that is asked for: which is known where it is asked, as everything about an access but its
+/// address is. The call says which few registers a stub uses, so whoever makes an access keeps the others.
+macro_rules! call {
+    ($missing:expr, $stub:ident ( $($operand:expr),* )) => {
+        match $missing {
+            // SAFETY: as whoever asks for the access vouches.
+            Missing::Stop => unsafe { text::call_word!(stopping::$stub, $($operand),*) },
+            // SAFETY: as above.
+            Missing::Scratch => unsafe { text::call_word!(plain::$stub, $($operand),*) },
+        }
+    };
+}
 
 /// Where the stubs lie that may stop.
 pub(super) fn stub_map() -> StubMap {
@@ -173,15 +119,6 @@ pub(super) fn stub_map() -> StubMap {
     }
 }
 
-/// Which is known where it is asked, as everything about an access but its address is: so the call is a direct one.
-#[inline(always)]
-const fn stubs(missing: Missing) -> &'static Stubs {
-    match missing {
-        Missing::Scratch => &PLAIN,
-        Missing::Stop => &STOPPING,
-    }
-}
-
 #[inline(always)]
 const fn checked(answer: Answer) -> Result<u64, Stopped> {
     if answer.stopped == 0 { Ok(answer.value) } else { Err(Stopped { done: 0 }) }
@@ -203,8 +140,12 @@ pub(crate) unsafe fn load(at: u64, width: Width, missing: Missing) -> Result<u64
         // SAFETY: as the caller vouches.
         return Ok(unsafe { text::load(at, width) });
     }
-    // SAFETY: as the caller vouches.
-    checked(unsafe { stubs(missing).load[width as usize](at) })
+    checked(match width {
+        Width::One => call!(missing, load_1(at)),
+        Width::Two => call!(missing, load_2(at)),
+        Width::Four => call!(missing, load_4(at)),
+        Width::Eight => call!(missing, load_8(at)),
+    })
 }
 
 /// A store.
@@ -224,8 +165,13 @@ pub(crate) unsafe fn store(at: u64, width: Width, value: u64, missing: Missing) 
         unsafe { text::store(at, width, value) };
         return Ok(());
     }
-    // SAFETY: as the caller vouches.
-    checked(unsafe { stubs(missing).store[width as usize](at, value) }).map(drop)
+    let answer = match width {
+        Width::One => call!(missing, store_1(at, value)),
+        Width::Two => call!(missing, store_2(at, value)),
+        Width::Four => call!(missing, store_4(at, value)),
+        Width::Eight => call!(missing, store_8(at, value)),
+    };
+    checked(answer).map(drop)
 }
 
 const fn whole(_: Stopped) -> Stopped {
@@ -238,8 +184,13 @@ const fn whole(_: Stopped) -> Stopped {
 /// As for [`load`], and the kernel's side is good for it; its provenance is exposed.
 #[inline]
 pub(crate) unsafe fn copy(to: u64, from: u64, bytes: usize, missing: Missing) -> Result<(), Stopped> {
-    // SAFETY: as the caller vouches.
-    let left = unsafe { (stubs(missing).copy)(to, from, bytes, u64::from(text::is_strict(to | from))) };
+    let strict = u64::from(text::is_strict(to | from));
+    let left = match missing {
+        // SAFETY: as the caller vouches.
+        Missing::Stop => unsafe { text::call_copy!(stopping::copy, to, from, bytes, strict) },
+        // SAFETY: as above.
+        Missing::Scratch => unsafe { text::call_copy!(plain::copy, to, from, bytes, strict) },
+    };
     if left == 0 { Ok(()) } else { Err(Stopped { done: bytes - left }) }
 }
 
@@ -249,23 +200,21 @@ pub(crate) unsafe fn copy(to: u64, from: u64, bytes: usize, missing: Missing) ->
 /// As for [`load`], and the address is a multiple of that.
 #[inline(always)]
 pub(crate) unsafe fn atomic(at: u64, width: Width, op: AtomicOp, missing: Missing) -> Result<u64, Stopped> {
-    let (stubs, of_width) = (stubs(missing), usize::from(width == Width::Eight));
+    macro_rules! of_width {
+        ($four:ident, $eight:ident, $operands:tt) => {
+            if width == Width::Eight { call!(missing, $eight $operands) } else { call!(missing, $four $operands) }
+        };
+    }
     checked(match op {
-        // SAFETY: as the caller vouches, for all of them.
+        // SAFETY: as the caller vouches.
         AtomicOp::Load(LoadOrder::Relaxed) => return unsafe { load(at, width, missing) },
-        // SAFETY: as above.
-        AtomicOp::Load(LoadOrder::SeqCst) => unsafe { stubs.load_ordered[of_width](at) },
+        AtomicOp::Load(LoadOrder::SeqCst) => of_width!(load_ordered_4, load_ordered_8, (at)),
         // SAFETY: as above.
         AtomicOp::Store(value, StoreOrder::Relaxed) => return unsafe { store(at, width, value, missing) }.map(|()| 0),
-        // SAFETY: as above.
-        AtomicOp::Store(value, StoreOrder::Release) => unsafe { stubs.store_release[of_width](at, value) },
-        // SAFETY: as above.
-        AtomicOp::Store(value, StoreOrder::SeqCst) => unsafe { stubs.store_ordered[of_width](at, value) },
-        // SAFETY: as above.
-        AtomicOp::Swap(value) => unsafe { stubs.swap[of_width](at, value) },
-        // SAFETY: as above.
-        AtomicOp::Add(value) => unsafe { stubs.add[of_width](at, value) },
-        // SAFETY: as above.
-        AtomicOp::CompareExchange { current, new } => unsafe { stubs.exchange[of_width](at, current, new) },
+        AtomicOp::Store(value, StoreOrder::Release) => of_width!(store_release_4, store_release_8, (at, value)),
+        AtomicOp::Store(value, StoreOrder::SeqCst) => of_width!(store_ordered_4, store_ordered_8, (at, value)),
+        AtomicOp::Swap(value) => of_width!(swap_4, swap_8, (at, value)),
+        AtomicOp::Add(value) => of_width!(add_4, add_8, (at, value)),
+        AtomicOp::CompareExchange { current, new } => of_width!(exchange_4, exchange_8, (at, current, new)),
     })
 }

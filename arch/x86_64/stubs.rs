@@ -59,15 +59,23 @@ macro_rules! copy {
         concat!(
             entry!($kind, "copy_start"),
             entry!($kind, "copy"),
-            "mov rcx, rdx\n cmp rcx, 512\n jae 5f\n cmp rcx, 32\n jb 6f\n",
+            "mov rcx, rdx\n cmp rcx, 32\n jb 6f\n cmp rcx, 512\n jae 5f\n",
             "2:\n mov rax, qword ptr [rsi]\n mov r8, qword ptr [rsi + 8]\n",
             "mov r9, qword ptr [rsi + 16]\n mov r10, qword ptr [rsi + 24]\n",
             "mov qword ptr [rdi], rax\n mov qword ptr [rdi + 8], r8\n",
             "mov qword ptr [rdi + 16], r9\n mov qword ptr [rdi + 24], r10\n",
             "add rsi, 32\n add rdi, 32\n sub rcx, 32\n cmp rcx, 32\n jae 2b\n",
-            "6:\n cmp rcx, 8\n jb 3f\n",
+            "test rcx, rcx\n jz 3f\n",
+            "6:\n test cl, 16\n jz 7f\n",
+            "mov rax, qword ptr [rsi]\n mov r8, qword ptr [rsi + 8]\n",
+            "mov qword ptr [rdi], rax\n mov qword ptr [rdi + 8], r8\n",
+            "add rsi, 16\n add rdi, 16\n sub rcx, 16\n jz 3f\n",
+            "7:\n test cl, 8\n jz 8f\n",
             "mov rax, qword ptr [rsi]\n mov qword ptr [rdi], rax\n",
-            "add rsi, 8\n add rdi, 8\n sub rcx, 8\n jmp 6b\n",
+            "add rsi, 8\n add rdi, 8\n sub rcx, 8\n",
+            "8:\n test cl, 4\n jz 3f\n",
+            "mov eax, dword ptr [rsi]\n mov dword ptr [rdi], eax\n",
+            "add rsi, 4\n add rdi, 4\n sub rcx, 4\n jmp 3f\n",
             "5:\n rep movsb\n",
             entry!($kind, "copy_bytes"),
             "3:\n test rcx, rcx\n jz 4f\n",
@@ -83,6 +91,41 @@ macro_rules! copy {
 }
 
 global_asm!(".text", ".balign 16", words!("try_"), copy!("try_"), words!("plain_"), copy!("plain_"));
+
+/// Calls a stub of a word: with an address, and at most two words more. A stub is a leaf, and uses what is named here.
+macro_rules! call_word {
+    ($stub:path, $at:expr) => {{
+        let (value, stopped): (u64, u64);
+        core::arch::asm!("call {stub}", stub = sym $stub, in("rdi") $at, lateout("rax") value, lateout("rdx") stopped);
+        Answer { value, stopped }
+    }};
+    ($stub:path, $at:expr, $first:expr) => {{
+        let (value, stopped): (u64, u64);
+        core::arch::asm!("call {stub}", stub = sym $stub, in("rdi") $at, in("rsi") $first,
+            lateout("rax") value, lateout("rdx") stopped);
+        Answer { value, stopped }
+    }};
+    ($stub:path, $at:expr, $first:expr, $second:expr) => {{
+        let (value, stopped): (u64, u64);
+        core::arch::asm!("call {stub}", stub = sym $stub, in("rdi") $at, in("rsi") $first,
+            inlateout("rdx") $second => stopped, lateout("rax") value, lateout("rcx") _);
+        Answer { value, stopped }
+    }};
+}
+pub(super) use call_word;
+
+/// Calls a stub that copies. How many bytes are left.
+macro_rules! call_copy {
+    ($stub:path, $to:expr, $from:expr, $bytes:expr, $_strict:expr) => {{
+        let left: usize;
+        let _any_alignment_will_do = $_strict;
+        core::arch::asm!("call {stub}", stub = sym $stub, inlateout("rdi") $to => _, inlateout("rsi") $from => _,
+            inlateout("rdx") $bytes => _, lateout("rax") left, lateout("rcx") _,
+            lateout("r8") _, lateout("r9") _, lateout("r10") _);
+        left
+    }};
+}
+pub(super) use call_copy;
 
 /// Any alignment will do.
 #[inline(always)]
