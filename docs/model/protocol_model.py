@@ -15,11 +15,12 @@ present translation at any moment and forget it only when flushed. Sequentially 
                                           no tag, so a compare-exchange can be fooled), settle_claimed (reclaim turns
                                           vacated into vacant though the number is claimed), settle_order (it asks
                                           whether the number is claimed before it reads the word), gap (an allocation of
-                                          a reserved page gives the number up)
+                                          a reserved page gives the number up), late_count (a mark is counted after it
+                                          is set), early_count (it is counted off before it is cleared)
 
 Whoever changes the protocol changes it here first. Exit status 0: all states hold; 1: a violation, with the shortest trace.
 Steps: A alloc (may wait, may not, exactly here), E alloc of what is reserved (may wait, may not), V reserve, F free (by anybody, also wrongly), D deferred free, X fault,
-R reclaim. Slots: V vacant, C<tag> vacated, R reserved, S scratch, Q scratch over reserved, M<f> mapped, D<f> deferred.
+R reclaim; K sets the mark, U clears it. Slots: V vacant, C<tag> vacated, R reserved, S scratch, Q scratch over reserved, M<f> mapped, D<f> deferred.
 """
 import sys
 from collections import deque
@@ -27,13 +28,14 @@ from collections import deque
 N, OPS = int(sys.argv[1]), int(sys.argv[2])
 BREAK = sys.argv[3] if len(sys.argv) > 3 else ''
 if BREAK not in ('', 'x86', 'noflush_alloc', 'noflush_free', 'noflush_heal', 'early_unclaim', 'nobbm', 'notag',
-                 'settle_claimed', 'settle_order', 'gap'):
+                 'settle_claimed', 'settle_order', 'gap', 'late_count', 'early_count'):
     print(f'no such breakage: {BREAK}', file=sys.stderr)
     sys.exit(2)
 TAGS = 1 if BREAK == 'notag' else 4
 IDLE = ('idle', None, 0, None)
-# claimed, tainted, queued, slot, TLB per CPU, free frames, CPUs (step, datum, flush index, mode), operations left, next tag
-INIT = (0, 0, 0, 'V', (None,) * N, frozenset('01'), (IDLE,) * N, OPS, 0)
+# claimed, tainted, queued, slot, TLB per CPU, free frames, CPUs (step, datum, flush index, mode), operations left, next tag,
+# marks that are counted
+INIT = (0, 0, 0, 'V', (None,) * N, frozenset('01'), (IDLE,) * N, OPS, 0, 0)
 
 
 def vacant(slot):
@@ -48,17 +50,18 @@ def translation(slot):
 
 
 def successors(state):
-    cl, T, dq, slot, tlb, pool, cpus, ops, tag = state
+    cl, T, dq, slot, tlb, pool, cpus, ops, tag, marks = state
     out = []
     t = translation(slot)
     for c in range(N):
         if t and tlb[c] is None:
-            out.append((cl, T, dq, slot, tlb[:c] + (t,) + tlb[c + 1:], pool, cpus, ops, tag))
+            out.append((cl, T, dq, slot, tlb[:c] + (t,) + tlb[c + 1:], pool, cpus, ops, tag, marks))
     for c in range(N):
         pc, d, fi, mode = cpus[c]
 
-        def go(npc, nd=None, nfi=0, nmode=None, cl=cl, T=T, dq=dq, slot=slot, tlb=tlb, pool=pool, ops=ops, tag=tag):
-            out.append((cl, T, dq, slot, tlb, pool, cpus[:c] + ((npc, nd, nfi, nmode),) + cpus[c + 1:], ops, tag))
+        def go(npc, nd=None, nfi=0, nmode=None, cl=cl, T=T, dq=dq, slot=slot, tlb=tlb, pool=pool, ops=ops, tag=tag,
+               marks=marks):
+            out.append((cl, T, dq, slot, tlb, pool, cpus[:c] + ((npc, nd, nfi, nmode),) + cpus[c + 1:], ops, tag, marks))
 
         def flush(then):
             if fi < N:
@@ -90,13 +93,13 @@ def successors(state):
                 assert slot == 'S', ('alloc met', slot)
                 go({'nowait': 'AB', 'enowait': 'EB'}.get(mode, 'A4'), d, 0, mode)
         elif pc == 'A4':
-            go('A5', d, 0, mode, T=0)
+            go('U1', d, 0, ('A5', mode))
         elif pc == 'A5':                                                    # S3
             go('A6' if BREAK != 'noflush_alloc' else 'A3', d, 0, mode, slot='V' if slot == 'S' else slot)
         elif pc == 'A6':
             flush('A3')
         elif pc == 'AB':
-            go('AB2', d, T=1)
+            go('K1', d, 0, ('AB2', None))
         elif pc == 'AB2':
             go('idle', cl=0, pool=pool | {d})
         # alloc of what is reserved: the reservation gives way, but the number stays claimed; then as above. In vain, the
@@ -155,7 +158,7 @@ def successors(state):
         elif pc == 'D1':
             go('idle', dq=1)
         elif pc == 'D2':
-            go('D3', T=1)
+            go('K1', None, 0, ('D3', None))
         elif pc == 'D3':
             go('idle', cl=0)
         # fault: one attempt; on a vacated word the old translation is flushed first
@@ -171,7 +174,32 @@ def successors(state):
         elif pc == 'X3':
             go('X4', slot='Q' if d == 'R' else 'S') if slot == d else go('idle')   # S1
         elif pc == 'X4':
-            go('idle', T=1)
+            go('K1', None, 0, ('idle', None))
+        # a mark is set: counted first, and counted off again if it was set already
+        elif pc == 'K1':
+            if BREAK == 'late_count':
+                go('K3' if not T else mode[0], d, 0, mode if not T else mode[1], T=1)
+            else:
+                go('K2', d, 0, mode, marks=marks + 1)
+        elif pc == 'K2':
+            if T:
+                go('U2', d, 0, mode)
+            else:
+                go(mode[0], d, 0, mode[1], T=1)
+        elif pc == 'K3':
+            go(mode[0], d, 0, mode[1], marks=marks + 1)
+        # it is cleared, and, if it was set, counted off
+        elif pc == 'U1':
+            if not T:
+                go(mode[0], d, 0, mode[1])
+            elif BREAK == 'early_count':
+                go('U3', d, 0, mode, marks=marks - 1)
+            else:
+                go('U2', d, 0, mode, T=0)
+        elif pc == 'U2':
+            go(mode[0], d, 0, mode[1], marks=marks - 1)
+        elif pc == 'U3':
+            go(mode[0], d, 0, mode[1], T=0)
         # reclaim: the queue, then one tainted page, then one that was vacated (where a fault would have to flush first)
         elif pc == 'R1':
             if dq:
@@ -198,7 +226,7 @@ def successors(state):
         elif pc == 'RT':
             go('RT1', cl=1) if not cl else go('idle')
         elif pc == 'RT1':
-            go('RT2', T=0)
+            go('U1', None, 0, ('RT2', None))
         elif pc == 'RT2':
             if slot == 'S':
                 go('F3' if BREAK != 'noflush_heal' else 'F5', None, 0, None, slot='V')
@@ -208,8 +236,10 @@ def successors(state):
 
 
 def violation(state):
-    cl, T, dq, slot, tlb, pool, *_ = state
+    cl, T, dq, slot, tlb, pool, *_, marks = state
     t = translation(slot)
+    if T > marks:
+        return f'marks: the page is marked, and {marks} marks are counted'
     for x in tlb:
         if t and x not in (None, t) and not (BREAK == 'x86' and t == 'S'):
             return f'I1: slot {slot}, a TLB has {x}' if t == 'S' else f'I2: slot {slot}, a TLB has {x}'
@@ -223,7 +253,9 @@ def violation(state):
 
 def at_rest(state):
     """What must hold once every operation has ended."""
-    cl, T, dq, slot, tlb, pool, *_ = state
+    cl, T, dq, slot, tlb, pool, *_, marks = state
+    if T != marks:
+        return f'marks: {T} at rest, and {marks} are counted'
     if len(pool) + (slot[0] in 'MD') != 2:
         return 'a frame is lost'
     if slot == 'S' and not T:

@@ -18,6 +18,7 @@ impl<P: Platform, A: Arch, M: Accessor> Memory<'_, P, A, M> {
     ///
     /// # Errors
     /// [`LeavesWindow`]; nothing was copied.
+    #[inline]
     pub fn copy_in<T: FromBytes>(&self, from: ArenaPtr<T>, into: &mut [T]) -> Result<(), LeavesWindow> {
         let offset = Self::reach(from, size_of_val(into))?;
         let _never_stops = self.bytes_in(offset, bytes_of(into), Missing::Scratch);
@@ -28,6 +29,7 @@ impl<P: Platform, A: Arch, M: Accessor> Memory<'_, P, A, M> {
     ///
     /// # Errors
     /// [`TryCopyError`], with how many bytes were copied.
+    #[inline]
     pub fn try_copy_in<T: FromBytes>(&self, from: ArenaPtr<T>, into: &mut [T]) -> Result<(), TryCopyError> {
         let offset = Self::reach(from, size_of_val(into))?;
         self.bytes_in(offset, bytes_of(into), Missing::Stop).map_err(stopped)
@@ -38,6 +40,7 @@ impl<P: Platform, A: Arch, M: Accessor> Memory<'_, P, A, M> {
     ///
     /// # Errors
     /// [`LeavesWindow`]; nothing was copied.
+    #[inline]
     pub fn copy_out<T: IntoBytes + Immutable>(&self, to: ArenaPtr<T>, from: &[T]) -> Result<(), LeavesWindow> {
         let offset = Self::reach(to, size_of_val(from))?;
         let _never_stops = self.bytes_out(offset, from.as_bytes(), Missing::Scratch);
@@ -48,58 +51,70 @@ impl<P: Platform, A: Arch, M: Accessor> Memory<'_, P, A, M> {
     ///
     /// # Errors
     /// [`TryCopyError`], with how many bytes were copied.
+    #[inline]
     pub fn try_copy_out<T: IntoBytes + Immutable>(&self, to: ArenaPtr<T>, from: &[T]) -> Result<(), TryCopyError> {
         let offset = Self::reach(to, size_of_val(from))?;
         self.bytes_out(offset, from.as_bytes(), Missing::Stop).map_err(stopped)
     }
 
     /// Copies out of bytes that lie in window and guard. Stopped, it says where, and how many are done.
+    #[inline(always)]
     pub(super) fn bytes_in(
         &self,
         offset: u64,
         into: &mut [MaybeUninit<u8>],
         missing: Missing,
     ) -> Result<(), (Hole, usize)> {
-        self.by_pages(offset, into.len(), missing, |at, part| {
-            // SAFETY: the bytes lie in window and guard of a shared arena, and whoever asked for the access vouches that its
-            // faults are handled.
-            unsafe { self.accessor.copy_in(at, &mut into[part], missing) }
-        })
+        if missing == Missing::Stop && self.must_look() {
+            return self.by_pages(offset, into.len(), |at, part| {
+                // SAFETY: as below.
+                unsafe { self.accessor.copy_in(at, &mut into[part], missing) }
+            });
+        }
+        // SAFETY: the bytes lie in window and guard of a shared arena, and whoever asked for the access vouches that its
+        // faults are handled.
+        let copied = unsafe { self.accessor.copy_in(self.address(offset), into, missing) };
+        copied.map_err(|at| self.stopped(offset, at.done))
     }
 
     /// The same into them.
+    #[inline(always)]
     pub(super) fn bytes_out(&self, offset: u64, from: &[u8], missing: Missing) -> Result<(), (Hole, usize)> {
-        self.by_pages(offset, from.len(), missing, |at, part| {
-            // SAFETY: as above.
-            unsafe { self.accessor.copy_out(at, &from[part], missing) }
-        })
+        if missing == Missing::Stop && self.must_look() {
+            return self.by_pages(offset, from.len(), |at, part| {
+                // SAFETY: as above.
+                unsafe { self.accessor.copy_out(at, &from[part], missing) }
+            });
+        }
+        // SAFETY: as above.
+        let copied = unsafe { self.accessor.copy_out(self.address(offset), from, missing) };
+        copied.map_err(|at| self.stopped(offset, at.done))
     }
 
-    /// All at once, or page by page where each is to be looked at before.
-    #[inline]
+    /// Page by page, and each looked at before. (What else is copied at once: a page that is scratched meanwhile is one that
+    /// is scratched at the time of the access.)
+    #[inline(never)]
     fn by_pages(
         &self,
         offset: u64,
         bytes: usize,
-        missing: Missing,
         mut copy: impl FnMut(KernelAddr, Range<usize>) -> Result<(), Stopped>,
     ) -> Result<(), (Hole, usize)> {
-        let stopped = |done: usize| (Hole { address: self.address(offset + done as u64) }, done);
-        if missing == Missing::Scratch {
-            return copy(self.address(offset), 0..bytes).map_err(|at| stopped(at.done));
-        }
         let mut done = 0;
         while done < bytes {
             let at = offset + done as u64;
             let in_page = PAGE_BYTES - (at & (PAGE_SIZE - 1)) as usize;
             let part = done..bytes.min(done + in_page);
-            let start = self.address(at);
             let end = part.end;
-            self.look(at, 1).map_err(|_| stopped(done))?;
-            copy(start, part).map_err(|at| stopped(done + at.done))?;
+            self.look(at, 1).map_err(|_| self.stopped(offset, done))?;
+            copy(self.address(at), part).map_err(|at| self.stopped(offset, done + at.done))?;
             done = end;
         }
         Ok(())
+    }
+
+    fn stopped(&self, offset: u64, done: usize) -> (Hole, usize) {
+        (Hole { address: self.address(offset + done as u64) }, done)
     }
 }
 

@@ -67,9 +67,20 @@ impl<'a, P: Platform, A: Arch, M: Accessor> Memory<'a, P, A, M> {
         KernelAddr::new(self.base + offset)
     }
 
+    /// Whether an access that stops must look at the page before, and not only at its own fault.
+    #[inline(always)]
+    pub(super) fn must_look(&self) -> bool {
+        !M::STOPS || self.arena.may_hold_scratch()
+    }
+
     /// Says so if one of the pages of at most two, that `bytes` from `offset` on lie in, is none to an access that stops.
     #[inline(always)]
     pub(super) fn look(&self, offset: u64, bytes: usize) -> Result<(), Hole> {
+        if self.must_look() { self.look_closely(offset, bytes) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn look_closely(&self, offset: u64, bytes: usize) -> Result<(), Hole> {
         self.look_at(offset)?;
         let in_page = offset % PAGE_SIZE + bytes as u64;
         if in_page > PAGE_SIZE { self.look_at(offset - offset % PAGE_SIZE + PAGE_SIZE) } else { Ok(()) }

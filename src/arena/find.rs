@@ -76,7 +76,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     fn would_be_run(&self, count: u32, align: u32, context: Context) -> bool {
         let mut run = 0;
         self.layout.extent().numbers().any(|page| {
-            let marked = || self.maps.tainted.bits().test(self.maps.bit_of(page), Ordering::Acquire);
+            let marked = || self.maps.tainted.pages().bits().test(self.maps.bit_of(page), Ordering::Acquire);
             let open = !self.maps.is_claimed(page) || self.is_passing(page);
             let starts = run > 0 || page & (align - 1) == 0;
             run = if open && starts && !(context == Context::Any && marked()) { run + 1 } else { 0 };

@@ -162,7 +162,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let number = self.won_back(page);
         // Marked before it is un-claimed, so that no allocation claims it only to find scratch.
         if was.is_present() {
-            self.maps.tainted.set_bit(self.maps.bit_of(page));
+            self.maps.tainted.mark_page(self.maps.bit_of(page));
         }
         drop(number);
         Some(Deferral::Unreserved)

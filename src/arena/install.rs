@@ -118,7 +118,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     fn clear_scratch_in(&self, pages: PageRange) {
         let mut stale: Option<(u32, u32)> = None;
         for page in pages.numbers() {
-            self.maps.tainted.take_bit(self.maps.bit_of(page));
+            self.maps.tainted.unmark_page(self.maps.bit_of(page));
             if self.slot(page).is_some_and(|slot| self.transition(slot, healed).is_ok()) {
                 stale = Some((stale.map_or(page, |(first, _)| first), page));
             }
@@ -131,7 +131,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Marks those pages that hold scratch.
     fn mark_scratch(&self, pages: PageRange) {
         for page in pages.numbers().filter(|page| self.state(*page) == SlotState::Scratch) {
-            self.maps.tainted.set_bit(self.maps.bit_of(page));
+            self.maps.tainted.mark_page(self.maps.bit_of(page));
         }
     }
 

@@ -99,7 +99,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     fn heal_extent(&self) -> u32 {
         let mut batch = Batch::new(self);
         let mut healed = 0;
-        for bit in self.maps.tainted.bits().ones().take_while(|bit| *bit < self.maps.guard_bits_start()) {
+        for bit in self.maps.tainted.pages().bits().ones().take_while(|bit| *bit < self.maps.guard_bits_start()) {
             let page = self.maps.page_of(bit);
             let slot = self.slot(page);
             if !self.maps.in_extent(bit) {
@@ -123,7 +123,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     fn heal_guard(&self) -> u32 {
         let mut batch = Batch::new(self);
         let mut healed = 0;
-        for bit in self.maps.tainted.bits().ones().skip_while(|bit| *bit < self.maps.guard_bits_start()) {
+        for bit in self.maps.tainted.pages().bits().ones().skip_while(|bit| *bit < self.maps.guard_bits_start()) {
             let number = bit - self.maps.guard_bits_start();
             let slot = self.tables.guard_slot(&self.platform, number);
             healed += u32::from(self.heal_unclaimed(slot, bit, WINDOW_PAGES + number, &mut batch));
@@ -145,7 +145,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// take or a mark of its own.
     fn take_scratch(&self, slot: Option<&AtomicU64>, bit: u32) -> Option<SlotState> {
         let slot = slot?;
-        self.maps.tainted.take_bit(bit);
+        self.maps.tainted.unmark_page(bit);
         self.transition(slot, healed).ok()
     }
 
@@ -154,8 +154,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let mut healed = 0;
         let mut ranges = [AddressRange::new(self.layout.base().into(), 0); REGION_BATCH];
         let mut len = 0;
-        for region in self.maps.regions.ones() {
-            self.maps.regions.take_bit(region);
+        for region in self.maps.tainted.regions().ones() {
+            self.maps.tainted.unmark_region(region);
             let Some(entry) = self.tables.region_entry(&self.platform, region) else {
                 continue;
             };

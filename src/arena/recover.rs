@@ -85,8 +85,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             return self.stop(&place, to, fault, offset, cpu);
         }
         let installed = match place {
-            Place::Slot(slot, bit, page) => self.scratch_slot(slot, page).map(|()| self.maps.tainted.set_bit(bit)),
-            Place::Region(entry, region) => self.scratch_region(entry).map(|()| self.maps.regions.set_bit(region)),
+            Place::Slot(slot, bit, page) => self.scratch_slot(slot, page).map(|()| self.maps.tainted.mark_page(bit)),
+            Place::Region(entry, region) => self.scratch_region(entry).map(|()| self.maps.tainted.mark_region(region)),
         };
         match installed {
             Ok(()) => {

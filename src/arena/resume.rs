@@ -4,7 +4,8 @@
 //! fault path installs nothing and records nothing: it says where the access goes on, which is its way out.
 //!
 //! A page that holds scratch has a translation, so the processor would not fault. To an access that stops it is a hole all the
-//! same, so it looks at the mark before: that is one load more, and only if it is set the slot decides. The mark may lag
+//! same, so it asks before whether any page is marked: that is one load more. Only if there are marks it looks for the
+//! page's own, and only if that is set the slot decides. The mark may lag
 //! behind, for it is set after the slot was scratched and cleared before the slot is healed: an access that *comes at the same
 //! time* as the scratching or the healing of that very page may see what the scratch page holds, or store to it, as one of the
 //! other flavour would. One that comes after them, in the order that happens-before has, never does: whoever scratched set the
@@ -75,6 +76,12 @@ enum Seen {
 /// What accesses ask before they come to a page.
 #[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
 impl<P: Platform, A: Arch> Arena<P, A> {
+    /// Whether any page may hold scratch.
+    #[inline(always)]
+    pub(crate) fn may_hold_scratch(&self) -> bool {
+        self.maps.tainted.any()
+    }
+
     /// Whether the page with the byte at this offset from the window's start may hold scratch, and does. Relaxed: see above;
     /// the slot is read with Acquire.
     #[inline(always)]
@@ -94,13 +101,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         use crate::sync::Ordering;
 
         let page = (offset >> PAGE_SHIFT & 0xffff_ffff) as u32;
-        let built = self.tables.built();
+        let (built, tainted) = (self.tables.built(), &self.maps.tainted);
         if built.contains(&page) {
-            self.maps.tainted.bits().test(self.maps.bit_of(page), Ordering::Relaxed)
+            tainted.pages().bits().test(self.maps.bit_of(page), Ordering::Relaxed)
         } else if page < WINDOW_PAGES {
-            self.maps.regions.test(page >> A::TABLE_SHIFT, Ordering::Relaxed)
+            tainted.regions().test(page >> A::TABLE_SHIFT, Ordering::Relaxed)
         } else {
-            self.maps.tainted.bits().test(self.maps.guard_bit(page - WINDOW_PAGES), Ordering::Relaxed)
+            tainted.pages().bits().test(self.maps.guard_bit(page - WINDOW_PAGES), Ordering::Relaxed)
         }
     }
 }

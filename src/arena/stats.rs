@@ -74,8 +74,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         Stats {
             claimed_pages: self.maps.claimed_count(),
             deferred_pages: self.maps.deferred.bits().count(),
-            tainted_pages: self.maps.tainted.bits().count(),
-            tainted_regions: self.maps.regions.count(),
+            tainted_pages: self.maps.tainted.pages().bits().count(),
+            tainted_regions: self.maps.tainted.regions().count(),
             table_frames: self.tables.frame_count(),
             violations,
             violations_lost,

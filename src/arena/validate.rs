@@ -45,7 +45,7 @@ pub enum ValidateError {
         /// The page.
         page: u32,
     },
-    /// A slot holds the scratch page, but is not marked.
+    /// A slot holds the scratch page, but is not marked, or its mark is not counted.
     NotMarked {
         /// The page.
         page: u32,
@@ -133,7 +133,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let right = if self.tables.built().contains(&(region * Tables::<A>::LEAF_PAGES)) {
             self.tables.is_leaf_link(word)
         } else {
-            word == 0 || word == link && self.maps.regions.test(region, Ordering::Acquire)
+            word == 0 || word == link && self.maps.tainted.is_region_marked(region, Ordering::Acquire)
         };
         if right { Ok(()) } else { Err(ValidateError::DirectoryEntry { region }) }
     }
@@ -141,7 +141,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     fn validate_page(&self, page: u32) -> Result<(), ValidateError> {
         let bit = self.maps.bit_of(page);
         let state = self.state(page);
-        let marked = self.maps.tainted.bits().test(bit, Ordering::Acquire);
+        let marked = self.maps.tainted.is_marked(bit, Ordering::Acquire);
         if !self.maps.in_extent(bit) {
             return check_scratch_only(state, marked, page);
         }
@@ -174,7 +174,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let Some(slot) = self.tables.guard_slot(&self.platform, number) else {
             return Ok(());
         };
-        let marked = self.maps.tainted.bits().test(self.maps.guard_bit(number), Ordering::Acquire);
+        let marked = self.maps.tainted.is_marked(self.maps.guard_bit(number), Ordering::Acquire);
         check_scratch_only(self.codec.decode(A::load(slot)), marked, WINDOW_PAGES + number)
     }
 }

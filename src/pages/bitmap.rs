@@ -34,13 +34,15 @@ impl Bitmap {
         self.word(bit / 64, order) & 1 << (bit % 64) != 0
     }
 
-    /// Sets bits of one word. Release: what was done to the slots they stand for is seen by whoever takes them.
-    pub(crate) fn set(&self, word: u32, mask: u64) {
-        self.of(word).fetch_or(mask, Ordering::Release);
+    /// Sets bits of one word and says which of them were clear. Release: what was done to the slots they stand for is seen
+    /// by whoever takes them. Acquire: who finds one set sees what was done before it was.
+    pub(crate) fn set(&self, word: u32, mask: u64) -> u64 {
+        mask & !self.of(word).fetch_or(mask, Ordering::AcqRel)
     }
 
-    pub(crate) fn set_bit(&self, bit: u32) {
-        self.set(bit / 64, 1 << (bit % 64));
+    /// Sets a bit and says whether it was clear.
+    pub(crate) fn set_bit(&self, bit: u32) -> bool {
+        self.set(bit / 64, 1 << (bit % 64)) != 0
     }
 
     /// Clears bits of one word and says which of them were set. Acquire: pairs with [`set`](Self::set).

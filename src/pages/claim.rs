@@ -46,7 +46,7 @@ impl PageMaps {
         let offset = (u64::from(self.geometry.count) * u64::from(from)) >> 16;
         let from = if from == 0 { 0 } else { self.geometry.first + u32::try_from(offset).unwrap_or(0) };
         let find = |from: u32| match avoid {
-            Avoid::Tainted => self.claimed.lowest(from, wanted, |block| self.tainted.block(block)),
+            Avoid::Tainted => self.claimed.lowest(from, wanted, |block| self.tainted.pages().block(block)),
             Avoid::Nothing => self.claimed.lowest(from, wanted, |_| None),
         };
         let found = find(from).or_else(|| if from > 0 { find(0) } else { None });

@@ -32,16 +32,18 @@ impl Marks {
         &self.bits
     }
 
-    /// Sets bits of one word. Release: what was done to the slots they stand for is seen by whoever takes them.
-    pub(crate) fn set(&self, word: u32, mask: u64) {
-        self.bits.set(word, mask);
+    /// Sets bits of one word and says which of them were clear. Acquire and Release, as [`Bitmap::set`].
+    pub(crate) fn set(&self, word: u32, mask: u64) -> u64 {
+        let were_clear = self.bits.set(word, mask);
         if mask != 0 && self.some.word_count() > 0 && !self.some.test(word, Ordering::Relaxed) {
             self.some.set_bit(word);
         }
+        were_clear
     }
 
-    pub(crate) fn set_bit(&self, bit: u32) {
-        self.set(bit / 64, 1 << (bit % 64));
+    /// Sets a bit and says whether it was clear.
+    pub(crate) fn set_bit(&self, bit: u32) -> bool {
+        self.set(bit / 64, 1 << (bit % 64)) != 0
     }
 
     /// Clears bits of one word and says which of them were set. Acquire: pairs with [`set`](Self::set).

@@ -14,9 +14,11 @@ use crate::sync::Ordering;
 
 mod bitmap;
 mod claim;
+mod counted;
 mod free_map;
 mod marks;
 mod passing;
+mod tainted;
 
 pub(crate) use bitmap::{Bitmap, masks, ones};
 pub(crate) use claim::{Avoid, Taken};
@@ -25,6 +27,7 @@ pub(crate) use marks::Marks;
 pub(crate) use passing::{GivingBack, Moment};
 
 use passing::Passing;
+use tainted::Tainted;
 
 /// The maps of an arena.
 #[derive(Debug)]
@@ -33,8 +36,7 @@ pub(crate) struct PageMaps {
     claimed: FreeMap<FlatMap>,
     passing: Passing,
     pub(crate) deferred: Marks,
-    pub(crate) tainted: Marks,
-    pub(crate) regions: Bitmap,
+    pub(crate) tainted: Tainted,
     /// One bit a word of `claimed`: some page of it may be vacated and not in use since. A hint.
     pub(crate) unsettled: Bitmap,
 }
@@ -54,8 +56,7 @@ impl PageMaps {
             claimed,
             passing: Passing::new(),
             deferred: Marks::new(parts.deferred, geometry.deferred_words()),
-            tainted: Marks::new(parts.tainted, geometry.tainted_words()),
-            regions: Bitmap::new(parts.regions),
+            tainted: Tainted::new(Marks::new(parts.tainted, geometry.tainted_words()), Bitmap::new(parts.regions)),
             unsettled: Bitmap::new(parts.unsettled),
         }
     }
@@ -102,7 +103,7 @@ impl PageMaps {
     pub(crate) fn reclaimable(&self) -> (u32, u32) {
         let deferred = self.deferred.counted(|_, queued| queued.count_ones());
         let free = |word, marked: u64| (marked & !self.claimed.taken(word, Ordering::Relaxed)).count_ones();
-        (deferred, self.tainted.counted(free))
+        (deferred, self.tainted.pages().counted(free))
     }
 
     /// Notes that these pages, un-claimed a moment ago, were vacated. Looked at before it is set, for mostly it is; so a note

@@ -12,10 +12,18 @@
 //! Run with `cargo test --release -p kernel-arena-loom`, and `-- --nocapture` to see how many executions each model took. The
 //! package compiles the library's sources a second time, with loom's atomics: what is published does not depend on loom.
 
+/// The crate's own file: what it holds is not public, and not all of it is asked here.
+#[path = "../../src/pages/bitmap.rs"]
+#[expect(dead_code, reason = "the maps use more of it")]
+mod bitmap;
 /// The crate's own file: what it holds is not public, and the heap around it has no model.
 #[path = "../../src/heap/early/bump.rs"]
 mod bump;
 mod claim;
+/// The crate's own file: what it holds is not public.
+#[path = "../../src/pages/counted.rs"]
+mod counted;
+mod counting;
 mod early;
 mod fault_alloc;
 mod frames;

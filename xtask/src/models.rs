@@ -42,7 +42,7 @@ const fn case(model: &'static str, arguments: &'static str, expected: Expected) 
 }
 
 /// All runs; the sizes of the breakages are the smallest at which they are caught.
-const CASES: [Case; 22] = [
+const CASES: [Case; 24] = [
     case("protocol", "2 5", Holds),
     case("protocol", "2 5 x86", Holds),
     case("protocol", "2 2 noflush_alloc", Violates("I2")),
@@ -52,6 +52,8 @@ const CASES: [Case; 22] = [
     case("protocol", "2 3 nobbm", Violates("I1")),
     case("protocol", "2 5 notag", Violates("I1")),
     case("protocol", "2 2 gap", Violates("I5")),
+    case("protocol", "2 1 late_count", Violates("marks")),
+    case("protocol", "2 2 early_count", Violates("marks")),
     case("protocol", "2 4 settle_claimed", Violates("I1")),
     case("protocol", "2 4 settle_order", Violates("I1")),
     case("views", "5", Holds),

@@ -1,0 +1,100 @@
+//! Where scratch may be: a mark a page, a mark a region, and whether there is any at all.
+//!
+//! Mostly there is none. So the marks are counted (`counted`), and who asks for one page's looks at the count first: one
+//! word, the same for all of them, which changes only with a fault or a healing.
+
+use super::counted::AtLeast;
+use super::{Bitmap, Marks};
+use crate::sync::{Line, Ordering};
+
+/// The marks.
+#[derive(Debug)]
+pub(crate) struct Tainted {
+    pages: Marks,
+    regions: Bitmap,
+    marked: Line<AtLeast>,
+}
+
+impl Tainted {
+    pub(super) fn new(pages: Marks, regions: Bitmap) -> Self {
+        Self { pages, regions, marked: Line(AtLeast::none()) }
+    }
+
+    /// Whether any mark is set, or is being set or cleared.
+    #[inline(always)]
+    pub(crate) fn any(&self) -> bool {
+        !self.marked.0.is_none()
+    }
+
+    /// Whether a page, or a slot of the guard, is marked, as whoever looks at the count first finds it.
+    #[inline]
+    pub(crate) fn is_marked(&self, bit: u32, order: Ordering) -> bool {
+        self.any() && self.pages.bits().test(bit, order)
+    }
+
+    /// Whether a region is.
+    #[inline]
+    pub(crate) fn is_region_marked(&self, region: u32, order: Ordering) -> bool {
+        self.any() && self.regions.test(region, order)
+    }
+
+    /// The pages' marks, to be looked at.
+    #[inline]
+    pub(crate) const fn pages(&self) -> &Marks {
+        &self.pages
+    }
+
+    /// The regions' marks, to be looked at.
+    #[inline]
+    pub(crate) const fn regions(&self) -> &Bitmap {
+        &self.regions
+    }
+
+    /// Marks a page, or a slot of the guard.
+    pub(crate) fn mark_page(&self, bit: u32) {
+        self.marked.0.set(|| self.pages.set_bit(bit));
+    }
+
+    /// Takes that back.
+    pub(crate) fn unmark_page(&self, bit: u32) {
+        self.marked.0.clear(|| self.pages.take_bit(bit));
+    }
+
+    /// Marks a region.
+    pub(crate) fn mark_region(&self, region: u32) {
+        self.marked.0.set(|| self.regions.set_bit(region));
+    }
+
+    /// Takes that back.
+    pub(crate) fn unmark_region(&self, region: u32) {
+        self.marked.0.clear(|| self.regions.take_bit(region));
+    }
+}
+
+#[cfg(all(test, not(kernel_arena_loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::AtomicU64;
+
+    fn words(count: usize) -> &'static [AtomicU64] {
+        (0..count).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak()
+    }
+
+    #[test]
+    fn a_mark_that_is_set_twice_is_counted_once_and_the_last_one_leaves_none() {
+        let tainted = Tainted::new(Marks::new(words(2), 2), Bitmap::new(words(1)));
+        assert!(!tainted.any());
+        tainted.unmark_page(70);
+        assert!(!tainted.any(), "nothing was marked");
+        for _ in 0..2 {
+            tainted.mark_page(70);
+            tainted.mark_region(3);
+        }
+        tainted.unmark_page(70);
+        assert!(tainted.any() && !tainted.is_marked(70, Ordering::Relaxed));
+        assert!(tainted.is_region_marked(3, Ordering::Relaxed));
+        tainted.unmark_region(3);
+        tainted.unmark_region(3);
+        assert!(!tainted.any());
+    }
+}
