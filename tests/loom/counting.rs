@@ -11,7 +11,7 @@ use kernel_arena::sync::{AtomicU64, Ordering};
 use crate::bitmap::Bitmap;
 use crate::counted::AtLeast;
 use crate::race::race_of_three;
-use crate::world::{UNBOUNDED, explore_without_arena, preemptions_if_long};
+use crate::world::{UNBOUNDED, explore_without_arena, preemptions};
 
 struct Marks {
     bits: Bitmap,
@@ -43,32 +43,27 @@ impl Marks {
 
 #[test]
 fn a_mark_that_was_seen_is_counted_whatever_others_mark_and_heal() {
-    explore_without_arena(
-        "two marks of one page, another healed, and who sees the mark",
-        preemptions_if_long(1, 2),
-        3,
-        |first| {
-            let marks = Marks::with(&[1]);
-            let mark = |marks: &Marks| {
-                marks.set(0);
-                marks.assert_counted();
-            };
-            let heal_another = |marks: &Marks| {
-                marks.clear(1);
-                marks.set(0);
-                marks.assert_counted();
-            };
-            let see = |marks: &Marks| {
-                if marks.bits.test(0, Ordering::Acquire) {
-                    marks.assert_counted();
-                }
-            };
-            race_of_three(first, &marks, mark, heal_another, see);
+    explore_without_arena("two marks of one page, another healed, and who sees the mark", preemptions(2), 3, |first| {
+        let marks = Marks::with(&[1]);
+        let mark = |marks: &Marks| {
+            marks.set(0);
             marks.assert_counted();
-            marks.clear(0);
-            assert!(marks.marked.is_none(), "counted, and not marked");
-        },
-    );
+        };
+        let heal_another = |marks: &Marks| {
+            marks.clear(1);
+            marks.set(0);
+            marks.assert_counted();
+        };
+        let see = |marks: &Marks| {
+            if marks.bits.test(0, Ordering::Acquire) {
+                marks.assert_counted();
+            }
+        };
+        race_of_three(first, &marks, mark, heal_another, see);
+        marks.assert_counted();
+        marks.clear(0);
+        assert!(marks.marked.is_none(), "counted, and not marked");
+    });
 }
 
 #[test]
