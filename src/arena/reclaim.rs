@@ -159,9 +159,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             let Some(entry) = self.tables.region_entry(&self.platform, region) else {
                 continue;
             };
-            // By the word that is there: others may have set bits in it.
-            let word = A::load(entry);
-            if !self.tables.is_scratch_link(word) || A::compare_exchange(entry, word, 0).is_err() {
+            if !self.unlink_scratch(entry) {
                 continue;
             }
             let pages = Tables::<A>::LEAF_PAGES;
@@ -175,6 +173,19 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         }
         self.flush(&ranges[..len], FlushScope::Tables);
         healed
+    }
+
+    /// Takes a link to the scratch table away, whatever others set in its word meanwhile, for its mark is gone. Whether there
+    /// was one.
+    fn unlink_scratch(&self, entry: &AtomicU64) -> bool {
+        let mut word = A::load(entry);
+        while self.tables.is_scratch_link(word) {
+            match A::compare_exchange(entry, word, 0) {
+                Ok(()) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
     }
 
     /// Zeroes the scratch page, word by word, atomically: another `reclaim` may be doing the same, and wild accesses, which

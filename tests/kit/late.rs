@@ -1,11 +1,13 @@
-//! A fault of the kernel's that is held up between the scratch page and its mark, which then comes late.
+//! What comes late: a mark, after a fault that is held up between the scratch page and it; and an exchange, after others' bits.
 
 use std::cell::Cell;
+use std::sync::atomic::Ordering;
 
 use kernel_arena::arch::x86_64::X86_64;
 use kernel_arena::arch::{Arch, Leaf, TableReach, UnsupportedCpu};
 use kernel_arena::kit::{Parts, ProgramWindow, Unnamed, Window};
 use kernel_arena::platform::{CpuCount, EntryAttributes, FixedOffset, FlushScope, Frame, Shootdown};
+use kernel_arena::sync::AtomicU64;
 use kernel_arena::views::{FaultPolicy, ProgramAccess, ProgramFault, ProgramFaultOutcome, ViewRights};
 use kernel_arena::{
     Access, AddressRange, AddressWidth, AllocRequest, Arena, ArenaLayout, ArenaPtr, Fault, FaultOutcome,
@@ -21,10 +23,15 @@ const PAGE: u32 = 5;
 thread_local! {
     /// What goes on meanwhile, on another CPU.
     static MEANWHILE: Cell<Option<fn()>> = const { Cell::new(None) };
+    /// Somebody sets bits in the next entry that is to be emptied, just before.
+    static SETS: Cell<bool> = const { Cell::new(false) };
     static ARENA: Cell<Option<&'static Arena<Kernel, Slow>>> = const { Cell::new(None) };
 }
 
-/// x86_64, on which a while passes after a fault has installed scratch.
+/// What a kernel may set in an entry for itself: the processor ignores it.
+const ITS_OWN: u64 = 1 << 9;
+
+/// x86_64, on which a while passes after a fault has installed scratch, and between a look at an entry and its exchange.
 struct Slow;
 
 // SAFETY: the format is another's.
@@ -48,6 +55,12 @@ unsafe impl Arch for Slow {
     }
     fn check_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {
         X86_64::check_cpu(layout)
+    }
+    fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
+        if new == 0 && SETS.take() {
+            slot.fetch_or(ITS_OWN, Ordering::Relaxed);
+        }
+        X86_64::compare_exchange(slot, old, new)
     }
     fn publish() {
         if let Some(meanwhile) = MEANWHILE.take() {
@@ -79,9 +92,8 @@ fn alloc_and_free() {
     arena().free_pages(at(), PageCount::ONE, Owner::Program).unwrap();
 }
 
-/// The fault of a program that follows may not wait, and need not: a mark is a hint, and the slot says that there is no scratch.
-#[test]
-fn a_mark_that_came_late_keeps_no_program_from_its_page() {
+/// An arena, which this thread's functions find, and the memory that its kernel has.
+fn create() -> &'static Memory {
     let memory: &'static Memory = Box::leak(Box::new(Memory::of(64)));
     let (_, root) = memory.root(48);
     // SAFETY: the root and what is below are tables of this test's, at the map's addresses.
@@ -90,6 +102,18 @@ fn a_mark_that_came_late_keeps_no_program_from_its_page() {
     let kernel = unsafe { Parts::new(memory, map(), Nobody, Unnamed::new(CpuCount::ONE), window) };
     let metadata = Box::leak(Box::new_uninit_slice(LAYOUT.metadata_words()));
     ARENA.set(Some(Box::leak(Box::new(Arena::new(kernel, LAYOUT, metadata).unwrap()))));
+    memory
+}
+
+fn fault_at(page: u32) -> Fault {
+    let address = KernelAddr::new(LAYOUT.base().value() + u64::from(page) * 4096);
+    Fault { address, access: Access::Write, instruction: InstructionAddr::new(0) }
+}
+
+/// The fault of a program that follows may not wait, and need not: a mark is a hint, and the slot says that there is no scratch.
+#[test]
+fn a_mark_that_came_late_keeps_no_program_from_its_page() {
+    let memory = create();
     let (_, root) = memory.root(48);
     // SAFETY: as above.
     let entries =
@@ -97,9 +121,7 @@ fn a_mark_that_came_late_keeps_no_program_from_its_page() {
     let view = arena().attach_view(entries, ViewRights::ReadWrite, FaultPolicy::Lazy).unwrap();
 
     MEANWHILE.set(Some(alloc_and_free));
-    let address = KernelAddr::new(LAYOUT.base().value() + u64::from(at().offset()));
-    let wild = Fault { address, access: Access::Write, instruction: InstructionAddr::new(0) };
-    assert_eq!(arena().handle_kernel_fault(&wild), FaultOutcome::Recovered);
+    assert_eq!(arena().handle_kernel_fault(&fault_at(PAGE)), FaultOutcome::Recovered);
     let page = PageIndex::new(PAGE).unwrap();
     assert!(!arena().page_state(page).unwrap().is_present());
     assert_eq!(arena().stats().tainted_pages, 1, "its mark came late");
@@ -112,4 +134,18 @@ fn a_mark_that_came_late_keeps_no_program_from_its_page() {
     arena().reclaim();
     assert!(matches!(arena().page_state(page), Some(SlotState::Mapped(_, Owner::Program))));
     let _ = arena().detach_view(view).unwrap();
+}
+
+/// The mark is gone then: a link that stayed would be nobody's to take away.
+#[test]
+fn a_region_whose_entry_is_written_to_while_it_heals_is_healed() {
+    create();
+    assert_eq!(arena().handle_kernel_fault(&fault_at(5000)), FaultOutcome::Recovered);
+    assert_eq!(arena().stats().tainted_regions, 1);
+    SETS.set(true);
+    assert_eq!(arena().reclaim().healed_regions, 1);
+    assert!(!SETS.get(), "an entry was emptied");
+    assert_eq!(arena().stats().tainted_regions, 0);
+    assert_eq!(arena().handle_kernel_fault(&fault_at(5000)), FaultOutcome::Recovered);
+    assert_eq!(arena().stats().tainted_regions, 1, "nothing was left of the link");
 }
