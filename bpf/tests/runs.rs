@@ -278,6 +278,16 @@ fn a_hole_goes_on_stops_or_ejects() {
 }
 
 #[test]
+fn the_first_of_several_holes_is_the_one_that_is_told() {
+    let code = [load(0, 1, 8), load(2, 1, 16), load(3, 1, 24), EXIT];
+    let runner = runner(&code);
+    let window = Plain::new([STACK]);
+    let ended = runner.run(&window, runner.program().start(), [0x5000, 0, 0, 0, 0], &mut ());
+    assert_eq!((ended.holes, ended.first_hole.map(|hole| (hole.instruction, hole.offset))), (3, Some((0, 0x5008))));
+    assert_eq!(window.misses.borrow().len(), 3, "each is recorded");
+}
+
+#[test]
 fn an_entry_of_another_program_is_refused() {
     let long = [mov(0, 0), mov(0, 0), mov(0, 0), EXIT];
     let entry = Program::check(&long, Hosts::<()>::NONE).unwrap().entry(2).unwrap();

@@ -1,8 +1,9 @@
 //! Objects that somebody has broken: each way is refused by name.
 
 use kernel_arena::ArenaPtr;
-use kernel_arena_bpf::Insn;
+use kernel_arena::access::Width;
 use kernel_arena_bpf::object::{Feature, LoadError, Object, RelocationFault};
+use kernel_arena_bpf::{Insn, Window};
 
 use crate::ground::{HOSTS, base, committed};
 use crate::plain::Plain;
@@ -243,7 +244,10 @@ fn relocations_that_no_compiler_makes_are_named() {
         let expected = format!("Relocation {{ section: \"data\", at: {place}, fault: Outside }}");
         assert_eq!(error, expected);
     }
-    for place in [1 << 20, u64::MAX - 3, u64::MAX] {
+    // The last but one has its first four bytes in the section.
+    let data = Broken::new(NUMBERS);
+    let end = data.get(data.section(".data") + SIZE, 8) as u64;
+    for place in [end - 4, end, 1 << 20, u64::MAX - 3, u64::MAX] {
         let error = numbers(|o| o.set(o.relocation(".rel.data"), 8, place));
         assert_eq!(error, format!("Relocation {{ section: \".data\", at: {place}, fault: Outside }}"));
     }
@@ -273,6 +277,20 @@ fn calls_lead_to_functions_only() {
         })
     };
     assert_eq!(to("greeting"), "CallOfData { symbol: \"greeting\" }");
+    // What is no call, though its immediate value could be changed as that of one; and a call of a host function by its number.
+    for (opcode, source) in [(0xb7, 1), (0x05, 1), (0x85, 0), (0x85, 2)] {
+        let error = refused(HOST, |o| {
+            let relocations = o.section(".relhost");
+            let (first, size) = (o.get(relocations + OFFSET, 8), o.get(relocations + SIZE, 8));
+            let call = (first..first + size).step_by(16).find(|at| o.get(*at + 8, 4) == 10).unwrap();
+            let instruction = o.contents("host") + o.get(call, 8);
+            o.put(instruction, 1, opcode).put(instruction + 1, 1, source << 4);
+        });
+        assert!(
+            error.starts_with("Relocation { section: \"host\"") && error.ends_with("fault: Instruction }"),
+            "{error}"
+        );
+    }
     // The address of a function.
     let error = numbers(|o| {
         let (prime, relocation) = (o.symbol("prime").0, o.relocation(".reldata"));
@@ -354,6 +372,34 @@ fn data_are_aligned_as_each_section_asks() {
     let loaded = object.load(&mut code, ArenaPtr::new(0x10_0000).unwrap(), base(), |_| None, &window).unwrap();
     let zeros = loaded.variable("zeros").unwrap().pointer.offset() as usize;
     assert!(zeros > 0x10_0000 && zeros % 512 == within, "{zeros:#x}");
+}
+
+#[test]
+fn the_most_demanding_section_says_how_data_are_aligned() {
+    for section in [".data", ".bss"] {
+        let mut object = Broken::new(NUMBERS);
+        object.set(object.section(section) + ALIGNMENT, 8, 512);
+        assert_eq!(Object::parse(&object.0).unwrap().needs().data_alignment, 512, "{section}");
+    }
+}
+
+#[test]
+fn what_the_file_has_no_bytes_for_is_cleared() {
+    let bytes = Broken::new(NUMBERS).0;
+    let object = Object::parse(&bytes).unwrap();
+    let mut code = vec![Insn::default(); object.needs().instructions as usize];
+    let window = Plain::new(0x100..0x101);
+    // Of whoever had the page before.
+    for at in (0x10_0000..0x10_1000).step_by(8) {
+        window.store(at, Width::Eight, u64::MAX).unwrap();
+    }
+    let loaded = object.load(&mut code, ArenaPtr::new(0x10_0000).unwrap(), base(), |_| None, &window).unwrap();
+    let zeros = loaded.variable("zeros").unwrap();
+    let first = zeros.pointer.offset();
+    assert!(zeros.bytes > 512, "more than is cleared at once");
+    for at in first..first + u32::try_from(zeros.bytes).unwrap() {
+        assert_eq!(window.load(at, Width::One), Some(0), "{:#x} in", at - first);
+    }
 }
 
 #[test]
