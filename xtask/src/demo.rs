@@ -122,5 +122,6 @@ fn machine<T>(workspace: &Workspace, arch: Arch, kernel: &Path, log: &Path, then
     let log = Some(log);
     let program = DEMO.program(kernel);
     let program = program.as_deref();
-    then(&Machine { arch, emulator: &emulator, kernel, program, cpus: DEMO.cpus, arguments, log, exception_log: None })
+    let (cpus, clock) = (DEMO.cpus, DEMO.clock);
+    then(&Machine { arch, emulator: &emulator, kernel, program, cpus, clock, arguments, log, exception_log: None })
 }

@@ -2,7 +2,7 @@
 
 use crate::arch::Arch;
 use crate::cli::{Length, Tests};
-use crate::kernels::{self, Bench, Kernel, by_cpus, claims, minimal, programs, races, steps, tour};
+use crate::kernels::{self, Bench, Kernel, by_cpus, claims, counts, minimal, programs, races, steps, tour};
 use crate::part::{Part, Selection};
 use crate::route::Route;
 use crate::setup::Want;
@@ -60,6 +60,7 @@ impl Group {
             Part::Minimal,
             Part::Claims,
             Part::Demo,
+            Part::Counts,
             Part::Steps,
             Part::Races,
             Part::Heap,
@@ -144,6 +145,7 @@ impl Group {
                     Part::Claims => claims::list(&bench),
                     Part::Steps => steps::list(&bench),
                     Part::Races => races::list(&bench),
+                    Part::Counts => counts::list(&bench),
                     Part::Heap => by_cpus::HEAP.list(&bench),
                     Part::Minimal => minimal::list(&bench),
                     Part::Programs => programs::list(&bench),
@@ -176,6 +178,7 @@ impl Group {
                     Part::Claims => claims::run(&bench, report),
                     Part::Steps => steps::run(&bench, report),
                     Part::Races => races::run(&bench, report),
+                    Part::Counts => counts::run(&bench, report),
                     Part::Heap => by_cpus::HEAP.run(&bench, report),
                     Part::Minimal => minimal::run(&bench, report),
                     Part::Programs => programs::run(&bench, report),
@@ -225,8 +228,8 @@ mod tests {
         assert_eq!(groups("test races"), ["x86_64::races", "aarch64::races"]);
         assert_eq!(groups("test races --arch arm64"), ["aarch64::races"]);
         assert_eq!(groups("test adopt --arch x86_64"), ["adopt::", "x86_64::adopt::"]);
-        assert_eq!(groups("test kernels").len(), 18);
-        assert_eq!(groups("test host").len() + 20, groups("test").len());
+        assert_eq!(groups("test kernels").len(), 20);
+        assert_eq!(groups("test host").len() + 22, groups("test").len());
         let long = groups("test host --long");
         assert!(long.contains(&"hashbrown::".to_owned()) && long.contains(&"loom models, further".to_owned()));
         assert!(!long.contains(&"loom models".to_owned()));

@@ -9,6 +9,7 @@
 
 mod adopt;
 mod arch;
+mod bench;
 mod child;
 mod cli;
 mod demo;
@@ -25,6 +26,7 @@ mod parity;
 mod part;
 mod pulse;
 mod qemu;
+mod record;
 mod route;
 mod setup;
 mod status;
@@ -84,6 +86,10 @@ fn run(arguments: &[String]) -> Result<status::Status, Stop> {
         Task::Test(tests) => {
             let _turn = take_turn();
             test::run(&workspace, &tests)
+        }
+        Task::Bench(request) => {
+            let _turn = take_turn();
+            bench::run(&workspace, &request)
         }
         Task::Setup => setup::command(&workspace),
         Task::Lint => lint::run(&workspace),

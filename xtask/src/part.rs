@@ -33,11 +33,13 @@ pub(crate) enum Part {
     Bytecode,
     /// One kernel's.
     Scheduler,
+    /// One kernel's.
+    Counts,
 }
 
 impl Part {
     /// What they are called on the command line.
-    pub(crate) const NAMES: [(&'static str, Self); 15] = [
+    pub(crate) const NAMES: [(&'static str, Self); 16] = [
         ("all", Self::All),
         ("host", Self::Host),
         ("models", Self::Models),
@@ -53,6 +55,7 @@ impl Part {
         ("programs", Self::Programs),
         ("bytecode", Self::Bytecode),
         ("scheduler", Self::Scheduler),
+        ("counts", Self::Counts),
     ];
 
     /// The part of this name.

@@ -21,8 +21,25 @@ const PASSED: i32 = 33;
 /// QEMU's exit status when the kernel says that something failed.
 const FAILED: i32 = 35;
 
-const COMMON: &str =
-    "-accel tcg,thread=multi -cpu max -m 512M -display none -no-reboot -nodefaults -serial stdio -monitor none";
+const COMMON: &str = "-cpu max -m 512M -display none -no-reboot -nodefaults -serial stdio -monitor none";
+
+/// What a machine's time is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// The host's time. CPUs run at once.
+    Host,
+    /// Each instruction takes a nanosecond, so that a kernel can count them; CPUs take turns.
+    Instructions,
+}
+
+impl Clock {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Host => "-accel tcg,thread=multi",
+            Self::Instructions => "-accel tcg,thread=single -icount shift=0,sleep=off",
+        }
+    }
+}
 
 /// How a kernel's run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +123,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) program: Option<&'a Path>,
     /// How many CPUs it has.
     pub(crate) cpus: u32,
+    /// What its time is made of.
+    pub(crate) clock: Clock,
     /// The words of the kernel's command line.
     pub(crate) arguments: &'a [&'a str],
     /// Where the kernel's log goes, if it has one.
@@ -121,11 +140,13 @@ impl Machine<'_> {
         let mut add = |text: &str| words.extend(text.split_whitespace().map(OsString::from));
         match self.arch {
             Arch::X86_64 => {
+                add(self.clock.words());
                 add(COMMON);
                 add("-device isa-debug-exit,iobase=0xf4,iosize=4");
             }
             Arch::Aarch64 => {
                 add("-machine virt");
+                add(self.clock.words());
                 add(COMMON);
                 add("-semihosting-config enable=on,target=native");
             }
@@ -227,6 +248,7 @@ mod tests {
             kernel,
             program: None,
             cpus: 2,
+            clock: Clock::Host,
             arguments,
             log: None,
             exception_log: log.map(Path::new),
@@ -259,6 +281,7 @@ mod tests {
             kernel,
             program: None,
             cpus: 1,
+            clock: Clock::Host,
             arguments: &[],
             log: None,
             exception_log: None,
@@ -294,7 +317,9 @@ mod tests {
         let line = |arch: Arch, arguments| {
             let log = Some(Path::new("/a b,c"));
             let (emulator, kernel) = (Path::new(arch.qemu()), Path::new("/k"));
-            Machine { arch, emulator, kernel, program: None, cpus: 1, arguments, log, exception_log: None }.shell_line()
+            let (cpus, clock) = (1, Clock::Host);
+            Machine { arch, emulator, kernel, program: None, cpus, clock, arguments, log, exception_log: None }
+                .shell_line()
         };
         let x86 = line(Arch::X86_64, &["plain"]);
         let device = "-chardev 'file,id=defmt,path=/a b,,c' -device isa-debugcon,iobase=0xe9,chardev=defmt";

@@ -149,6 +149,17 @@ impl Route {
         }
     }
 
+    /// The version of the compiler that builds the kernels, in one line.
+    ///
+    /// # Errors
+    ///
+    /// It does not say.
+    pub(crate) fn compiler(&self) -> Result<String, String> {
+        let program = self.packaged("build").map_or_else(|| PathBuf::from("rustc"), |programs| programs.join("rustc"));
+        rustc(&program.to_string_lossy(), &["--version"])
+            .ok_or_else(|| format!("{} does not say which version it is", program.display()))
+    }
+
     /// A cargo command for these machines' targets at once, in release mode, to which only packages and flags are missing.
     ///
     /// RUSTFLAGS are removed, since they would replace those in `.cargo/config.toml`, without which nothing links.

@@ -62,7 +62,7 @@ pub mod user;
 mod window;
 
 pub use arch::{
-    ADDRESS_WIDTH, ARCHITECTURE, LEAF_ATTRIBUTES, PHYSICAL_MAP, Shootdown, relax, switch_context, ticks,
+    ADDRESS_WIDTH, ARCHITECTURE, LEAF_ATTRIBUTES, PHYSICAL_MAP, Shootdown, instructions, relax, switch_context, ticks,
     without_interrupts,
 };
 pub use clock::{milliseconds, pause};

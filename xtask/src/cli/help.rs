@@ -8,6 +8,7 @@ usage: cargo xtask demo [--arch ARCH] [--log | --print-qemu]
        cargo xtask lint
        cargo xtask objects
        cargo xtask parity [FILE]
+       cargo xtask bench [GROUP...] [--json FILE] [--html FILE] [--quick]
 
 demo   builds the demo kernel and boots it in QEMU, its console on this
        terminal; last comes what became of it on each machine, and in which
@@ -27,7 +28,7 @@ test   runs tests: prints `ok NAME`, `FAILED NAME` or `not run NAME` for each,
                                  this `host` has what needs no cross compiler
                         kernels  all that runs in QEMU (or `qemu`), or one:
                         claims, steps, races, heap, demo, minimal, programs,
-                        bytecode, scheduler
+                        bytecode, scheduler, counts
                         all      everything (the default)
          FILTER         only tests whose NAME contains this
          --arch ARCH    the kernels on this machine only
@@ -36,6 +37,16 @@ test   runs tests: prints `ok NAME`, `FAILED NAME` or `not run NAME` for each,
                         the crate hashbrown on the heap: some minutes
          --list         prints the NAMEs instead
        for example: cargo xtask test claims --arch x86_64 frees
+
+bench  measures: prints a table, and draws target/bench/index.html
+         GROUP          slots, pages, heap, programs (timed here, beside other
+                        crates), kernel (instructions, exact, in QEMU); all
+                        if none is named, in some ten minutes
+         --json FILE    writes all rows there, too
+         --html FILE    draws the page there instead
+         --quick        short rounds: to see whether all works
+         --record       with `kernel` alone: writes benches/instructions.toml,
+                        which `test counts` compares with, anew
 
 setup  brings what demo and test need (they call it themselves)
 lint   clippy, warnings denied, for the host and for both bare-metal targets

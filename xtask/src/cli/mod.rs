@@ -4,8 +4,10 @@ use crate::arch::Arch;
 use crate::part::Part;
 use crate::status::Stop;
 
+pub(crate) use bench::{Bench, Effort, Figures, Topic};
 pub(crate) use help::HELP;
 
+mod bench;
 mod help;
 
 /// A request, parsed.
@@ -28,6 +30,8 @@ pub(crate) enum Task {
     Lint,
     /// Compile the eBPF programs anew.
     Objects,
+    /// Measure.
+    Bench(Bench),
     /// Check the document on Linux's tests.
     Parity {
         /// The file with what a whole run of the tests printed, to see that those of the document ran.
@@ -96,6 +100,7 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Task, Stop> {
         "setup" => without_arguments(Task::Setup, &rest),
         "lint" => without_arguments(Task::Lint, &rest),
         "objects" => without_arguments(Task::Objects, &rest),
+        "bench" => bench::parse(&rest).map(Task::Bench),
         "parity" => parse_parity(&rest),
         other => Err(unexpected(other)),
     }
@@ -242,6 +247,9 @@ mod tests {
             "test all --fast",
             "test --arch mips",
             "setup now",
+            "bench everything",
+            "bench --json",
+            "bench pages --record",
             "parity --long",
             "parity a b",
         ] {

@@ -79,6 +79,7 @@ impl Bench<'_> {
             kernel: file,
             program: program.as_deref(),
             cpus: kernel.cpus,
+            clock: kernel.clock,
             arguments,
             log,
             exception_log,
@@ -141,7 +142,19 @@ impl Bench<'_> {
     /// Reports what a run of a test kernel came to: the verdicts, under `name`; what else is wrong, with the console; and
     /// which tests did not run for that reason.
     pub(super) fn report_run(&self, name: &str, kernel: Kernel, file: &Path, run: &Run, report: &mut Report) -> Ran {
-        let (verdicts, ran) = judge(name, run);
+        self.report_verdicts(name, kernel, file, run, judge(name, run), report)
+    }
+
+    /// The same with verdicts that somebody has had a look at.
+    pub(super) fn report_verdicts(
+        &self,
+        name: &str,
+        kernel: Kernel,
+        file: &Path,
+        run: &Run,
+        (verdicts, ran): (Vec<Verdict>, Ran),
+        report: &mut Report,
+    ) -> Ran {
         verdicts.iter().for_each(|verdict| self.report(verdict, report));
         if verdicts.iter().any(Verdict::is_failure) {
             report.explain(&run.transcript());

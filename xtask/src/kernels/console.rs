@@ -6,9 +6,12 @@
 //! test NAME              one for each test, if its argument was `list`
 //! ok NAME                a test passed
 //! FAILED NAME: why       a test failed
+//! counted NAME N         a figure of a test, to be compared with what it was before
 //! exceptions N           the page faults (x86_64) or data aborts (aarch64) it counted
 //! N passed, N failed     the last line
 //! ```
+
+use std::num::ParseIntError;
 
 use crate::verdict::Verdict;
 
@@ -19,6 +22,8 @@ pub(super) struct Console {
     pub(super) listed: Vec<String>,
     /// Its verdicts, with its own names.
     pub(super) verdicts: Vec<Verdict>,
+    /// The figures it counted, by the names of their tests.
+    pub(super) counted: Vec<(String, u64)>,
     /// The exceptions it counted.
     pub(super) exceptions: Option<u64>,
     /// Passed and failed by its own count, if the last line says so.
@@ -39,6 +44,8 @@ impl Console {
             } else if let Some(rest) = line.strip_prefix("FAILED ") {
                 let (name, why) = rest.split_once(": ").unwrap_or((rest, "the kernel did not say why"));
                 console.verdicts.push(Verdict::failed(name, why));
+            } else if let Some((name, Ok(count))) = line.strip_prefix("counted ").and_then(figure) {
+                console.counted.push((name.to_owned(), count));
             } else if let Some(count) = line.strip_prefix("exceptions ") {
                 console.exceptions = count.trim().parse().ok();
             }
@@ -71,6 +78,11 @@ impl Console {
         names.sort_unstable();
         names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
     }
+}
+
+/// `NAME N`.
+fn figure(text: &str) -> Option<(&str, Result<u64, ParseIntError>)> {
+    text.rsplit_once(' ').map(|(name, count)| (name, count.parse()))
 }
 
 /// `N passed, N failed`.
@@ -114,6 +126,12 @@ mod tests {
         assert!(read("FAILED a: b\n1 passed, 0 failed\n").defect().is_some());
         assert!(read("0 passed, 0 failed\n").defect().is_some());
         assert!(read("ok a\nok a\n2 passed, 0 failed\n").defect().is_some());
+    }
+
+    #[test]
+    fn figures_are_read() {
+        let console = read("counted pages::free_1 1507\ncounted x\ncounted y many\n");
+        assert_eq!(console.counted, [("pages::free_1".to_owned(), 1507)]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::arch::Arch;
 use crate::child;
+use crate::qemu::Clock;
 use crate::route::{Flavour, Route};
 use crate::workspace::Workspace;
 
@@ -23,6 +24,8 @@ pub(crate) struct Kernel {
     usual_seconds: u64,
     /// How many CPUs it is given.
     pub(crate) cpus: u32,
+    /// What its time is made of.
+    pub(crate) clock: Clock,
     /// How it is built.
     flavour: Flavour,
     /// The package with the program that it runs, if it runs any.
@@ -31,11 +34,22 @@ pub(crate) struct Kernel {
     pub(crate) messages: &'static [&'static str],
 }
 
+/// What most kernels have in common.
+const PLAIN_KERNEL: Kernel = Kernel {
+    name: "",
+    usual_seconds: 1,
+    cpus: 1,
+    clock: Clock::Host,
+    flavour: Flavour::Usual,
+    programs: None,
+    messages: &[],
+};
 /// Shows what the library is for.
 pub(crate) const DEMO: Kernel = Kernel {
     name: "demo",
     usual_seconds: 1,
     cpus: 2,
+    clock: Clock::Host,
     flavour: Flavour::Usual,
     programs: Some("guests"),
     messages: DEMO_MESSAGES,
@@ -47,37 +61,38 @@ pub(super) const CLAIMS: Kernel = Kernel {
     name: "claims",
     usual_seconds: 5,
     cpus: 2,
+    clock: Clock::Host,
     flavour: Flavour::Usual,
     programs: None,
     messages: CLAIMS_MESSAGES,
 };
 /// Interrupts the library's operations at every instruction. With a second CPU, each shootdown would be a loop of unknown length.
-pub(super) const STEPS: Kernel =
-    Kernel { name: "steps", usual_seconds: 40, cpus: 1, flavour: Flavour::Stepped, programs: None, messages: &[] };
+pub(super) const STEPS: Kernel = Kernel { name: "steps", usual_seconds: 40, flavour: Flavour::Stepped, ..PLAIN_KERNEL };
 
 /// Has CPUs race for the same pages.
-pub(super) const RACES: Kernel =
-    Kernel { name: "races", usual_seconds: 10, cpus: 2, flavour: Flavour::Usual, programs: None, messages: &[] };
+pub(super) const RACES: Kernel = Kernel { name: "races", usual_seconds: 10, cpus: 2, ..PLAIN_KERNEL };
 /// The same, for a long test: many more rounds, and more CPUs than a small host has.
 pub(super) const LONG_RACES: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..RACES };
 
 /// Lives on the library's heap, and tries its claims. One CPU first: what fails there is no race.
-pub(super) const HEAP: Kernel =
-    Kernel { name: "heap", usual_seconds: 5, cpus: 1, flavour: Flavour::Usual, programs: None, messages: &[] };
+pub(super) const HEAP: Kernel = Kernel { name: "heap", usual_seconds: 5, ..PLAIN_KERNEL };
 /// The same with a second CPU.
 pub(super) const HEAP_OF_TWO: Kernel = Kernel { usual_seconds: 10, cpus: 2, ..HEAP };
 /// The same for a long test.
 pub(super) const LONG_HEAP: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..HEAP };
 
 /// The smallest kernels, which rest on nothing of this repository's but the library.
-pub(super) const MINIMAL: Kernel =
-    Kernel { name: "minimal", usual_seconds: 2, cpus: 1, flavour: Flavour::Usual, programs: None, messages: &[] };
+pub(super) const MINIMAL: Kernel = Kernel { name: "minimal", usual_seconds: 2, ..PLAIN_KERNEL };
+
+/// Counts the instructions of the library's operations.
+pub(crate) const COUNTS: Kernel = Kernel { name: "counts", clock: Clock::Instructions, ..PLAIN_KERNEL };
 
 /// Runs programs in user mode.
 pub(super) const PROGRAMS: Kernel = Kernel {
     name: "programs",
     usual_seconds: 10,
     cpus: 2,
+    clock: Clock::Host,
     flavour: Flavour::Usual,
     programs: Some("guests"),
     messages: &[],
@@ -86,16 +101,14 @@ pub(super) const PROGRAMS: Kernel = Kernel {
 pub(super) const LONG_PROGRAMS: Kernel = Kernel { usual_seconds: 600, cpus: 4, ..PROGRAMS };
 
 /// Runs programs as bytecode. One CPU first.
-pub(super) const BYTECODE: Kernel =
-    Kernel { name: "bytecode", usual_seconds: 5, cpus: 1, flavour: Flavour::Usual, programs: None, messages: &[] };
+pub(super) const BYTECODE: Kernel = Kernel { name: "bytecode", usual_seconds: 5, ..PLAIN_KERNEL };
 /// The same with a second CPU.
 pub(super) const BYTECODE_OF_TWO: Kernel = Kernel { usual_seconds: 10, cpus: 2, ..BYTECODE };
 /// The same for a long test.
 pub(super) const LONG_BYTECODE: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..BYTECODE };
 
 /// Has its tasks scheduled by programs that it loads. One CPU first: what fails there is no race.
-pub(super) const SCHEDULER: Kernel =
-    Kernel { name: "scheduler", usual_seconds: 10, cpus: 1, flavour: Flavour::Usual, programs: None, messages: &[] };
+pub(super) const SCHEDULER: Kernel = Kernel { name: "scheduler", usual_seconds: 10, ..PLAIN_KERNEL };
 /// The same with a second CPU.
 pub(super) const SCHEDULER_OF_TWO: Kernel = Kernel { cpus: 2, ..SCHEDULER };
 /// The same for a long test.

@@ -9,6 +9,7 @@ mod bench;
 pub(crate) mod by_cpus;
 pub(crate) mod claims;
 mod console;
+pub(crate) mod counts;
 mod intlog;
 mod judge;
 mod kernel;
@@ -32,6 +33,7 @@ pub(crate) const fn of_part(part: Part) -> Option<Kernel> {
         Part::Demo => Some(DEMO),
         Part::Steps => Some(kernel::STEPS),
         Part::Races => Some(kernel::RACES),
+        Part::Counts => Some(kernel::COUNTS),
         Part::Heap => Some(kernel::HEAP),
         Part::Programs => Some(kernel::PROGRAMS),
         Part::Bytecode => Some(kernel::BYTECODE),

@@ -138,6 +138,31 @@ pub fn ticks() -> u64 {
     CNTVCT_EL0.get()
 }
 
+/// How many instructions this CPU has executed, under `-icount shift=0`: the counter of cycles, of which QEMU has one a
+/// nanosecond (Arm ARM D13.2, PMCCNTR_EL0). The first call switches it on.
+#[inline]
+#[must_use]
+pub fn instructions() -> u64 {
+    let enabled: u64;
+    // SAFETY: reading the set of counters that are on changes nothing.
+    unsafe { asm!("mrs {}, pmcntenset_el0", out(reg) enabled, options(nomem, nostack, preserves_flags)) };
+    if enabled & CYCLE_COUNTER == 0 {
+        // SAFETY: nobody else uses the performance monitors: all counters enabled, the cycles' with 64 bits (E, LC).
+        unsafe { asm!("msr pmcr_el0, {}", in(reg) 1u64 | 1 << 6, options(nomem, nostack, preserves_flags)) };
+        // SAFETY: as above.
+        unsafe {
+            asm!("msr pmcntenset_el0, {}", "isb", in(reg) CYCLE_COUNTER, options(nomem, nostack, preserves_flags))
+        };
+    }
+    let cycles: u64;
+    // SAFETY: reading a counter changes nothing. Not `nomem`: what comes before is counted, what comes after is not.
+    unsafe { asm!("mrs {}, pmccntr_el0", out(reg) cycles, options(nostack, preserves_flags)) };
+    cycles
+}
+
+/// The bit of the counter of cycles in the set of those that are on.
+const CYCLE_COUNTER: u64 = 1 << 31;
+
 /// Decodes what the processor said about a fault.
 pub(crate) fn decode(frame: &FaultFrame) -> Option<Fault> {
     decode_fault(frame.syndrome, frame.address, frame.instruction)

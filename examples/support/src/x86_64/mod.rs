@@ -104,10 +104,18 @@ pub fn relax() {
 
 /// The time stamp counter (Intel SDM vol. 3, 19.17). Under `-icount shift=0` it counts
 /// instructions.
+#[inline]
 #[must_use]
 pub fn ticks() -> u64 {
     // SAFETY: CR4.TSD forbids it to user mode at most.
     unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// How many instructions this CPU has executed, under `-icount shift=0`: the time stamp counter counts those there.
+#[inline]
+#[must_use]
+pub fn instructions() -> u64 {
+    ticks()
 }
 
 /// Decodes what the processor said about a fault.
