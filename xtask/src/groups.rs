@@ -118,6 +118,11 @@ impl Group {
         }
     }
 
+    /// Whether it may run beside others: it is all compiling, one thread's work mostly, and nothing in it is about time.
+    pub(crate) const fn is_for_beside(&self) -> bool {
+        matches!(self, Self::Models | Self::Adopt | Self::AdoptOn(_))
+    }
+
     /// The kernel that it is about, and where that runs.
     fn kernel(&self) -> Option<(Kernel, Arch)> {
         match self {

@@ -1,5 +1,9 @@
 //! `cargo xtask test`: the tests that were asked for, one line each, and one summary.
 
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::thread;
+
 use crate::cli::{TestMode, Tests};
 use crate::groups::{Group, Site};
 use crate::part::Selection;
@@ -50,10 +54,7 @@ fn list(groups: &[Group], site: &Site<'_>, filters: &[String]) -> Result<Status,
 fn run_all(groups: &[Group], site: &Site<'_>, filters: &[String]) -> Result<Status, Stop> {
     let mut report = Report::new();
     if filters.is_empty() {
-        for (place, group) in groups.iter().enumerate() {
-            let site = Site { following: &groups[place + 1..], ..*site };
-            group.run(&site, &Selection::All, &mut report)?;
-        }
+        run_whole(groups, site, &mut report)?;
         return Ok(report.finish());
     }
     // All names first: a filter that fits nothing is a mistake, and costs no test.
@@ -75,6 +76,36 @@ fn run_all(groups: &[Group], site: &Site<'_>, filters: &[String]) -> Result<Stat
         group.run(site, selection, &mut report)?;
     }
     Ok(report.finish())
+}
+
+/// Runs all of the groups. Those that are for it run beside the others, as long as these want no emulator, whose CPUs would
+/// come to share the machine's with a compiler; their verdicts are printed together.
+fn run_whole(groups: &[Group], site: &Site<'_>, report: &mut Report) -> Result<(), Stop> {
+    let (beside, first): (Vec<Group>, Vec<Group>) = groups.iter().partition(|group| group.is_for_beside());
+    let emulated = first.iter().position(|group| matches!(group, Group::Kernel(..))).unwrap_or(first.len());
+    let run_those = |groups: Range<usize>, report: &mut Report| {
+        groups.into_iter().try_for_each(|place| {
+            let site = Site { following: &first[place + 1..], ..*site };
+            first[place].run(&site, &Selection::All, report)
+        })
+    };
+    let run_beside = |report: &mut Report| beside.iter().try_for_each(|group| group.run(site, &Selection::All, report));
+    if emulated == 0 {
+        run_beside(report)?;
+        return run_those(0..first.len(), report);
+    }
+    let ran = thread::scope(|scope| {
+        let beside = scope.spawn(|| {
+            let mut kept = Report::kept();
+            let ran = run_beside(&mut kept);
+            (kept, ran)
+        });
+        let ran = run_those(0..emulated, report);
+        let (kept, ran_beside) = beside.join().unwrap_or_else(|panic| resume_unwind(panic));
+        report.take_in(kept);
+        ran.and(ran_beside)
+    });
+    ran.and_then(|()| run_those(emulated..first.len(), report))
 }
 
 fn no_such(filters: &[String]) -> Stop {

@@ -58,12 +58,42 @@ pub(crate) struct Report {
     not_run: usize,
     /// Those of which nobody knows how many tests they have, since none ran.
     none_ran: Vec<String>,
+    /// What would have been printed, where another report prints at the same time.
+    kept: Option<Vec<String>>,
 }
 
 impl Report {
     /// An empty one.
     pub(crate) fn new() -> Self {
-        Self { colours: Colours::of_output(), passed: 0, failed: Vec::new(), not_run: 0, none_ran: Vec::new() }
+        Self {
+            colours: Colours::of_output(),
+            passed: 0,
+            failed: Vec::new(),
+            not_run: 0,
+            none_ran: Vec::new(),
+            kept: None,
+        }
+    }
+
+    /// An empty one that prints nothing, and keeps its lines until another [takes it in](Self::take_in).
+    pub(crate) fn kept() -> Self {
+        Self { kept: Some(Vec::new()), ..Self::new() }
+    }
+
+    /// Prints what a report has kept, and counts what it has counted.
+    pub(crate) fn take_in(&mut self, other: Self) {
+        other.kept.into_iter().flatten().for_each(|line| self.say(line));
+        self.passed += other.passed;
+        self.failed.extend(other.failed);
+        self.not_run += other.not_run;
+        self.none_ran.extend(other.none_ran);
+    }
+
+    fn say(&mut self, line: String) {
+        match &mut self.kept {
+            Some(kept) => kept.push(line),
+            None => println!("{line}"),
+        }
     }
 
     /// Prints a verdict and counts it.
@@ -72,44 +102,43 @@ impl Report {
         match &verdict.result {
             Outcome::Passed => {
                 self.passed += 1;
-                println!("{} {name}", self.colours.paint(Paint::Green, "ok"));
+                self.say(format!("{} {name}", self.colours.paint(Paint::Green, "ok")));
             }
             Outcome::Failed(why) => {
                 self.failed.push(name.clone());
-                println!("{} {name}", self.colours.paint(Paint::Red, "FAILED"));
+                self.say(format!("{} {name}", self.colours.paint(Paint::Red, "FAILED")));
                 self.explain(why);
             }
-            Outcome::Ignored => println!("{} {name}", self.colours.paint(Paint::Yellow, "ignored")),
+            Outcome::Ignored => self.say(format!("{} {name}", self.colours.paint(Paint::Yellow, "ignored"))),
         }
     }
 
     /// Counts a test that could not run, for a reason that is reported.
     pub(crate) fn not_run(&mut self, name: &str) {
         self.not_run += 1;
-        println!("{} {name}", self.colours.paint(Paint::Yellow, "not run"));
+        self.say(format!("{} {name}", self.colours.paint(Paint::Yellow, "not run")));
     }
 
     /// Counts so many tests of a group that could not run, whose names are not known.
     pub(crate) fn not_run_of(&mut self, group: &str, count: usize) {
         self.not_run += count;
-        println!("{} {group}: {count} of its tests", self.colours.paint(Paint::Yellow, "not run"));
+        self.say(format!("{} {group}: {count} of its tests", self.colours.paint(Paint::Yellow, "not run")));
     }
 
     /// Notes a group of tests none of which ran, for a reason that is reported.
     pub(crate) fn none_ran(&mut self, group: &str) {
-        println!("{} {group}: none of its tests", self.colours.paint(Paint::Yellow, "not run"));
+        self.say(format!("{} {group}: none of its tests", self.colours.paint(Paint::Yellow, "not run")));
         self.none_ran.push(group.to_owned());
     }
 
     /// Prints lines that explain what failed, indented; the last few hundred if there are more.
-    #[expect(clippy::unused_self, reason = "printing between the verdicts is the report's business alone")]
-    pub(crate) fn explain(&self, lines: &[String]) {
+    pub(crate) fn explain(&mut self, lines: &[String]) {
         let hidden = lines.len().saturating_sub(SHOWN_LINES);
         if hidden > 0 {
-            println!("    | ({hidden} earlier lines left out)");
+            self.say(format!("    | ({hidden} earlier lines left out)"));
         }
         for line in &lines[hidden..] {
-            println!("    | {line}");
+            self.say(format!("    | {line}"));
         }
     }
 
@@ -164,6 +193,24 @@ mod tests {
         report.add(&Verdict::failed("c", "why"));
         assert_eq!(report.summary(), "2 passed, 1 failed");
         assert_eq!(report.finish(), Status::Failed);
+    }
+
+    #[test]
+    fn a_report_that_was_kept_counts_as_one_that_was_printed() {
+        let mut kept = Report::kept();
+        kept.add(&Verdict::passed("b"));
+        kept.add(&Verdict::failed("c", "why"));
+        kept.not_run("d");
+        kept.none_ran("e");
+        let lines = kept.kept.clone().unwrap_or_default().join("\n");
+        for said in ["ok", "FAILED", "    | why", "not run", "none of its tests"] {
+            assert!(lines.contains(said), "{lines}");
+        }
+        let mut report = Report::new();
+        report.add(&Verdict::passed("a"));
+        report.take_in(kept);
+        assert_eq!(report.summary(), "2 passed, 1 failed");
+        assert_eq!(report.left_out().as_deref(), Some("1 not run, and none of e"));
     }
 
     #[test]

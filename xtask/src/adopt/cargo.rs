@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::child::{self, End, Event, Streams};
 use crate::pulse::Pulse;
+use crate::workspace::Workspace;
 
 /// Why something failed, line by line.
 pub(super) type Said = Vec<String>;
@@ -20,6 +21,19 @@ pub(super) fn cargo(directory: &Path) -> Command {
     child::forget_package(&mut command);
     command.current_dir(directory).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     command
+}
+
+/// A check of the library in a directory, on the host. The target is named: flags for the compiler are then for it alone, and
+/// what runs while it is compiled, macros mostly, is built once for all of them.
+pub(super) fn host_check(directory: &Path, workspace: &Workspace) -> Result<Command, Said> {
+    let printed = Command::new("rustc").current_dir(directory).args(["--print", "host-tuple"]).output();
+    let printed = printed.map_err(|error| vec![format!("rustc did not run: {error}")])?;
+    let host = String::from_utf8_lossy(&printed.stdout);
+    let mut check = cargo(directory);
+    check.args(["check", "--locked", "--lib", "--target", host.trim()]);
+    check.arg("--target-dir").arg(workspace.target("adopt").join("host"));
+    check.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "0");
+    Ok(check)
 }
 
 /// Runs it to its end.

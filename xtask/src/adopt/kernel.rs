@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::cargo::{Said, cargo, finish, is_offline, why, write};
+use super::cargo::{Said, cargo, finish, host_check, is_offline, why, write};
 use super::package;
 use crate::arch::Arch;
 use crate::route::Route;
@@ -65,18 +65,24 @@ impl Adoption {
         Err(said)
     }
 
+    /// Compiles it on the host.
+    pub(super) fn check_on_host(&self, workspace: &Workspace) -> Result<(), Said> {
+        finish(host_check(&self.write(workspace)?, workspace)?)
+    }
+
     /// Compiles it on the host as one does who has models of his own.
     pub(super) fn check_under_loom(&self, workspace: &Workspace) -> Result<(), Said> {
-        let mut check = cargo(&self.write(workspace)?);
-        check.args(["check", "--locked", "--lib", "--target-dir"]).arg(workspace.target("adopt").join("loom"));
+        let mut check = host_check(&self.write(workspace)?, workspace)?;
         check.env("RUSTFLAGS", "--cfg loom");
         finish(check)
     }
 
-    /// Compiles it for a machine.
-    pub(super) fn check(&self, workspace: &Workspace, route: &Route, arch: Arch) -> Result<(), Said> {
+    /// Compiles it for a machine: whole, as [`link`](Self::link) does, or each would have a core library of its own.
+    pub(super) fn compile(&self, workspace: &Workspace, route: &Route, arch: Arch) -> Result<(), Said> {
         let directory = self.write(workspace)?;
-        finish(route.foreign_cargo(&directory, workspace, "check", arch))
+        let mut build = route.foreign_cargo(&directory, workspace, "build", arch);
+        build.arg("--lib");
+        finish(build)
     }
 
     /// Compiles and links it for a machine.

@@ -2,8 +2,10 @@
 //!
 //! Such a kernel has the old resolver, under which a dependency can switch on features of the kernel's own dependencies, and
 //! a lock file that holds whatever a manifest names, built or not. So the kernel is made anew for each feature of the library,
-//! its lock file is counted, and it is compiled for both machines; with one set of features it is linked, too. The library
-//! is also compiled with the oldest dependencies that its manifest allows ([`oldest`]).
+//! its lock file is counted, and it is compiled: with none of the features, and with all, for both machines, where what needs
+//! an operating system is found out; with each alone on the host, which has a core library, and in the long tests for the
+//! machines, too. With one set of features it is linked. The library is also compiled with the oldest dependencies that its
+//! manifest allows ([`oldest`]).
 
 mod cargo;
 mod kernel;
@@ -32,6 +34,9 @@ pub(crate) fn run(workspace: &Workspace, selection: &Selection, report: &mut Rep
     for adoption in &ADOPTIONS {
         trial.add(lock_name(adoption), || adoption.check_lock_file(workspace));
     }
+    for adoption in ADOPTIONS.iter().filter(|adoption| adoption.has_one_feature()) {
+        trial.add(host_name(adoption), || adoption.check_on_host(workspace));
+    }
     trial.add(loom_name(), || LOOM.check_under_loom(workspace));
     trial.add(oldest_name(), || oldest::check_on_host(workspace));
     trial.end();
@@ -40,6 +45,7 @@ pub(crate) fn run(workspace: &Workspace, selection: &Selection, report: &mut Rep
 /// The names of these tests.
 pub(crate) fn list() -> Vec<String> {
     let mut names: Vec<_> = ADOPTIONS.iter().map(lock_name).collect();
+    names.extend(ADOPTIONS.iter().filter(|adoption| adoption.has_one_feature()).map(host_name));
     names.extend([loom_name(), oldest_name()]);
     names
 }
@@ -53,30 +59,32 @@ pub(crate) fn run_on(
     report: &mut Report,
 ) {
     let mut trial = Trial::begin(&format!("{}::adopt", arch.name()), workspace, selection, report);
-    for adoption in compiled_for(arch, length) {
-        trial.add(check_name(arch, adoption), || adoption.check(workspace, route, arch));
+    for adoption in compiled_for(length) {
+        trial.add(check_name(arch, adoption), || adoption.compile(workspace, route, arch));
     }
     trial.add(link_name(arch), || LINKED.link(workspace, route, arch));
     trial.add(oldest_name_on(arch), || oldest::check(workspace, route, arch));
     trial.end();
 }
 
-/// With which features the library is compiled for a machine. One feature alone is much the same on the second machine as on
-/// the first: there, but for the long tests, none and all of them.
-fn compiled_for(arch: Arch, length: Length) -> impl Iterator<Item = &'static Adoption> {
-    let each = arch == Arch::ALL[0] || length == Length::Long;
-    ADOPTIONS.iter().filter(move |adoption| each || !adoption.has_one_feature())
+/// With which features the library is compiled for a machine: none and all of them, and only in the long tests each alone.
+fn compiled_for(length: Length) -> impl Iterator<Item = &'static Adoption> {
+    ADOPTIONS.iter().filter(move |adoption| length == Length::Long || !adoption.has_one_feature())
 }
 
 /// The names of these tests.
 pub(crate) fn list_on(arch: Arch, length: Length) -> Vec<String> {
-    let mut names: Vec<_> = compiled_for(arch, length).map(|adoption| check_name(arch, adoption)).collect();
+    let mut names: Vec<_> = compiled_for(length).map(|adoption| check_name(arch, adoption)).collect();
     names.extend([link_name(arch), oldest_name_on(arch)]);
     names
 }
 
 fn lock_name(adoption: &Adoption) -> String {
     format!("{PREFIX}lock file, {}", adoption.name)
+}
+
+fn host_name(adoption: &Adoption) -> String {
+    format!("{PREFIX}compiled, {}", adoption.name)
 }
 
 fn loom_name() -> String {

@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::cargo::{Said, cargo, finish, is_offline, why, write};
+use super::cargo::{Said, cargo, finish, host_check, is_offline, why, write};
 use super::package;
 use crate::arch::Arch;
 use crate::route::Route;
@@ -15,16 +15,16 @@ use crate::workspace::Workspace;
 
 /// Compiles it on the host, with all features.
 pub(super) fn check_on_host(workspace: &Workspace) -> Result<(), Said> {
-    let mut check = cargo(&prepare(workspace)?);
-    check.args(["check", "--locked", "--all-features", "--target-dir"]).arg(workspace.target("adopt").join("host"));
+    let mut check = host_check(&prepare(workspace)?, workspace)?;
+    check.arg("--all-features");
     finish(check)
 }
 
 /// Compiles it for a machine, with all features.
 pub(super) fn check(workspace: &Workspace, route: &Route, arch: Arch) -> Result<(), Said> {
-    let mut check = route.foreign_cargo(&prepare(workspace)?, workspace, "check", arch);
-    check.arg("--all-features");
-    finish(check)
+    let mut build = route.foreign_cargo(&prepare(workspace)?, workspace, "build", arch);
+    build.args(["--lib", "--all-features"]);
+    finish(build)
 }
 
 /// Writes the copy, with the oldest lock file, and says where.
