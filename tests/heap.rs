@@ -9,6 +9,7 @@ mod blocks;
 mod debug;
 mod early;
 mod init;
+mod kept_runs;
 mod lives;
 mod realloc;
 mod runs;

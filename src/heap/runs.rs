@@ -15,7 +15,7 @@ pub(super) fn is_run<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout
 }
 
 pub(super) fn alloc<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout: Layout) -> Result<*mut u8, HeapError> {
-    alloc_by(slab, layout, S::alloc_pages)
+    alloc_by(slab, layout, S::alloc_pages, |_| {})
 }
 
 /// The same, filled with zeros.
@@ -23,17 +23,26 @@ pub(super) fn alloc_zeroed<S: PageSource, M: MetadataSource>(
     slab: &Slab<S, M>,
     layout: Layout,
 ) -> Result<*mut u8, HeapError> {
-    alloc_by(slab, layout, S::alloc_zeroed_pages)
+    // What is kept was used before.
+    // SAFETY: a run that is ours alone, at least that long; the memory is private.
+    let zero = |start: *mut u8| unsafe { start.write_bytes(0, layout.size()) };
+    alloc_by(slab, layout, S::alloc_zeroed_pages, zero)
 }
 
 fn alloc_by<S: PageSource, M: MetadataSource>(
     slab: &Slab<S, M>,
     layout: Layout,
     take: impl Fn(&S, PageCount, PageCount) -> Result<PageRange, AllocError>,
+    prepare: impl Fn(*mut u8),
 ) -> Result<*mut u8, HeapError> {
     let count = slab.run_pages(layout.size()).ok_or(HeapError::TooLarge)?;
     let align = u32::try_from(layout.align().div_ceil(PAGE_BYTES)).ok().and_then(PageCount::new);
     let align = align.ok_or(HeapError::TooLarge)?;
+    if let Some(pages) = slab.take_kept_run(count, align) {
+        let start = slab.to_kernel(pages.to_ptr());
+        prepare(start);
+        return Ok(start);
+    }
     let take = || take(slab.source(), count, align);
     // What depots and empty slabs keep may be what is missing.
     let pages = take().or_else(|error| match error {

@@ -91,6 +91,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// called.
     pub fn destroy(mut self) -> SlabLeftovers<S, M> {
         for rack in self.racks.iter() {
+            self.give_runs_of(rack);
             for class in SizeClass::all() {
                 self.flush(class, rack.loaded(class));
                 self.flush(class, rack.previous(class));

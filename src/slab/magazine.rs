@@ -8,6 +8,7 @@
 use core::ptr;
 
 use super::classes::{CLASS_COUNT, MAGAZINE_OBJECTS, NO_CLASS, SizeClass};
+use super::run_cache::RunCache;
 use crate::store::{Blank, Stable};
 use crate::sync::{AtomicPtr, AtomicU32, Ordering};
 
@@ -130,6 +131,7 @@ pub(super) struct Rack {
     link: AtomicU32,
     /// How many classes have magazines here.
     bound: AtomicU32,
+    pub(super) runs: RunCache,
 }
 
 // SAFETY: null pointers, and words that are zero.
@@ -137,7 +139,13 @@ unsafe impl Blank for Rack {
     #[cfg(kernel_arena_loom)]
     fn blank() -> Self {
         let none = || core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut()));
-        Self { loaded: none(), previous: none(), link: AtomicU32::new(0), bound: AtomicU32::new(0) }
+        Self {
+            loaded: none(),
+            previous: none(),
+            link: AtomicU32::new(0),
+            bound: AtomicU32::new(0),
+            runs: RunCache::blank(),
+        }
     }
 }
 

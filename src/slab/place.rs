@@ -61,6 +61,14 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         if self.racks.is_dummy(rack) { None } else { Some(visit(rack)) }
     }
 
+    /// The same, for whoever wants a rack of its own: it is made if there is none, and memory for one.
+    pub(super) fn on_own_rack<R>(&self, visit: impl Fn(&Rack) -> R) -> Option<R> {
+        self.on_rack(&visit).or_else(|| {
+            self.make_rack(self.here().or_else(|| self.here_once_bound())?);
+            self.on_rack(&visit)
+        })
+    }
+
     /// Tries something at the magazines of a class, and where it is in vain again with another magazine loaded. The second
     /// is the magazine that is the caller's afterwards: one that was there, or the same, if the class has none here or
     /// it was not needed.

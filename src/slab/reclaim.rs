@@ -9,8 +9,8 @@ use crate::sync::Ordering;
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Empties the depots, the magazines of the (CPU, level) that this runs on and those of CPUs that nobody is now
-    /// ([`CpuIdentity::lend_idle`]) into the slabs, and gives the pages of every empty slab back to the source. What
-    /// other CPUs have in their magazines stays there. It ends the quarantine of debug mode. Returns how many slabs went.
+    /// ([`CpuIdentity::lend_idle`]) into the slabs, and gives the pages of every empty slab back to the source, and the runs
+    /// that are kept at these places. What other CPUs have in their magazines, or keep of runs, stays there. It ends the quarantine of debug mode. Returns how many slabs went.
     ///
     /// Context: *any*. An allocation that finds no pages does it, too, if the source has freed pages
     /// [at once](Frees::AtOnce).
@@ -23,6 +23,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     fn drain_lists(&self) -> u32 {
         let before = self.tables().totals.0.retired.load(Ordering::Relaxed);
         self.end_quarantine();
+        self.give_kept_runs();
         for class in SizeClass::all() {
             self.drain_class(class);
             self.empty_own(class);
@@ -40,14 +41,14 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     }
 
     /// Makes the allocator give up pages that are kept for speed until `retry` has what it wants: first those of empty
-    /// slabs, then what depots and magazines hold. Nothing is given up that does not help: not where freed pages come
+    /// slabs and runs, then what depots and magazines hold. Nothing is given up that does not help: not where freed pages come
     /// back by a reclaim only.
     pub(crate) fn give_way<T>(&self, retry: impl Fn() -> Option<T>) -> Option<T> {
         if self.source.frees() == Frees::Deferred {
             return None;
         }
         let again = |slabs: u32| if slabs > 0 { retry() } else { None };
-        again(self.end_quarantine() + self.retire_empty()).or_else(|| again(self.drain_lists()))
+        again(self.end_quarantine() + self.give_kept_runs() + self.retire_empty()).or_else(|| again(self.drain_lists()))
     }
 
     /// Empties the magazines that a class has where this runs. They are taken out first, so that the place is held for a few
@@ -64,13 +65,18 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
 
     /// The caller was lent the CPU.
     fn empty_racks_of(&self, cpu: CpuId, class: Option<SizeClass>) {
-        let racks = (u32::from(cpu.number()) < super::CPUS).then(|| self.racks.of_cpu(cpu.number().into()));
-        for rack in racks.into_iter().flatten().filter(|rack| rack.bound() > 0) {
+        for rack in self.racks_of(cpu).filter(|rack| rack.bound() > 0) {
             match class {
                 Some(class) => self.unbind(rack, class),
                 None => SizeClass::all().for_each(|class| self.unbind(rack, class)),
             }
         }
+    }
+
+    /// The racks that a CPU has.
+    pub(super) fn racks_of(&self, cpu: CpuId) -> impl Iterator<Item = &Rack> {
+        let racks = (u32::from(cpu.number()) < super::CPUS).then(|| self.racks.of_cpu(cpu.number().into()));
+        racks.into_iter().flatten()
     }
 
     /// Empties a class's magazines in a rack, and keeps them for whoever needs some.

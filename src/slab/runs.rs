@@ -110,7 +110,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         };
         match self.debugger() {
             Some(debugger) => self.free_watched(debugger, pages, offset, size),
-            None => self.give_run(pages),
+            None => self.keep_run(pages),
         }
     }
 
@@ -182,7 +182,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     }
 
     /// Gives the pages of a run back to the source, if so many are out.
-    fn give_run(&self, pages: PageRange) {
+    pub(super) fn give_run(&self, pages: PageRange) {
         if !self.count_run_gone(pages.count()) {
             // This one was freed before, or is none.
             self.misuse(pages.to_ptr().offset(), Misuse::NotLive);

@@ -45,6 +45,7 @@ impl fmt::Debug for SlabStats {
             .field("peak_bytes", &self.peak_bytes)
             .field("held_bytes", &self.held_bytes)
             .field("run_bytes", &self.run_bytes)
+            .field("kept_run_bytes", &self.kept_run_bytes)
             .field("peak_held_bytes", &self.peak_held_bytes)
             .field("metadata_bytes", &self.metadata_bytes)
             .field("misuses", &self.misuses)
@@ -59,11 +60,12 @@ impl defmt::Format for SlabStats {
         defmt::write!(
             f,
             "SlabStats {{ live_bytes: {=u64}, peak_bytes: {=u64}, held_bytes: {=u64}, run_bytes: {=u64}, \
-             peak_held_bytes: {=u64}, metadata_bytes: {=u64}, misuses: {=u64}, classes: {} }}",
+             kept_run_bytes: {=u64}, peak_held_bytes: {=u64}, metadata_bytes: {=u64}, misuses: {=u64}, classes: {} }}",
             self.live_bytes,
             self.peak_bytes,
             self.held_bytes,
             self.run_bytes,
+            self.kept_run_bytes,
             self.peak_held_bytes,
             self.metadata_bytes,
             self.misuses,

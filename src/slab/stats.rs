@@ -52,9 +52,14 @@ impl Totals {
         (self.slab_pages.load(Ordering::Relaxed) << PAGE_SHIFT).saturating_add(self.run_bytes())
     }
 
-    /// Bytes of the runs of pages of a heap on top.
+    /// Pages of runs that the heap on top took, with those that are kept for it.
+    pub(super) fn run_pages(&self) -> u64 {
+        self.run_pages.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the same.
     pub(super) fn run_bytes(&self) -> u64 {
-        self.run_pages.load(Ordering::Relaxed) << PAGE_SHIFT
+        self.run_pages() << PAGE_SHIFT
     }
 }
 
@@ -89,8 +94,10 @@ pub struct SlabStats {
     pub peak_bytes: u64,
     /// Bytes of all slabs' pages, and of the runs of pages of a heap on top.
     pub held_bytes: u64,
-    /// Of these, those of the runs.
+    /// Of these, those of the runs that users have.
     pub run_bytes: u64,
+    /// And those of runs that were given back, and are kept for whoever wants one as long.
+    pub kept_run_bytes: u64,
     /// The most bytes of pages that were ever held at once.
     pub peak_held_bytes: u64,
     /// Bytes of bookkeeping pages.
@@ -141,11 +148,13 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             peak_bytes += figures.peak * figures.size as u64;
         }
         let totals = &self.tables().totals.0;
+        let kept_run_bytes = self.kept_run_pages() << PAGE_SHIFT;
         SlabStats {
             live_bytes,
             peak_bytes,
             held_bytes: totals.held_bytes(),
-            run_bytes: totals.run_bytes(),
+            run_bytes: totals.run_bytes().saturating_sub(kept_run_bytes),
+            kept_run_bytes,
             peak_held_bytes: totals.peak_pages.load(Ordering::Relaxed) << PAGE_SHIFT,
             metadata_bytes: u64::from(self.metadata_pages()) << PAGE_SHIFT,
             misuses: totals.misuses.load(Ordering::Relaxed),
