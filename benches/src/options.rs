@@ -1,81 +1,91 @@
-//! The command line.
+//! The command line, which `cargo xtask bench` makes.
 
+use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::harness::Effort;
 
 /// What is printed when it makes no sense.
 pub(crate) const HELP: &str = "\
-usage: kernel-arena-benches [--quick] [--fastest] [--case NAME]...
-                            [--only NAME]... [--ops N] [--memory]
-  --quick      shorter rounds, fewer of them
-  --fastest    print the fastest round in place of the median: for a machine
-               that is busy with other things
-  --case NAME  only cases whose name contains this (`memory`: resident bytes)
-  --only NAME  only this allocator
-  --ops N      run each case once, so many operations, and nothing else: for a
-               profiler
-  --memory     print the resident bytes a live byte of the one allocator named";
-
-/// What to do.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Mode {
-    /// Measure everything and print a table.
-    Table,
-    /// Run so many operations, once.
-    Once(usize),
-    /// Measure memory, of one allocator.
-    Memory,
-}
+usage: kernel-arena-benches [GROUP]... [--quick] [--case NAME]...
+                            [--kernel FILE] [--json FILE] [--html FILE]
+  GROUP          slots, pages, heap, programs
+  --quick        shorter rounds, fewer of them
+  --case NAME    only cases whose name contains this
+  --kernel FILE  figures that `cargo xtask bench` has counted in QEMU
+  --json FILE    writes all rows there
+  --html FILE    draws a page there
+  --memory NAME  nothing but the resident bytes a live byte of one allocator";
 
 /// A request, parsed.
 #[derive(Debug)]
 pub(crate) struct Options {
-    pub(crate) mode: Mode,
-    pub(crate) rounds: usize,
-    /// Print the fastest round in place of the median.
-    pub(crate) fastest: bool,
-    /// How long one allocator's turn at one case takes.
-    pub(crate) turn: Duration,
+    pub(crate) groups: Vec<String>,
+    pub(crate) effort: Effort,
+    pub(crate) kernel: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
+    pub(crate) html: Option<PathBuf>,
+    pub(crate) memory: Option<String>,
     cases: Vec<String>,
-    peers: Vec<String>,
 }
+
+/// The groups that are timed, in the order in which they are measured.
+pub(crate) const GROUPS: [&str; 4] = ["slots", "pages", "heap", "programs"];
 
 impl Options {
     /// Parses the arguments.
     ///
     /// # Errors
     /// One is not understood.
-    pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
-            mode: Mode::Table,
-            rounds: 11,
-            fastest: false,
-            turn: Duration::from_millis(60),
+            groups: Vec::new(),
+            // Many short turns: those in which somebody else had the processor are then too few to be the median.
+            effort: Effort { rounds: 31, turn: Duration::from_millis(8) },
+            kernel: None,
+            json: None,
+            html: None,
+            memory: None,
             cases: Vec::new(),
-            peers: Vec::new(),
         };
-        let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} wants a value"));
             match argument.as_str() {
-                "--quick" => (options.rounds, options.turn) = (5, Duration::from_millis(25)),
-                "--fastest" => options.fastest = true,
+                "--quick" => options.effort = Effort { rounds: 7, turn: Duration::from_millis(1) },
                 "--case" => options.cases.push(value()?),
-                "--only" => options.peers.push(value()?),
-                "--ops" => options.mode = Mode::Once(value()?.parse().map_err(|_| "--ops wants a number")?),
-                "--memory" => options.mode = Mode::Memory,
-                // Cargo says so when it runs benches.
-                "--bench" => {}
+                "--kernel" => options.kernel = Some(value()?.into()),
+                "--json" => options.json = Some(value()?.into()),
+                "--html" => options.html = Some(value()?.into()),
+                "--memory" => options.memory = Some(value()?),
+                group if GROUPS.contains(&group) => options.groups.push(argument),
                 other => return Err(format!("`{other}` is not understood")),
             }
         }
         Ok(options)
     }
 
+    pub(crate) fn wants(&self, group: &str) -> bool {
+        self.groups.iter().any(|wanted| wanted == group)
+    }
+
     pub(crate) fn wants_case(&self, name: &str) -> bool {
         self.cases.is_empty() || self.cases.iter().any(|wanted| name.contains(wanted.as_str()))
     }
+}
 
-    pub(crate) fn wants_peer(&self, name: &str) -> bool {
-        self.peers.is_empty() || self.peers.iter().any(|wanted| name == wanted)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_and_options_are_understood() {
+        let parsed = |line: &str| Options::parse(line.split_whitespace().map(str::to_owned));
+        let options = parsed("pages slots --quick --case two --json x").expect("it makes sense");
+        assert!(options.wants("slots") && options.wants("pages") && !options.wants("heap"));
+        assert!(options.wants_case("one page, two threads") && !options.wants_case("one page"));
+        assert_eq!((options.effort.rounds, options.json), (7, Some("x".into())));
+        for nonsense in ["everything", "--json", "--fast"] {
+            assert!(parsed(nonsense).is_err(), "{nonsense}");
+        }
     }
 }

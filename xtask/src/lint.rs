@@ -15,12 +15,13 @@ use crate::term;
 use crate::workspace::Workspace;
 
 /// What is linted for bare metal.
-const BARE_METAL: [&str; 15] = [
+const BARE_METAL: [&str; 16] = [
     "kernel-arena",
     "kernel-arena-bpf",
     "support",
     "demo",
     "claims",
+    "counts",
     "steps",
     "races",
     "heap",

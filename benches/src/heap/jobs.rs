@@ -1,4 +1,4 @@
-//! What is measured.
+//! What is measured of heaps.
 //!
 //! An *operation* is an object's whole life: taken and given back, or, where many are live, one given back and another taken
 //! in its place. The first byte of each object is written. Layouts pass through `black_box`, so that nothing is worked out
@@ -8,9 +8,31 @@ use std::alloc::Layout;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use crate::harness::{both, timed_alone};
 use crate::random::Random;
 
 mod threads;
+
+/// Whether what is written to objects of all sizes is read back, while others are live.
+pub(crate) fn check<S: Subject>() {
+    let objects: Vec<_> = (0u8..200).map(|number| (number, layout(8 << (number % 8)))).collect();
+    let taken: Vec<_> = objects
+        .iter()
+        .map(|(number, layout)| {
+            let object = take::<S>(*layout);
+            // SAFETY: that is its size.
+            unsafe { object.write_bytes(*number, layout.size()) };
+            object
+        })
+        .collect();
+    for ((number, layout), object) in objects.iter().zip(taken) {
+        // SAFETY: written above, and nobody else's.
+        let bytes = unsafe { std::slice::from_raw_parts(object, layout.size()) };
+        assert!(bytes.iter().all(|byte| byte == number), "what is written is read back");
+        // SAFETY: taken above.
+        unsafe { S::free(object, *layout) };
+    }
+}
 
 /// An allocator, as the cases see it.
 pub(crate) trait Subject {
@@ -20,16 +42,9 @@ pub(crate) trait Subject {
     unsafe fn free(object: *mut u8, layout: Layout);
 }
 
-/// A case.
-#[derive(Debug)]
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) work: Work,
-}
-
 /// What a case does.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Work {
+pub(crate) enum Job {
     /// Take an object of so many bytes, give it back.
     Pair { bytes: usize },
     /// The same, every page of it written to.
@@ -38,6 +53,10 @@ pub(crate) enum Work {
     Burst { objects: usize },
     /// Of 10 000 live objects of 8 to 2048 bytes, replace one at random.
     Mixed,
+    /// Of so many live objects of 64 bytes, replace one at random.
+    Live { objects: usize },
+    /// A thread comes, takes a hundred objects of so many bytes, gives them back, and goes.
+    ShortThreads { bytes: usize },
     /// Two threads at once, each its own [`Pair`](Self::Pair).
     TwoPairs { bytes: usize },
     /// Two threads at once, each its own [`Mixed`](Self::Mixed).
@@ -46,27 +65,7 @@ pub(crate) enum Work {
     Handed { bytes: usize },
 }
 
-const fn case(name: &'static str, work: Work) -> Case {
-    Case { name, work }
-}
-
-/// All cases.
-pub(crate) const ALL: [Case; 12] = [
-    case("64 B pair", Work::Pair { bytes: 64 }),
-    case("1024 B pair", Work::Pair { bytes: 1024 }),
-    case("1000 x 64 B, random frees", Work::Burst { objects: 1000 }),
-    case("100000 x 64 B, random frees", Work::Burst { objects: 100_000 }),
-    case("mixed, 10000 live", Work::Mixed),
-    case("two threads, 64 B pair", Work::TwoPairs { bytes: 64 }),
-    case("two threads, mixed", Work::TwoMixed),
-    case("handed over, 64 B", Work::Handed { bytes: 64 }),
-    case("handed over, 512 B", Work::Handed { bytes: 512 }),
-    case("12 KiB, written", Work::Touched { bytes: 12 << 10 }),
-    case("40 KiB, written", Work::Touched { bytes: 40 << 10 }),
-    case("1 MiB, written", Work::Touched { bytes: 1 << 20 }),
-];
-
-impl Work {
+impl Job {
     /// Does about so many operations and says how long they took.
     pub(crate) fn run<S: Subject>(self, operations: usize) -> Duration {
         match self {
@@ -74,18 +73,41 @@ impl Work {
             Self::Touched { bytes } => touched::<S>(layout(bytes), operations),
             Self::Burst { objects } => bursts::<S>(objects, operations),
             Self::Mixed => mixed::<S>(1, operations),
-            Self::TwoPairs { bytes } => threads::both(|_, start| {
+            Self::Live { objects } => replaced::<S>((1, objects), |_| layout(64), operations, || {}),
+            Self::ShortThreads { bytes } => short_threads::<S>(layout(bytes), operations),
+            Self::TwoPairs { bytes } => both(|_, start| {
                 start.wait();
                 pairs::<S>(layout(bytes), operations)
             }),
-            Self::TwoMixed => threads::both(|number, start| mixed_from::<S>(number, operations, || start.wait())),
+            Self::TwoMixed => {
+                both(|number, start| replaced::<S>((number, 10_000), mixed_layout, operations, || start.wait()))
+            }
             Self::Handed { bytes } => threads::handed::<S>(layout(bytes), operations),
         }
     }
 
     /// Whether very many objects are live at once.
     pub(crate) const fn is_large(self) -> bool {
-        matches!(self, Self::Burst { objects: 10_000.. } | Self::TwoMixed)
+        matches!(self, Self::Burst { objects: 10_000.. } | Self::Live { objects: 10_000.. } | Self::TwoMixed)
+    }
+
+    /// Times single operations, where there is one after the other.
+    pub(crate) fn singles<S: Subject>(self, times: &mut [f64]) {
+        let (Self::Pair { bytes } | Self::Touched { bytes }) = self else { return };
+        let layout = layout(bytes);
+        timed_alone(times, || {
+            let object = take::<S>(layout);
+            // SAFETY: taken above.
+            unsafe { S::free(object, black_box(layout)) };
+        });
+    }
+
+    /// How many threads are at it at once.
+    pub(crate) const fn threads(self) -> usize {
+        match self {
+            Self::TwoPairs { .. } | Self::TwoMixed | Self::Handed { .. } => 2,
+            _ => 1,
+        }
     }
 
     /// Operations come in multiples of this.
@@ -161,17 +183,22 @@ pub(crate) fn mixed_layout(random: &mut Random) -> Layout {
 }
 
 fn mixed<S: Subject>(seed: u64, operations: usize) -> Duration {
-    mixed_from::<S>(seed, operations, || {})
+    replaced::<S>((seed, 10_000), mixed_layout, operations, || {})
 }
 
-/// The mixed case; `start` is called when the first objects are there.
-fn mixed_from<S: Subject>(seed: u64, operations: usize, start: impl FnOnce()) -> Duration {
+/// Replaces objects at random, from a seed on, so many being live; `start` is called when the first are there.
+fn replaced<S: Subject>(
+    (seed, objects): (u64, usize),
+    layout: impl Fn(&mut Random) -> Layout,
+    operations: usize,
+    start: impl FnOnce(),
+) -> Duration {
     let mut random = Random::new(seed);
     let one = |random: &mut Random| {
-        let layout = mixed_layout(random);
+        let layout = layout(random);
         (take::<S>(layout), layout)
     };
-    let mut live: Vec<_> = (0..10_000).map(|_| one(&mut random)).collect();
+    let mut live: Vec<_> = (0..objects).map(|_| one(&mut random)).collect();
     start();
     let started = Instant::now();
     for _ in 0..operations {
@@ -187,4 +214,19 @@ fn mixed_from<S: Subject>(seed: u64, operations: usize, start: impl FnOnce()) ->
         unsafe { S::free(object, layout) };
     }
     time
+}
+
+fn short_threads<S: Subject>(layout: Layout, operations: usize) -> Duration {
+    let started = Instant::now();
+    for _ in 0..operations / 100 {
+        let thread = std::thread::spawn(move || {
+            let objects: [_; 100] = std::array::from_fn(|_| take::<S>(layout).expose_provenance());
+            for object in objects {
+                // SAFETY: taken above.
+                unsafe { S::free(std::ptr::with_exposed_provenance_mut(object), black_box(layout)) };
+            }
+        });
+        thread.join().expect("the thread ends");
+    }
+    started.elapsed()
 }

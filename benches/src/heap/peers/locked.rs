@@ -100,7 +100,7 @@ pub(super) fn all() -> [Peer; 4] {
     [
         peer::<Talc>("talc"),
         peer::<Tlsf>("rlsf"),
-        linear(peer::<Buddy>("buddy")),
-        linear(peer::<LinkedList>("linked list")),
+        linear(peer::<Buddy>("buddy_system_allocator")),
+        linear(peer::<LinkedList>("linked_list_allocator")),
     ]
 }

@@ -3,7 +3,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::time::Duration;
 
-use crate::cases::{Subject, Work};
+use super::jobs::{Job, Subject, check};
+use super::memory;
 
 mod locked;
 mod ours;
@@ -15,11 +16,15 @@ mod written_in_c;
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
     /// Runs a case for so many operations.
-    pub(crate) run: fn(Work, usize) -> Duration,
+    pub(crate) run: fn(Job, usize) -> Duration,
+    /// Times single operations of a case.
+    pub(crate) singles: fn(Job, &mut [f64]),
+    /// Fails if it does not keep what is written.
+    pub(crate) check: fn(),
     /// Whether it looks through all free objects: then the largest cases take minutes, and are left out.
     pub(crate) linear: bool,
     /// Fills it for the comparison of memory.
-    pub(crate) fill: fn() -> usize,
+    pub(crate) fill: fn() -> memory::Live,
 }
 
 /// Where an allocator's static is.
@@ -46,7 +51,14 @@ impl<H: Home> Subject for OutOfLine<H> {
 }
 
 const fn peer<H: Home>(name: &'static str) -> Peer {
-    Peer { name, linear: false, run: Work::run::<OutOfLine<H>>, fill: crate::memory::fill::<OutOfLine<H>> }
+    Peer {
+        name,
+        linear: false,
+        run: Job::run::<OutOfLine<H>>,
+        singles: Job::singles::<OutOfLine<H>>,
+        check: check::<OutOfLine<H>>,
+        fill: memory::fill::<OutOfLine<H>>,
+    }
 }
 
 struct Libc;
@@ -62,7 +74,7 @@ pub(crate) fn all() -> Vec<Peer> {
     let mut peers = Vec::from(ours::all());
     #[cfg(feature = "peers-c")]
     peers.extend(written_in_c::all());
-    peers.push(peer::<Libc>("system"));
+    peers.push(peer::<Libc>("the C library"));
     peers.extend(locked::all());
     peers
 }

@@ -1,0 +1,88 @@
+//! Work that can be timed: an operation, on one thread or on two at once.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::{Start, median};
+
+/// What a subject does in a case.
+pub(crate) trait Work {
+    /// Does so many operations, on each thread, and says how long that took.
+    fn batch(&mut self, operations: usize) -> Duration;
+
+    /// Does an operation for each of these, and says how many nanoseconds each took, the clock's own taken off. Where operations
+    /// cannot be told apart, it leaves them as they are.
+    fn singles(&mut self, times: &mut [f64]) {
+        let _ = times;
+    }
+
+    /// Operations come in multiples of this.
+    fn step(&self) -> usize {
+        1
+    }
+}
+
+/// An operation on this thread.
+pub(crate) struct Alone<F>(pub(crate) F);
+
+impl<F: FnMut()> Work for Alone<F> {
+    fn batch(&mut self, operations: usize) -> Duration {
+        let started = Instant::now();
+        (0..operations).for_each(|_| (self.0)());
+        started.elapsed()
+    }
+
+    fn singles(&mut self, times: &mut [f64]) {
+        timed_alone(times, &mut self.0);
+    }
+}
+
+/// Operations on two threads at once: an operation of each is one of the pair.
+pub(crate) struct Both<F>(pub(crate) [F; 2]);
+
+impl<F: FnMut() + Send> Work for Both<F> {
+    fn batch(&mut self, operations: usize) -> Duration {
+        let start = Start::default();
+        let run = |work: &mut F| {
+            start.wait();
+            let started = Instant::now();
+            (0..operations).for_each(|_| work());
+            started.elapsed()
+        };
+        let [first, second] = &mut self.0;
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| run(second));
+            run(first).max(other.join().expect("no operation panics"))
+        })
+    }
+
+    fn singles(&mut self, times: &mut [f64]) {
+        let is_over = AtomicBool::new(false);
+        let [first, second] = &mut self.0;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    second();
+                }
+            });
+            timed_alone(times, first);
+            is_over.store(true, Ordering::Relaxed);
+        });
+    }
+}
+
+/// Times single operations.
+#[expect(clippy::cast_precision_loss, reason = "an operation takes no days")]
+pub(crate) fn timed_alone(times: &mut [f64], mut work: impl FnMut()) {
+    let mut clock = [0.0; 101];
+    for time in &mut clock {
+        let started = Instant::now();
+        *time = started.elapsed().as_nanos() as f64;
+    }
+    let clock = median(&mut clock);
+    for time in times {
+        let started = Instant::now();
+        work();
+        *time = (started.elapsed().as_nanos() as f64 - clock).max(0.0);
+    }
+}
