@@ -1,6 +1,6 @@
 //! Claiming: the exclusive right to install into slots.
 
-use super::{GivingBack, Moment, PageMaps, Wanted};
+use super::{GivingBack, LeftBy, Moment, PageMaps, Wanted};
 use crate::addr::PageRange;
 use crate::sync::Ordering;
 
@@ -45,10 +45,9 @@ impl PageMaps {
         // What lies below the extent is claimed; so the lowest is found from 0 on, where blocks begin.
         let offset = (u64::from(self.geometry.count) * u64::from(from)) >> 16;
         let from = if from == 0 { 0 } else { self.geometry.first + u32::try_from(offset).unwrap_or(0) };
-        let find = |from: u32| match avoid {
-            Avoid::Tainted => self.claimed.lowest(from, wanted, |block| self.tainted.pages().block(block)),
-            Avoid::Nothing => self.claimed.lowest(from, wanted, |_| None),
-        };
+        let tainted = |block| self.tainted.pages().block(block);
+        let left: LeftBy<'_> = if avoid == Avoid::Tainted && self.tainted.any() { Some(&tainted) } else { None };
+        let find = |from: u32| self.claimed.lowest(from, wanted, left);
         let found = find(from).or_else(|| if from > 0 { find(0) } else { None });
         found.map(|bit| PageRange::of(self.page_of(bit), count))
     }

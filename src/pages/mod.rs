@@ -22,7 +22,7 @@ mod tainted;
 
 pub(crate) use bitmap::{Bitmap, masks, ones};
 pub(crate) use claim::{Avoid, Taken};
-pub(crate) use free_map::{BLOCK_WORDS, Blocks, Bound, FlatMap, FreeMap, Left, PairTest, Wanted, Words};
+pub(crate) use free_map::{BLOCK_WORDS, Blocks, Bound, FlatMap, FreeMap, Left, LeftBy, PairTest, Wanted, Words};
 pub(crate) use marks::Marks;
 pub(crate) use passing::{GivingBack, Moment};
 

@@ -10,7 +10,7 @@ impl Ledger {
     /// The lowest run of `count` granules, from granule `from` on, whose first number is a multiple of `align`.
     pub(super) fn search(&self, from: u32, count: u32, align: u32) -> Option<Run> {
         let from = from.max(self.bounds().0 * PAGE_GRANULES);
-        FreeMap(self).lowest(from, Wanted { count, align, origin: 0 }, |_| None).map(|first| Run { first, count })
+        FreeMap(self).lowest(from, Wanted { count, align, origin: 0 }, None).map(|first| Run { first, count })
     }
 
     /// Takes all granules of a run, or none.

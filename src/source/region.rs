@@ -107,8 +107,8 @@ unsafe impl<C: CpuIdentity> PageSource for Region<C> {
         let wanted = Wanted { count: count.get(), align: align.get(), origin: self.origin };
         let mut from = 0;
         loop {
-            let found = self.taken.lowest(from, wanted, |_| None);
-            let found = found.or_else(|| if from > 0 { self.taken.lowest(0, wanted, |_| None) } else { None });
+            let found = self.taken.lowest(from, wanted, None);
+            let found = found.or_else(|| if from > 0 { self.taken.lowest(0, wanted, None) } else { None });
             // Bit 0 is page 1.
             let first = found.ok_or(AllocError::NoSpace(Reclaimable::default()))?;
             if self.taken.claim(first, count.get()).is_ok() {

@@ -29,7 +29,7 @@ mod tests;
 
 pub(crate) use bound::{Bound, PairTest};
 pub(crate) use flat::FlatMap;
-pub(crate) use search::{Left, Wanted};
+pub(crate) use search::{Left, LeftBy, Wanted};
 
 /// Words of a block; in a model two, so that a few words are several blocks.
 pub(crate) const BLOCK_WORDS: u32 = if cfg!(kernel_arena_loom) { 2 } else { 8 };

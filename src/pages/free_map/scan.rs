@@ -1,21 +1,23 @@
 //! The search for a run within words that are looked at one after another: shift and test.
 //!
-//! `bits & bits >> 1` has a bit where two in a row are set; doing it again, by two, gives four in a row. How many steps
-//! that takes is known when the code is compiled: there is one scan for each power of two, and one for what is longer
-//! than a word. Nothing is divided.
+//! `bits & bits >> 1` has a bit where two in a row are set; doing it again, by two, gives four in a row. Whether a block is to
+//! be looked at closely is asked of each: there is one such test for each number of steps, known when the code is compiled,
+//! for all of a block's words at once. Where it says yes, words are looked at one by one, in a loop. Nothing is divided.
 
 use super::search::EVERY;
 use super::{BLOCK_BITS, BLOCK_WORDS, Wanted, Words};
 
-/// The scan for runs that are longer than a word.
-pub(super) const LONG: u32 = 7;
-/// The scan for runs so long that a whole word is in each: 127 bits and more.
-pub(super) const WHOLE_WORDS: u32 = 8;
+/// For runs that are longer than a word.
+const LONG: u32 = 7;
+/// For runs so long that a whole word is in each: 127 bits and more.
+const WHOLE_WORDS: u32 = 8;
 
-/// What was seen so far, for runs of at least 2^`STEPS` bits, and less than twice as many.
+/// What was seen so far.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scan<const STEPS: u32> {
+pub(super) struct Scan {
     wanted: Wanted,
+    /// For runs of at most a word: they have at least 2^`steps` bits, and less than twice as many.
+    steps: u32,
     /// By how much the last step shifts.
     last: u32,
     /// Free bits that reach the end of what was seen.
@@ -24,10 +26,15 @@ pub(super) struct Scan<const STEPS: u32> {
     pub(super) misaligned: bool,
 }
 
-impl<const STEPS: u32> Scan<STEPS> {
+impl Scan {
     pub(super) const fn new(wanted: Wanted) -> Self {
-        let last = if STEPS >= LONG { 0 } else { wanted.count - (1 << STEPS) };
-        Self { wanted, last, run: 0, misaligned: false }
+        let steps = match wanted.count {
+            127.. => WHOLE_WORDS,
+            65.. => LONG,
+            count => count.ilog2(),
+        };
+        let last = if steps >= LONG { 0 } else { wanted.count - (1 << steps) };
+        Self { wanted, steps, last, run: 0, misaligned: false }
     }
 
     /// Looks at the next word, whose first bit is `bit`: the lowest run that ends in it.
@@ -41,7 +48,7 @@ impl<const STEPS: u32> Scan<STEPS> {
             }
             self.misaligned = true;
         }
-        if STEPS < LONG {
+        if self.steps < LONG {
             let starts = self.starts(free);
             if starts != 0 {
                 let suitable = starts & self.wanted.suitable(bit);
@@ -58,32 +65,41 @@ impl<const STEPS: u32> Scan<STEPS> {
     /// Whether there can be a run that begins or ends in these words, and is no longer than them at their ends: a run of at
     /// least 2^n has in it 2^(n-1) bits that begin at a multiple of 2^(n-1), which no two words share.
     #[inline]
-    pub(super) fn may_have(free: &Words) -> bool {
-        let whole = |free: u64| match STEPS {
-            WHOLE_WORDS => u64::from(free == !0),
-            0 | 1 => free,
-            _ => {
-                // A long run has at least 2^6 bits, not 2^7.
-                let steps = if STEPS == LONG { LONG - 2 } else { STEPS - 1 };
-                let mut group = free;
-                for step in 0..steps {
-                    group &= group >> (1 << step);
-                }
-                group & EVERY[steps as usize]
-            }
-        };
-        free.iter().fold(0, |any, free| any | whole(*free)) != 0
+    pub(super) fn may_have(&self, free: &Words) -> bool {
+        match self.steps {
+            0 | 1 => any(free, |free| free),
+            2 => any(free, groups::<1>),
+            3 => any(free, groups::<2>),
+            4 => any(free, groups::<3>),
+            5 => any(free, groups::<4>),
+            // A long run has at least 2^6 bits, not 2^7.
+            6 | LONG => any(free, groups::<5>),
+            _ => any(free, |free| u64::from(free == !0)),
+        }
     }
 
     /// Where runs start that end in the same word.
     #[inline]
     fn starts(&self, free: u64) -> u64 {
-        let mut starts = free;
-        for step in 0..STEPS {
-            starts &= starts >> (1 << step);
-        }
+        let starts = (0..self.steps).fold(free, |starts, step| starts & starts >> (1 << step));
         starts & starts >> self.last
     }
+}
+
+/// Whether any of these words has what is looked for: all of them are looked at, at once.
+#[inline]
+fn any(words: &Words, look: impl Fn(u64) -> u64) -> bool {
+    words.iter().fold(0, |any, word| any | look(*word)) != 0
+}
+
+/// Groups of 2^`STEPS` bits that are all set, and begin at a multiple of that.
+#[inline]
+fn groups<const STEPS: u32>(word: u64) -> u64 {
+    let mut group = word;
+    for step in 0..STEPS {
+        group &= group >> (1 << step);
+    }
+    group & EVERY[STEPS as usize]
 }
 
 /// How many bits are free at the start of these words, and at their end.

@@ -3,7 +3,7 @@
 use core::ops::ControlFlow;
 
 use super::bound::{Known, Measure, PairTest};
-use super::scan::{LONG, Scan, WHOLE_WORDS, ends};
+use super::scan::{Scan, ends};
 use super::{BLOCK_BITS, BLOCK_WORDS, Blocks, Bound, FreeMap, Words};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -49,6 +49,9 @@ impl Wanted {
 /// What a search leaves alone of the words of a block, taken or not; most often nothing.
 pub(crate) type Left = Option<Words>;
 
+/// Who says that of each block, if there is anybody. Not a type of its own for each, or there were as many searches.
+pub(crate) type LeftBy<'a> = Option<&'a dyn Fn(u32) -> Left>;
+
 /// Whether a search passes over blocks that are noted as full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Notes {
@@ -71,13 +74,13 @@ impl<B: Blocks> FreeMap<B> {
     /// `None` only if, for each moment of the search, some bit of each place was taken or left alone then, or in the
     /// middle of being given back.
     #[inline]
-    pub(crate) fn lowest(&self, from: u32, wanted: Wanted, avoid: impl Fn(u32) -> Left + Copy) -> Option<u32> {
+    pub(crate) fn lowest(&self, from: u32, wanted: Wanted, avoid: LeftBy<'_>) -> Option<u32> {
         if wanted.count == 1 && wanted.align == 1 {
-            if let Some(found) = self.lowest_one(from, avoid) {
+            if let Some(found) = self.lowest_one(from, |block| avoid.and_then(|avoid| avoid(block))) {
                 return Some(found);
             }
         }
-        self.lowest_run(from, wanted, avoid)
+        self.search(from, wanted, avoid)
     }
 
     /// The lowest bit, by the notes alone.
@@ -109,38 +112,18 @@ impl<B: Blocks> FreeMap<B> {
         None
     }
 
-    fn lowest_run(&self, from: u32, wanted: Wanted, avoid: impl Fn(u32) -> Left + Copy) -> Option<u32> {
-        match wanted.count {
-            1 => self.search::<0>(from, wanted, avoid),
-            2..4 => self.search::<1>(from, wanted, avoid),
-            4..8 => self.search::<2>(from, wanted, avoid),
-            8..16 => self.search::<3>(from, wanted, avoid),
-            16..32 => self.search::<4>(from, wanted, avoid),
-            32..64 => self.search::<5>(from, wanted, avoid),
-            64 => self.search::<6>(from, wanted, avoid),
-            65..127 => self.search::<LONG>(from, wanted, avoid),
-            _ => self.search::<WHOLE_WORDS>(from, wanted, avoid),
-        }
-    }
-
-    fn search<const STEPS: u32>(&self, from: u32, wanted: Wanted, avoid: impl Fn(u32) -> Left + Copy) -> Option<u32> {
-        match self.pass::<STEPS>(from, wanted, Notes::Trusted, avoid) {
+    fn search(&self, from: u32, wanted: Wanted, avoid: LeftBy<'_>) -> Option<u32> {
+        match self.pass(from, wanted, Notes::Trusted, avoid) {
             Ok(first) => Some(first),
             Err(Missed::Nothing) => None,
-            Err(Missed::Noted) => self.pass::<STEPS>(from, wanted, Notes::Ignored, avoid).ok(),
+            Err(Missed::Noted) => self.pass(from, wanted, Notes::Ignored, avoid).ok(),
         }
     }
 
     /// One way through the map.
-    fn pass<const STEPS: u32>(
-        &self,
-        from: u32,
-        wanted: Wanted,
-        notes: Notes,
-        avoid: impl Fn(u32) -> Left,
-    ) -> Result<u32, Missed> {
+    fn pass(&self, from: u32, wanted: Wanted, notes: Notes, avoid: LeftBy<'_>) -> Result<u32, Missed> {
         let (count, test) = (wanted.count, PairTest::new(wanted.count));
-        let mut look = Look { map: self, from, count, avoid, scan: Scan::<STEPS>::new(wanted), patience: PATIENCE };
+        let mut look = Look { map: self, from, count, avoid, scan: Scan::new(wanted), patience: PATIENCE };
         let mut missed = Missed::Nothing;
         // Free bits that reach the block, as bounds say; where words say so, they are in `scan.run`.
         let mut hinted = 0;
@@ -198,16 +181,16 @@ impl<B: Blocks> FreeMap<B> {
 }
 
 /// A search that looks at words.
-struct Look<'a, B, F, const STEPS: u32> {
+struct Look<'a, B> {
     map: &'a FreeMap<B>,
     from: u32,
     count: u32,
-    avoid: F,
-    scan: Scan<STEPS>,
+    avoid: LeftBy<'a>,
+    scan: Scan,
     patience: u32,
 }
 
-impl<B: Blocks, F: Fn(u32) -> Left, const STEPS: u32> Look<'_, B, F, STEPS> {
+impl<B: Blocks> Look<'_, B> {
     /// Looks at blocks, at least at these: the run, or the block after.
     fn blocks(&mut self, first: u32, last: u32) -> ControlFlow<u32, u32> {
         let mut block = first;
@@ -248,20 +231,19 @@ impl<B: Blocks, F: Fn(u32) -> Left, const STEPS: u32> Look<'_, B, F, STEPS> {
     /// Looks at a block's words: the run, or what is known of the block now.
     #[inline]
     fn block(&mut self, block: u32) -> ControlFlow<u32, Option<Known>> {
-        let first = block * BLOCK_BITS;
         let free = self.read(block);
-        if let Some(left_alone) = self.left_alone(block) {
-            let rest = core::array::from_fn(|index| free[index] & !left_alone[index]);
-            let known = if rest == free { Some(self.known(&free)) } else { None };
-            // Of what was left alone nothing is known.
-            return self.words(first, &rest).map_continue(|suits| known.filter(|_| suits));
-        }
         let known = self.known(&free);
-        if self.scan.run + known.head < self.count && !Scan::<STEPS>::may_have(&free) {
-            self.scan.run = known.tail;
-            return ControlFlow::Continue(Some(known));
-        }
-        self.words(first, &free).map_continue(|suits| Some(known).filter(|_| suits))
+        let Some(left_alone) = self.left_alone(block) else {
+            if self.scan.run + known.head < self.count && !self.scan.may_have(&free) {
+                self.scan.run = known.tail;
+                return ControlFlow::Continue(Some(known));
+            }
+            return self.words(block * BLOCK_BITS, &free).map_continue(|suits| Some(known).filter(|_| suits));
+        };
+        let rest = core::array::from_fn(|index| free[index] & !left_alone[index]);
+        // Of what was left alone nothing is known.
+        let known = Some(known).filter(|_| rest == free);
+        self.words(block * BLOCK_BITS, &rest).map_continue(|suits| known.filter(|_| suits))
     }
 
     /// The bits of a block that are free.
@@ -279,7 +261,7 @@ impl<B: Blocks, F: Fn(u32) -> Left, const STEPS: u32> Look<'_, B, F, STEPS> {
     /// What is left alone of a block, for whatever reason; most often nothing.
     #[inline]
     fn left_alone(&self, block: u32) -> Left {
-        let (first, avoided) = (block * BLOCK_BITS, (self.avoid)(block));
+        let (first, avoided) = (block * BLOCK_BITS, self.avoid.and_then(|avoid| avoid(block)));
         if first >= self.from {
             return avoided;
         }
@@ -298,6 +280,7 @@ impl<B: Blocks, F: Fn(u32) -> Left, const STEPS: u32> Look<'_, B, F, STEPS> {
     }
 
     /// Looks at words one by one: the run, or whether each that was met suits its alignment.
+    #[inline(never)]
     fn words(&mut self, first: u32, free: &Words) -> ControlFlow<u32, bool> {
         self.scan.misaligned = false;
         for (bit, free) in (first..).step_by(64).zip(free) {

@@ -38,8 +38,14 @@ impl Beside {
     fn check(&self, from: u32, wanted: Wanted) -> Result<Option<u32>, TestCaseError> {
         let left = |word: usize| self.avoided.get(word).copied().unwrap_or(0);
         let avoid = |block: u32| Some(core::array::from_fn(|word| left((block * BLOCK_WORDS) as usize + word)));
-        prop_assert_eq!(self.map.lowest(from, wanted, avoid), self.lowest(from, wanted, true), "{} {:?}", from, wanted);
-        let found = self.map.lowest(from, wanted, |_| None);
+        prop_assert_eq!(
+            self.map.lowest(from, wanted, Some(&avoid)),
+            self.lowest(from, wanted, true),
+            "{} {:?}",
+            from,
+            wanted
+        );
+        let found = self.map.lowest(from, wanted, None);
         prop_assert_eq!(found, self.lowest(from, wanted, false), "{} {:?}", from, wanted);
         Ok(found)
     }
@@ -168,11 +174,11 @@ fn a_run_of_any_length_is_found_at_any_place() {
         for place in [0, 1, 62, 63, 64, 65, 500, 511, 512, 513, 548] {
             beside.map.unclaim(place, length);
             for _ in 0..2 {
-                let lowest = |count| beside.map.lowest(0, Wanted { count, align: 1, origin: 0 }, |_| None);
+                let lowest = |count| beside.map.lowest(0, Wanted { count, align: 1, origin: 0 }, None);
                 assert_eq!((lowest(length + 1), lowest(length)), (None, Some(place)), "{length} at {place}");
             }
             beside.map.claim(place, length).unwrap();
-            assert_eq!(beside.map.lowest(0, Wanted { count: 1, align: 1, origin: 0 }, |_| None), None);
+            assert_eq!(beside.map.lowest(0, Wanted { count: 1, align: 1, origin: 0 }, None), None);
         }
     }
 }
@@ -184,7 +190,7 @@ fn words_read(map: &FreeMap<FlatMap>, count: u32) -> (Option<u32>, u32) {
         read.set(read.get() + BLOCK_WORDS);
         None
     };
-    let found = map.lowest(0, Wanted { count, align: 1, origin: 0 }, avoid);
+    let found = map.lowest(0, Wanted { count, align: 1, origin: 0 }, Some(&avoid));
     (found, read.get())
 }
 
