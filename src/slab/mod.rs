@@ -58,6 +58,7 @@ mod place;
 mod racks;
 mod reclaim;
 mod retire;
+#[cfg_attr(kernel_arena_loom, expect(dead_code, reason = "no model has a heap"))]
 mod run_cache;
 #[cfg_attr(kernel_arena_loom, expect(dead_code, reason = "no model has a heap"))]
 mod runs;

@@ -62,11 +62,19 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     }
 
     /// The same, for whoever wants a rack of its own: it is made if there is none, and memory for one.
-    pub(super) fn on_own_rack<R>(&self, visit: impl Fn(&Rack) -> R) -> Option<R> {
-        self.on_rack(&visit).or_else(|| {
-            self.make_rack(self.here().or_else(|| self.here_once_bound())?);
-            self.on_rack(&visit)
-        })
+    #[inline]
+    pub(super) fn on_own_rack<R>(&self, visit: impl Fn(&Rack) -> R + Copy) -> Option<R> {
+        match self.on_rack(visit) {
+            None => self.on_new_rack(visit),
+            done => done,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn on_new_rack<R>(&self, visit: impl Fn(&Rack) -> R) -> Option<R> {
+        self.make_rack(self.here().or_else(|| self.here_once_bound())?);
+        self.on_rack(visit)
     }
 
     /// Tries something at the magazines of a class, and where it is in vain again with another magazine loaded. The second

@@ -18,7 +18,7 @@ use crate::source::{MetadataSource, PageSource};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Runs that a rack keeps: none under `cfg(kernel_arena_loom)`, where no model has a heap.
-const RUNS: usize = if cfg!(kernel_arena_loom) { 0 } else { 8 };
+const RUNS: usize = if cfg!(kernel_arena_loom) { 0 } else { 4 };
 /// Pages that a rack keeps, at most: 1 MiB.
 const MOST_PAGES: u32 = 256;
 /// Pages of a run that is kept, at most: 256 KiB.
@@ -155,6 +155,10 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Gives the runs that are kept where this runs, and by CPUs that nobody is now, back to the source; says how many.
     pub(super) fn give_kept_runs(&self) -> u32 {
         let mut given = 0;
+        // A model has none to look for.
+        if RUNS == 0 {
+            return given;
+        }
         // As many as there are places: whoever is preempted here, and followed by others, stays no longer.
         for _ in 0..RUNS {
             let Some(run) = self.on_rack(|rack| rack.runs.take(|_| true)).flatten() else { break };
