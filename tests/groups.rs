@@ -69,6 +69,12 @@ fn a_group_has_exactly_one_arena<F: Format>() {
     assert!(refused.members[0].is_some() && refused.members[1].is_none() && refused.members[2].is_some());
     assert_eq!((m.arena_at(0).stats().holds, m.arena_at(1).stats().holds), (0, 0), "nothing is held");
 
+    // Another arena's window may be at the same address, in other tables.
+    let elsewhere = Machine::<F>::builder().build();
+    assert_eq!(elsewhere.arena().layout().base(), m.arena().layout().base());
+    let refused = Group::register([of(first), of(Some(elsewhere.arena())), None], 0).unwrap_err();
+    assert_eq!(refused.error, MembersError::MultipleArenas { slot: 1 });
+
     // The same one twice is one, and held once.
     let group = Group::register([of(second), of(None), of(second)], 0).unwrap();
     assert!(std::ptr::eq(group.arena(), m.arena_at(1)));
@@ -76,6 +82,7 @@ fn a_group_has_exactly_one_arena<F: Format>() {
     drop(group);
     assert_eq!(m.arena_at(1).stats().holds, 0);
     m.finish();
+    elsewhere.finish();
 
     let m = Machine::<F>::builder().private().build();
     let refused = Group::register([Some(Program { arena: Some(m.arena()), number: 1 })], 0).unwrap_err();
