@@ -21,6 +21,7 @@ mod libtest;
 mod lint;
 mod log;
 mod models;
+mod mutants;
 mod objects;
 mod parity;
 mod part;
@@ -94,6 +95,10 @@ fn run(arguments: &[String]) -> Result<status::Status, Stop> {
         Task::Setup => setup::command(&workspace),
         Task::Lint => lint::run(&workspace),
         Task::Objects => objects::run(&workspace),
+        Task::Mutants(asked) => {
+            let _turn = take_turn();
+            mutants::run(&workspace, &asked)
+        }
         Task::Parity { record } => parity::run(&workspace, record.as_deref()),
     }
 }

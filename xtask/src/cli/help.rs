@@ -9,6 +9,7 @@ usage: cargo xtask demo [--arch ARCH] [--log | --print-qemu]
        cargo xtask objects
        cargo xtask parity [FILE]
        cargo xtask bench [GROUP...] [--json FILE] [--html FILE] [--quick]
+       cargo xtask mutants [--sample N] [FILTER]
 
 demo   builds the demo kernel and boots it in QEMU, its console on this
        terminal; last comes what became of it on each machine, and in which
@@ -55,6 +56,11 @@ objects  compiles the eBPF programs anew, whose objects are committed, with
 parity checks that docs/UPSTREAM-PARITY.md has each claim of Linux's tests, and
        that the tests which it names exist
          FILE           what a whole `cargo xtask test` printed: they also ran
+mutants  breaks one rule at a time in a copy of the tree, by the patches in
+       tests/mutants: each must compile, and the test that it names must fail
+       with the assertion that it names
+         FILTER         only patches with this in their names, or of this rule
+         --sample N     only N of them: others for each commit
 
 Where two commands meet in a checkout, the second waits for the first.
 

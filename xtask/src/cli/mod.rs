@@ -37,6 +37,17 @@ pub(crate) enum Task {
         /// The file with what a whole run of the tests printed, to see that those of the document ran.
         record: Option<String>,
     },
+    /// Try the mutants.
+    Mutants(Mutants),
+}
+
+/// Which mutants.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Mutants {
+    /// Only those whose names contain one of these or whose rule is one, if there are any.
+    pub(crate) filters: Vec<String>,
+    /// So many of them, chosen by the commit.
+    pub(crate) sample: Option<usize>,
 }
 
 /// What to do with the demo kernel.
@@ -102,6 +113,7 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Task, Stop> {
         "objects" => without_arguments(Task::Objects, &rest),
         "bench" => bench::parse(&rest).map(Task::Bench),
         "parity" => parse_parity(&rest),
+        "mutants" => parse_mutants(&rest),
         other => Err(unexpected(other)),
     }
 }
@@ -163,6 +175,22 @@ fn parse_parity(rest: &[&str]) -> Result<Task, Stop> {
         [file] if !file.starts_with('-') => Ok(Task::Parity { record: Some((*file).to_owned()) }),
         [word] | [_, word, ..] => Err(unexpected(word)),
     }
+}
+
+fn parse_mutants(rest: &[&str]) -> Result<Task, Stop> {
+    let mut mutants = Mutants { filters: Vec::new(), sample: None };
+    let mut words = rest.iter().copied();
+    while let Some(word) = words.next() {
+        match word {
+            "--sample" => {
+                let count = words.next().and_then(|word| word.parse().ok()).filter(|count| *count > 0);
+                mutants.sample = Some(count.ok_or_else(|| Stop::usage("--sample takes a number of mutants"))?);
+            }
+            _ if word.starts_with('-') => return Err(unexpected(word)),
+            _ => mutants.filters.push(word.to_owned()),
+        }
+    }
+    Ok(Task::Mutants(mutants))
 }
 
 /// The machines that `--arch ARCH` or `--arch=ARCH` asks for, if this is that.
@@ -252,6 +280,9 @@ mod tests {
             "bench pages --record",
             "parity --long",
             "parity a b",
+            "mutants --sample",
+            "mutants --sample 0",
+            "mutants --all",
         ] {
             assert_eq!(parsed(line), Err(Status::Usage), "{line}");
         }
@@ -261,6 +292,17 @@ mod tests {
     fn parity_takes_a_record() {
         assert_eq!(parsed("parity"), Ok(Task::Parity { record: None }));
         assert_eq!(parsed("parity target/ran"), Ok(Task::Parity { record: Some("target/ran".to_owned()) }));
+    }
+
+    #[test]
+    fn mutants_are_all_or_some() {
+        let mutants = |line| match parsed(line) {
+            Ok(Task::Mutants(mutants)) => (mutants.filters.join(" "), mutants.sample),
+            other => panic!("{line}: {other:?}"),
+        };
+        assert_eq!(mutants("mutants"), (String::new(), None));
+        assert_eq!(mutants("mutants --sample 3"), (String::new(), Some(3)));
+        assert_eq!(mutants("mutants I5 bpf"), ("I5 bpf".to_owned(), None));
     }
 
     #[test]
