@@ -4,7 +4,7 @@
 //! stands in `docs/MODEL.md`, `docs/HEAP.md` and `docs/UPSTREAM-PARITY.md`, as the first cell of a table or the bold start of an
 //! item. That each claim has its tests is what `cargo xtask parity` checks.
 //! That each function which can refuse has its row is in `calls`, that what is named exists in `spans`, that the code of
-//! `docs/PORTING.md` is what is booted in `porting`.
+//! `docs/PORTING.md` is what is booted in `porting`, that each ordering has its row in `orderings`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,12 +12,16 @@ use std::path::{Path, PathBuf};
 
 #[path = "documents/calls.rs"]
 mod calls;
+#[path = "documents/orderings.rs"]
+mod orderings;
 #[path = "documents/porting.rs"]
 mod porting;
 #[path = "documents/source.rs"]
 mod source;
 #[path = "documents/spans.rs"]
 mod spans;
+#[path = "documents/tokens.rs"]
+mod tokens;
 
 /// Which document explains which letters.
 const EXPLAINED: [(&str, &[char]); 3] =

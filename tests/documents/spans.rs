@@ -32,7 +32,10 @@ fn what_code_spans_name_exists() {
                 line.strip_prefix("| ").and_then(|rest| rest.split_once(" |")).map_or("", |(number, _)| number);
             number.starts_with(['T', 'N', 'U']) && is_number(number)
         };
-        let text: Vec<_> = read(&document).lines().filter(|line| !is_claim(line)).map(str::to_owned).collect();
+        // Rows of orderings name what is private, too: `orderings` looks at them.
+        let is_row = |line: &&str| document.ends_with("ORDERINGS.md") && line.starts_with("| `");
+        let is_other = |line: &&str| !is_claim(line) && !is_row(line);
+        let text: Vec<_> = read(&document).lines().filter(is_other).map(str::to_owned).collect();
         for span in spans(&text.join("\n")) {
             seen += 1;
             if let Some(why) = known.objection(&span, &document) {
