@@ -31,7 +31,7 @@ pub(super) struct Bar<'a> {
 /// Bars from nothing, to one scale; what would be more than eight times the shortest is cut off, and says so.
 pub(super) fn bars(title: &str, bars: &[Bar<'_>]) -> String {
     const NAME: f64 = 178.0;
-    const LENGTH: f64 = 250.0;
+    const LENGTH: f64 = 190.0;
     const ROW: f64 = 22.0;
     let least = bars.iter().map(|bar| bar.value).fold(f64::INFINITY, f64::min);
     let most = bars.iter().map(|bar| bar.value).fold(0.0, f64::max).min(8.0 * least).max(f64::MIN_POSITIVE);
@@ -39,9 +39,9 @@ pub(super) fn bars(title: &str, bars: &[Bar<'_>]) -> String {
     for (number, bar) in (0u16..).zip(bars) {
         let y = f64::from(number) * ROW;
         let length = (bar.value.min(most) / most * LENGTH).max(1.0);
-        let cut = if bar.value > most { " …" } else { "" };
+        let cut = if bar.value > most { ", cut off" } else { "" };
         rows += &format!(
-            "<text class=\"name\" x=\"{:.0}\" y=\"{:.0}\">{}</text><rect class=\"{}\" x=\"{NAME:.0}\" y=\"{:.0}\" width=\"{length:.1}\" height=\"14\" rx=\"2\"/><text x=\"{:.0}\" y=\"{:.0}\">{}{cut}{}</text>",
+            "<text class=\"name\" x=\"{:.0}\" y=\"{:.0}\">{}</text><rect class=\"{}\" x=\"{NAME:.0}\" y=\"{:.0}\" width=\"{length:.1}\" height=\"14\" rx=\"2\"/><text x=\"{:.0}\" y=\"{:.0}\">{}{}{cut}</text>",
             NAME - 8.0,
             y + 15.0,
             escaped(bar.name),
@@ -170,8 +170,8 @@ pub(super) fn curves(title: &str, axis: &str, scale: Scale, curves: &[Curve<'_>]
 
 /// Where the library stands beside the best of the others: a dot for each case, left of the line where it is ahead.
 pub(super) fn standing(rows: &[(String, f64)]) -> String {
-    const NAME: f64 = 330.0;
-    const WIDTH: f64 = 420.0;
+    const NAME: f64 = 400.0;
+    const WIDTH: f64 = 400.0;
     const ROW: f64 = 18.0;
     let ends = (1.0 / 16.0, 16.0);
     let x = |ratio: f64| NAME + WIDTH * Scale::Logarithmic.place(ratio, ends);
@@ -190,7 +190,7 @@ pub(super) fn standing(rows: &[(String, f64)]) -> String {
         let y = 32.0 + f64::from(number) * ROW;
         let class = if *ratio <= 1.0 { "ahead" } else { "behind" };
         inner += &format!(
-            "<text class=\"name\" x=\"{:.0}\" y=\"{:.0}\">{}</text><line class=\"stem {class}\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y:.0}\" y2=\"{y:.0}\"/><circle class=\"{class}\" cx=\"{:.1}\" cy=\"{y:.0}\" r=\"5\"/><text x=\"{:.0}\" y=\"{:.0}\">{ratio:.2}</text>",
+            "<text class=\"name\" x=\"{:.0}\" y=\"{:.0}\">{}</text><line class=\"stem {class}\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y:.0}\" y2=\"{y:.0}\"/><circle class=\"{class}\" cx=\"{:.1}\" cy=\"{y:.0}\" r=\"5\"/><text x=\"{:.0}\" y=\"{:.0}\">{}</text>",
             NAME - 10.0,
             y + 4.0,
             escaped(name),
@@ -198,10 +198,11 @@ pub(super) fn standing(rows: &[(String, f64)]) -> String {
             x(*ratio),
             x(*ratio),
             NAME + WIDTH + 40.0,
-            y + 4.0
+            y + 4.0,
+            figures(*ratio)
         );
     }
-    format!("<figure class=\"wide\"><svg viewBox=\"0 0 840 {height:.0}\" role=\"img\">{inner}</svg></figure>")
+    format!("<figure class=\"wide\"><svg viewBox=\"0 0 900 {height:.0}\" role=\"img\">{inner}</svg></figure>")
 }
 
 #[cfg(test)]

@@ -145,8 +145,8 @@ fn key(compiler: &str, arch: Arch) -> String {
 
 /// By how much a figure has changed.
 pub(crate) fn percent(before: u64, now: u64) -> String {
-    let sign = if now < before { "-" } else { "" };
     let tenths = now.abs_diff(before) * 1000 / before.max(1);
+    let sign = if now < before && tenths > 0 { "-" } else { "" };
     format!("{sign}{}.{} %", tenths / 10, tenths % 10)
 }
 
@@ -203,5 +203,6 @@ mod tests {
         assert_eq!(percent(1000, 1021), "2.1 %");
         assert_eq!(percent(1000, 500), "-50.0 %");
         assert_eq!(percent(3, 3), "0.0 %");
+        assert_eq!(percent(10_000, 9_999), "0.0 %");
     }
 }
