@@ -5,5 +5,6 @@ mod late;
 mod memory;
 mod program;
 mod reach;
+mod registry;
 mod side_by_side;
 mod window;

@@ -1,6 +1,9 @@
 //! Which arena a faulting address belongs to, for kernels with more than one.
 //!
-//! A fixed array of entries. A fault enters an entry by adding one to its word, which says at once whether the entry is open,
+//! A fixed array of entries, and each window has its *home* in it (`entry`): that of an arena is the first free one from there
+//! on. So a fault looks at one entry mostly, however many arenas there are.
+//!
+//! A fault enters an entry by adding one to its word, which says at once whether the entry is open,
 //! and leaves by subtracting one; removal closes the entry and succeeds only when nobody is inside. Because flag and count are
 //! one word, each step is one atomic operation on it, all of them in one order: whoever counted up before the entry was closed
 //! is seen by the closer, whoever counts up after sees that it is closed. No fence is needed, and nobody waits.
@@ -16,7 +19,11 @@ use crate::arch::{Arch, Native};
 use crate::arena::Arena;
 use crate::fault::{Fault, FaultOutcome};
 use crate::platform::Platform;
-use crate::sync::{AtomicU64, Figure, Ordering};
+use crate::sync::{Figure, Ordering};
+
+mod entry;
+
+use entry::{COUNT, Entry, OPEN, TAKEN, home};
 
 /// Finds the arena of a faulting address among at most `N`.
 ///
@@ -44,26 +51,9 @@ unsafe impl<P: Platform + Sync, const N: usize, A: Arch> Sync for Registry<P, N,
 // SAFETY: as above.
 unsafe impl<P: Platform + Sync, const N: usize, A: Arch> Send for Registry<P, N, A> {}
 
-/// One arena. `word` is [`OPEN`] and the number of faults inside; the others are written only by whoever holds [`TAKEN`],
-/// before `OPEN` is set with Release.
-struct Entry {
-    word: AtomicU64,
-    base: AtomicU64,
-    arena: AtomicU64,
-    /// The number of the registration that holds the entry, or of the last that did.
-    registration: AtomicU64,
-}
-
 /// The number of the next registration, in any registry; 0 is none's. Each is used once: 2^64 are not used up. Relaxed: two
 /// that take one get two, in whichever order.
 static NEXT_REGISTRATION: Figure = Figure::new(1);
-
-/// Somebody registers or has registered an arena here.
-const TAKEN: u64 = 1 << 63;
-/// Faults may enter.
-const OPEN: u64 = 1 << 62;
-/// The count below it.
-const COUNT: u64 = OPEN - 1;
 
 /// A place in a registry.
 ///
@@ -146,16 +136,18 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
     /// registration.
     pub unsafe fn register(&self, arena: &Arena<P, A>) -> Result<Registration, RegisterError> {
         let base = arena.layout().base().value();
-        let index = self.entries.iter().position(Entry::take).ok_or(RegisterError::Full)?;
-        let entry = &self.entries[index];
+        let (home, places) = self.places(base);
+        let (distance, entry) = places.enumerate().find(|(_, entry)| entry.take()).ok_or(RegisterError::Full)?;
         entry.base.store(base, Ordering::Relaxed);
         let address = core::ptr::from_ref(arena).expose_provenance() as u64;
         entry.arena.store(address, Ordering::Relaxed);
         let number = NEXT_REGISTRATION.fetch_add(1, Ordering::Relaxed);
         entry.registration.store(number, Ordering::Relaxed);
+        // Relaxed: a fault that comes after this registration, as happens-before goes, sees it, and no other need find the arena.
+        self.entries[home].reach.fetch_max(distance as u64 + 1, Ordering::Relaxed);
         // Release: whoever finds the entry open finds the arena.
         entry.word.fetch_or(OPEN, Ordering::AcqRel);
-        Ok(Registration { entry: index, number })
+        Ok(Registration { entry: (home + distance) % N, number })
     }
 
     /// The same for an arena that exists for ever, or as long as anybody can tell: it is neither moved nor dropped while it is
@@ -216,73 +208,36 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
 
     /// Hands a fault to the arena whose window or upper guard it is in. Context: *any*.
     pub fn handle_kernel_fault(&self, fault: &Fault) -> FaultOutcome {
-        self.entries
-            .iter()
-            .filter(|entry| entry.covers(fault))
-            .find_map(|entry| {
-                let _inside = entry.enter()?;
-                // The entry may have become another arena's between the look and the entering.
-                entry.covers(fault).then(|| {
-                    let arena = core::ptr::with_exposed_provenance::<Arena<P, A>>(entry.arena_address());
-                    // SAFETY: the entry is open and we are counted in it, so `remove` does not succeed before we leave, and
-                    // until it does `register`'s caller keeps the arena in place.
-                    unsafe { &*arena }.handle_kernel_fault(fault)
-                })
-            })
+        let address = fault.address.value();
+        let in_guard = || (address % WINDOW_SIZE < GUARD_SIZE).then(|| address.wrapping_sub(WINDOW_SIZE));
+        self.handle_at(address, fault)
+            .or_else(|| in_guard().and_then(|window| self.handle_at(window, fault)))
             .unwrap_or(FaultOutcome::NotOurs)
     }
-}
 
-impl Entry {
-    #[cfg(not(kernel_arena_loom))]
-    const fn new() -> Self {
-        Self {
-            word: AtomicU64::new(0),
-            base: AtomicU64::new(0),
-            arena: AtomicU64::new(0),
-            registration: AtomicU64::new(0),
-        }
+    /// The same, if the arena is one whose window has this address.
+    #[inline]
+    fn handle_at(&self, window: u64, fault: &Fault) -> Option<FaultOutcome> {
+        let (home, places) = self.places(window);
+        let reach = self.entries.get(home)?.reach.load(Ordering::Relaxed);
+        (0..reach).zip(places).filter(|(_, entry)| entry.covers(fault)).find_map(|(_, entry)| {
+            let _inside = entry.enter()?;
+            // The entry may have become another arena's between the look and the entering.
+            entry.covers(fault).then(|| {
+                let arena = core::ptr::with_exposed_provenance::<Arena<P, A>>(entry.arena_address());
+                // SAFETY: the entry is open and we are counted in it, so `remove` does not succeed before we leave, and until
+                // it does `register`'s caller keeps the arena in place.
+                unsafe { &*arena }.handle_kernel_fault(fault)
+            })
+        })
     }
 
-    #[cfg(kernel_arena_loom)]
-    fn new() -> Self {
-        let zero = || AtomicU64::new(0);
-        Self { word: zero(), base: zero(), arena: zero(), registration: zero() }
-    }
-
-    /// Makes a free entry one's own. Acquire: pairs with the Release that freed it.
-    fn take(&self) -> bool {
-        // The count may differ from zero for a moment, by faults that are just finding the entry closed.
-        self.word.fetch_or(TAKEN, Ordering::Acquire) & TAKEN == 0
-    }
-
-    /// Whether the fault lies where this entry's arena is. Relaxed: looked at again once inside.
-    fn covers(&self, fault: &Fault) -> bool {
-        let open = self.word.load(Ordering::Relaxed) & OPEN != 0;
-        let offset = fault.address.value().wrapping_sub(self.base.load(Ordering::Relaxed));
-        open && offset < WINDOW_SIZE + GUARD_SIZE
-    }
-
-    /// Counts up, if the entry is open. Acquire: pairs with the Release that opened it.
-    fn enter(&self) -> Option<Inside<'_>> {
-        let open = self.word.fetch_add(1, Ordering::Acquire) & OPEN != 0;
-        let inside = Inside(self);
-        open.then_some(inside)
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "usize has 64 bits: lib.rs asserts it")]
-    fn arena_address(&self) -> usize {
-        self.arena.load(Ordering::Relaxed) as usize
-    }
-}
-
-/// A fault in flight through an entry: counted until it is dropped.
-struct Inside<'a>(&'a Entry);
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        // Release: all that was done inside comes before what follows a removal that finds nobody left.
-        self.0.word.fetch_sub(1, Ordering::Release);
+    /// The home of the window with this address, and all entries from there on.
+    #[inline]
+    fn places(&self, window: u64) -> (usize, impl Iterator<Item = &Entry>) {
+        let home = home(window, N);
+        let (before, from) = self.entries.split_at(home);
+        (home, from.iter().chain(before))
     }
 }
 
