@@ -60,7 +60,7 @@ pub(crate) enum Upper {
     /// In the kernel's.
     Lent(&'static Window),
     /// Of an arena that is only there to be passed over: linked below the root.
-    Linked(kit::Window),
+    Linked(Box<kit::Window>),
 }
 
 impl Upper {
@@ -171,7 +171,7 @@ impl Ground {
         // SAFETY: nobody uses these addresses, nor edits the tables now; the map has all RAM.
         let window = unsafe { kit::Window::link(&layout, self.machine.frames(), &map()) }?;
         let metadata = Box::leak(Box::new_uninit_slice(layout.metadata_words()));
-        Ok(Arena::new(self.platform(Upper::Linked(window)), layout, metadata)?)
+        Ok(Arena::new(self.platform(Upper::Linked(Box::new(window))), layout, metadata)?)
     }
 
     /// Its end.
