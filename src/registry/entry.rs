@@ -19,9 +19,9 @@ pub(super) struct Entry {
     pub(super) arena: AtomicU64,
     /// The number of the registration that holds the entry, or of the last that did.
     pub(super) registration: AtomicU64,
-    /// How many entries, from this one on, to look at for an arena that is at home here. It is not of the arena that is *in*
-    /// this entry, and goes up only.
-    pub(super) reach: AtomicU64,
+    /// In which entries the arenas are that are at home here: bit n for the n-th entry from this one on, and the n + 64th, and so
+    /// on. It is not of the arena that is *in* this entry. With at most 64 entries, who has taken one has its bit.
+    pub(super) members: AtomicU64,
 }
 
 impl Entry {
@@ -32,14 +32,14 @@ impl Entry {
             base: AtomicU64::new(0),
             arena: AtomicU64::new(0),
             registration: AtomicU64::new(0),
-            reach: AtomicU64::new(0),
+            members: AtomicU64::new(0),
         }
     }
 
     #[cfg(kernel_arena_loom)]
     pub(super) fn new() -> Self {
         let zero = || AtomicU64::new(0);
-        Self { word: zero(), base: zero(), arena: zero(), registration: zero(), reach: zero() }
+        Self { word: zero(), base: zero(), arena: zero(), registration: zero(), members: zero() }
     }
 
     /// Makes a free entry one's own. Acquire: pairs with the Release that freed it.
@@ -76,6 +76,14 @@ impl Drop for Inside<'_> {
         // Release: all that was done inside comes before what follows a removal that finds nobody left.
         self.0.word.fetch_sub(1, Ordering::Release);
     }
+}
+
+/// Bits of [`Entry::members`].
+pub(super) const MEMBERS: usize = 64;
+
+/// The bit of the entry so far from its home.
+pub(super) const fn member(distance: usize) -> u64 {
+    1 << (distance % MEMBERS)
 }
 
 /// Where the window with this address is at home, among so many entries: by the upper bits of a product (D. E. Knuth, *The Art of

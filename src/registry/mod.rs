@@ -1,7 +1,8 @@
 //! Which arena a faulting address belongs to, for kernels with more than one.
 //!
 //! A fixed array of entries, and each window has its *home* in it (`entry`): that of an arena is the first free one from there
-//! on. So a fault looks at one entry mostly, however many arenas there are.
+//! on, and the home knows in which those are that are at home there. So a fault looks at one entry or two, however many arenas
+//! there are.
 //!
 //! A fault enters an entry by adding one to its word, which says at once whether the entry is open,
 //! and leaves by subtracting one; removal closes the entry and succeeds only when nobody is inside. Because flag and count are
@@ -23,7 +24,7 @@ use crate::sync::{Figure, Ordering};
 
 mod entry;
 
-use entry::{COUNT, Entry, OPEN, TAKEN, home};
+use entry::{COUNT, Entry, MEMBERS, OPEN, TAKEN, home, member};
 
 /// Finds the arena of a faulting address among at most `N`.
 ///
@@ -144,7 +145,7 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
         let number = NEXT_REGISTRATION.fetch_add(1, Ordering::Relaxed);
         entry.registration.store(number, Ordering::Relaxed);
         // Relaxed: a fault that comes after this registration, as happens-before goes, sees it, and no other need find the arena.
-        self.entries[home].reach.fetch_max(distance as u64 + 1, Ordering::Relaxed);
+        self.entries[home].members.fetch_or(member(distance), Ordering::Relaxed);
         // Release: whoever finds the entry open finds the arena.
         entry.word.fetch_or(OPEN, Ordering::AcqRel);
         Ok(Registration { entry: (home + distance) % N, number })
@@ -202,6 +203,12 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
         if in_flight != 0 {
             return Err(RemoveError::Busy { registration, in_flight });
         }
+        // The entry is still ours, and so is its bit at its home, unless others have it, too.
+        if N <= MEMBERS {
+            let home = home(entry.base.load(Ordering::Relaxed), N);
+            let distance = (registration.entry + N - home) % N;
+            self.entries[home].members.fetch_and(!member(distance), Ordering::Relaxed);
+        }
         entry.word.fetch_and(!TAKEN, Ordering::Release);
         Ok(())
     }
@@ -218,22 +225,39 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
     /// The same, if the arena is one whose window has this address.
     #[inline]
     fn handle_at(&self, window: u64, fault: &Fault) -> Option<FaultOutcome> {
-        let (home, places) = self.places(window);
-        let reach = self.entries.get(home)?.reach.load(Ordering::Relaxed);
-        (0..reach).zip(places).filter(|(_, entry)| entry.covers(fault)).find_map(|(_, entry)| {
-            let _inside = entry.enter()?;
-            // The entry may have become another arena's between the look and the entering.
-            entry.covers(fault).then(|| {
-                let arena = core::ptr::with_exposed_provenance::<Arena<P, A>>(entry.arena_address());
-                // SAFETY: the entry is open and we are counted in it, so `remove` does not succeed before we leave, and until
-                // it does `register`'s caller keeps the arena in place.
-                unsafe { &*arena }.handle_kernel_fault(fault)
-            })
+        let home = home(window, N);
+        let mut members = self.entries.get(home)?.members.load(Ordering::Relaxed);
+        while members != 0 {
+            let first = members.trailing_zeros() as usize;
+            members &= members - 1;
+            for distance in (first..N).step_by(MEMBERS) {
+                let place = home + distance;
+                let entry = self.entries.get(if place < N { place } else { place - N })?;
+                if let Some(outcome) = Self::handle_in(entry, fault) {
+                    return Some(outcome);
+                }
+            }
+        }
+        None
+    }
+
+    /// The same, if the arena is this entry's.
+    #[inline]
+    fn handle_in(entry: &Entry, fault: &Fault) -> Option<FaultOutcome> {
+        if !entry.covers(fault) {
+            return None;
+        }
+        let _inside = entry.enter()?;
+        // The entry may have become another arena's between the look and the entering.
+        entry.covers(fault).then(|| {
+            let arena = core::ptr::with_exposed_provenance::<Arena<P, A>>(entry.arena_address());
+            // SAFETY: the entry is open and we are counted in it, so `remove` does not succeed before we leave, and until it
+            // does `register`'s caller keeps the arena in place.
+            unsafe { &*arena }.handle_kernel_fault(fault)
         })
     }
 
     /// The home of the window with this address, and all entries from there on.
-    #[inline]
     fn places(&self, window: u64) -> (usize, impl Iterator<Item = &Entry>) {
         let home = home(window, N);
         let (before, from) = self.entries.split_at(home);
