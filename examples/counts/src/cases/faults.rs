@@ -34,6 +34,9 @@ pub(super) const CASES: &[Case] = &[
     shared("faults::recovered_in_a_registry_of_64", |site| {
         in_registry(site, &fault::OF_64, || recovered(site, fault::of_64))
     }),
+    shared("faults::recovered_in_a_registry_of_64_half_full", |site| {
+        among(site, &fault::OF_64, 31, || recovered(site, fault::of_64))
+    }),
     shared("faults::not_ours_in_a_registry_of_64", |site| {
         in_registry(site, &fault::OF_64, || not_ours(site, fault::of_64))
     }),
@@ -140,9 +143,19 @@ fn in_registry<const N: usize>(
     registry: &'static Registry<Platform, N>,
     action: impl FnOnce() -> Result<u64, Failure>,
 ) -> Result<u64, Failure> {
-    let own = site.address(0);
+    among(site, registry, N - 1, action)
+}
+
+/// The same beside so many others.
+fn among<const N: usize>(
+    site: &Site<'_>,
+    registry: &'static Registry<Platform, N>,
+    others: usize,
+    action: impl FnOnce() -> Result<u64, Failure>,
+) -> Result<u64, Failure> {
+    let bases = Upper::others(site.address(0)).take(others);
     let mut others: Vec<(&'static mut KernelArena, Registration)> = Vec::new();
-    for base in Upper::others(own).take(N - 1) {
+    for base in bases {
         let arena = Box::leak(Box::new(site.ground.other(KernelAddr::new(base))?));
         // SAFETY: it is removed below before it goes, or the kernel fails and ends.
         let registration = unsafe { registry.register(arena) }?;
