@@ -137,6 +137,11 @@ const OWNER_SHIFT: u32 = 3;
 const TAG_LOW_SHIFT: u32 = 3;
 const TAG_LOW_BITS: u32 = 9;
 const TAG_HIGH_SHIFT: u32 = 52;
+/// The bits that a vacated word may have.
+const VACATED_BITS: u64 =
+    KIND_VACATED | ((1 << TAG_LOW_BITS) - 1) << TAG_LOW_SHIFT | (Tag::MASK >> TAG_LOW_BITS) << TAG_HIGH_SHIFT;
+/// The bits that a reserved word may have.
+const RESERVED_BITS: u64 = KIND_RESERVED | (SOFTWARE_OWNER as u64) << OWNER_SHIFT;
 
 const SOFTWARE_OWNER: u8 = 0b0011;
 const SOFTWARE_DEFERRED: u8 = 0b0100;
@@ -161,6 +166,7 @@ impl<A: Arch> SlotCodec<A> {
         Self { attributes, scratch, reach, format: PhantomData }
     }
 
+    #[inline]
     pub(crate) fn encode(&self, state: SlotState) -> u64 {
         match state {
             SlotState::Vacant => 0,
@@ -174,12 +180,18 @@ impl<A: Arch> SlotCodec<A> {
             SlotState::ScratchOverReserved(owner) => {
                 self.leaf(self.scratch, Reach::KernelOnly, SOFTWARE_SCRATCH | owner.bits())
             }
-            SlotState::Mapped(frame, owner) => self.leaf(frame, self.reach_of(owner), owner.bits()),
+            SlotState::Mapped(frame, owner) => self.encode_mapped(frame, owner),
             SlotState::Deferred(frame, owner) => {
                 self.leaf(frame, self.reach_of(owner), SOFTWARE_DEFERRED | owner.bits())
             }
             SlotState::Foreign(word) => word,
         }
+    }
+
+    /// The word of [`SlotState::Mapped`].
+    #[inline]
+    pub(crate) fn encode_mapped(&self, frame: Frame, owner: Owner) -> u64 {
+        self.leaf(frame, self.reach_of(owner), owner.bits())
     }
 
     /// The kernel's own pages are not for programs, whatever the arena.
@@ -190,39 +202,48 @@ impl<A: Arch> SlotCodec<A> {
         }
     }
 
+    #[inline]
     fn leaf(&self, frame: Frame, reach: Reach, software: u8) -> u64 {
         A::leaf(Leaf { frame, reach, software }, self.attributes)
     }
 
+    /// What a word says. Whatever does not encode to the same word again was not written by this codec.
+    #[inline]
     pub(crate) fn decode(&self, word: u64) -> SlotState {
         let state = match A::decode_leaf(word, self.attributes) {
-            Some(leaf) => Self::decode_present(leaf),
+            Some(leaf) => self.decode_present(leaf, word),
             None => Self::decode_absent(word),
         };
-        // Whatever does not encode to the same word again was not written by this codec.
-        state.filter(|state| self.encode(*state) == word).unwrap_or(SlotState::Foreign(word))
+        state.unwrap_or(SlotState::Foreign(word))
     }
 
-    fn decode_present(leaf: Leaf) -> Option<SlotState> {
+    #[inline]
+    fn decode_present(&self, leaf: Leaf, word: u64) -> Option<SlotState> {
         let owner = Owner::from_bits(leaf.software & SOFTWARE_OWNER);
-        match (leaf.software & !SOFTWARE_OWNER, owner) {
-            (SOFTWARE_SCRATCH, None) => Some(SlotState::Scratch),
-            (SOFTWARE_SCRATCH, Some(owner)) => Some(SlotState::ScratchOverReserved(owner)),
-            (0, Some(owner)) => Some(SlotState::Mapped(leaf.frame, owner)),
-            (SOFTWARE_DEFERRED, Some(owner)) => Some(SlotState::Deferred(leaf.frame, owner)),
-            _ => None,
-        }
+        let (state, frame, reach) = match (leaf.software & !SOFTWARE_OWNER, owner) {
+            (0, Some(owner)) => (SlotState::Mapped(leaf.frame, owner), leaf.frame, self.reach_of(owner)),
+            (SOFTWARE_DEFERRED, Some(owner)) => {
+                (SlotState::Deferred(leaf.frame, owner), leaf.frame, self.reach_of(owner))
+            }
+            (SOFTWARE_SCRATCH, None) => (SlotState::Scratch, self.scratch, Reach::KernelOnly),
+            (SOFTWARE_SCRATCH, Some(owner)) => (SlotState::ScratchOverReserved(owner), self.scratch, Reach::KernelOnly),
+            _ => return None,
+        };
+        (self.leaf(frame, reach, leaf.software) == word).then_some(state)
     }
 
+    #[inline]
     fn decode_absent(word: u64) -> Option<SlotState> {
         match word & KIND_MASK {
-            0 => Some(SlotState::Vacant),
-            KIND_VACATED => {
+            0 if word == 0 => Some(SlotState::Vacant),
+            KIND_VACATED if word & !VACATED_BITS == 0 => {
                 let low = word >> TAG_LOW_SHIFT & ((1 << TAG_LOW_BITS) - 1);
                 let high = word >> TAG_HIGH_SHIFT;
                 Some(SlotState::Vacated(Tag::of_batch(low | high << TAG_LOW_BITS)))
             }
-            KIND_RESERVED => Owner::from_bits((word >> OWNER_SHIFT & 0b11) as u8).map(SlotState::Reserved),
+            KIND_RESERVED if word & !RESERVED_BITS == 0 => {
+                Owner::from_bits((word >> OWNER_SHIFT & 0b11) as u8).map(SlotState::Reserved)
+            }
             _ => None,
         }
     }
@@ -262,7 +283,23 @@ mod tests {
         }
         let distinct: std::collections::BTreeSet<_> = words.iter().collect();
         assert_eq!(distinct.len(), words.len(), "two states share a word");
-        for foreign in [0b110, 1 << 12, words[1] ^ 1 << 11] {
+        let vacated = codec.encode(SlotState::Vacated(Tag::of_batch(!0)));
+        let reserved = codec.encode(SlotState::Reserved(Owner::Allocator));
+        let of_another = SlotCodec::<A>::new(attributes, Frame::new(0x8000).unwrap(), Sharing::Private);
+        let scratch_of_another = of_another.encode(SlotState::Scratch);
+        let out_of_reach = of_another.encode(SlotState::Mapped(scratch, Owner::Program));
+        for foreign in [
+            0b110,
+            1 << 12,
+            words[1] ^ 1 << 11,
+            vacated | 1 << 12,
+            vacated | 1 << 63,
+            reserved | 1 << 5,
+            KIND_RESERVED,
+            1 << 63,
+            scratch_of_another,
+            out_of_reach,
+        ] {
             assert_eq!(codec.decode(foreign), SlotState::Foreign(foreign));
         }
     }

@@ -58,6 +58,7 @@ const TABLE: DescriptorFlags =
 const PROGRAM_TABLE: DescriptorFlags =
     TABLE.union(DescriptorFlags::PRIVILEGED_NO_EXECUTE_TABLE).union(DescriptorFlags::USER_NO_EXECUTE_TABLE);
 
+#[inline]
 pub(super) fn encode_leaf(leaf: Leaf, attributes: EntryAttributes) -> u64 {
     let flags = match leaf.reach {
         Reach::User => PAGE.union(DescriptorFlags::USER),
@@ -66,6 +67,7 @@ pub(super) fn encode_leaf(leaf: Leaf, attributes: EntryAttributes) -> u64 {
     flags.bits() | attributes.leaf | leaf.frame.address() & ADDRESS | u64::from(leaf.software & 0xf) << SOFTWARE_SHIFT
 }
 
+#[inline]
 pub(super) fn decode_leaf(word: u64, _attributes: EntryAttributes) -> Option<Leaf> {
     let flags = DescriptorFlags::from_bits_truncate(word);
     flags.contains(DescriptorFlags::VALID).then(|| Leaf {
@@ -91,6 +93,7 @@ pub(super) fn encode_table(table: Frame, reach: TableReach, attributes: EntryAtt
     flags.bits() | attributes.table | table.address() & ADDRESS
 }
 
+#[inline]
 pub(super) fn decode_table(word: u64, _attributes: EntryAttributes) -> Option<Frame> {
     (word & DescriptorFlags::VALID.bits() != 0).then(|| Frame::from_entry(word & ADDRESS))
 }

@@ -14,6 +14,8 @@ pub mod memory;
 mod probe;
 mod slot;
 pub mod tlb;
+#[cfg(all(target_arch = "aarch64", not(kernel_arena_loom)))]
+mod zero;
 
 pub use fault::{decode_fault, decode_program_fault};
 pub use memory::{attributes_at, normal_memory};
@@ -96,6 +98,13 @@ unsafe impl Arch for AArch64 {
     #[cfg(all(target_arch = "aarch64", feature = "zerocopy", not(kernel_arena_loom)))]
     fn resume_point(instruction: InstructionAddr) -> Option<InstructionAddr> {
         stubs::stub_map().resume_point(instruction).or_else(|| resume::of_a_model(instruction))
+    }
+
+    #[cfg(all(target_arch = "aarch64", not(kernel_arena_loom)))]
+    #[inline]
+    unsafe fn zero_page(page: NonNull<u8>) {
+        // SAFETY: as the caller promises.
+        unsafe { zero::zero_page(page) };
     }
 
     fn check_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {

@@ -52,6 +52,7 @@ const LEAF: EntryFlags = EntryFlags::PRESENT
 
 const TABLE: EntryFlags = EntryFlags::PRESENT.union(EntryFlags::WRITABLE).union(EntryFlags::ACCESSED);
 
+#[inline]
 pub(super) fn encode_leaf(leaf: Leaf, attributes: EntryAttributes) -> u64 {
     let flags = match leaf.reach {
         Reach::User => LEAF.union(EntryFlags::USER),
@@ -60,6 +61,7 @@ pub(super) fn encode_leaf(leaf: Leaf, attributes: EntryAttributes) -> u64 {
     flags.bits() | attributes.leaf | leaf.frame.address() | u64::from(leaf.software & 0xf) << SOFTWARE_SHIFT
 }
 
+#[inline]
 pub(super) fn decode_leaf(word: u64, attributes: EntryAttributes) -> Option<Leaf> {
     let flags = EntryFlags::from_bits_truncate(word);
     flags.contains(EntryFlags::PRESENT).then(|| Leaf {
@@ -84,6 +86,7 @@ pub(super) fn encode_table(table: Frame, reach: TableReach, attributes: EntryAtt
     flags.bits() | attributes.table | table.address()
 }
 
+#[inline]
 pub(super) fn decode_table(word: u64, attributes: EntryAttributes) -> Option<Frame> {
     (word & EntryFlags::PRESENT.bits() != 0).then(|| Frame::from_entry(word & ADDRESS & !attributes.table))
 }

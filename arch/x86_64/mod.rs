@@ -16,6 +16,8 @@ pub(crate) mod interrupts;
 mod memory;
 mod slot;
 pub mod tlb;
+#[cfg(all(target_arch = "x86_64", not(kernel_arena_loom)))]
+mod zero;
 
 pub use fault::{decode_fault, decode_program_fault};
 
@@ -89,6 +91,13 @@ unsafe impl Arch for X86_64 {
     #[cfg(all(target_arch = "x86_64", feature = "zerocopy", not(kernel_arena_loom)))]
     fn resume_point(instruction: InstructionAddr) -> Option<InstructionAddr> {
         stubs::stub_map().resume_point(instruction).or_else(|| resume::of_a_model(instruction))
+    }
+
+    #[cfg(all(target_arch = "x86_64", not(kernel_arena_loom)))]
+    #[inline]
+    unsafe fn zero_page(page: NonNull<u8>) {
+        // SAFETY: as the caller promises.
+        unsafe { zero::zero_page(page) };
     }
 
     fn check_cpu(layout: &ArenaLayout) -> Result<(), UnsupportedCpu> {

@@ -7,7 +7,7 @@
 
 use core::ptr::NonNull;
 
-use crate::addr::VirtAddr;
+use crate::addr::{PAGE_BYTES, VirtAddr};
 use crate::fault::InstructionAddr;
 use crate::layout::ArenaLayout;
 use crate::platform::{EntryAttributes, Frame, PhysMap};
@@ -163,6 +163,16 @@ pub unsafe trait Arch: Sized + 'static {
     /// Reads a slot; Acquire.
     fn load(slot: &AtomicU64) -> u64 {
         slot.load(Ordering::Acquire)
+    }
+
+    /// Fills a page's memory with zeros, in the way that the processor does it best. The stores need be in no order among
+    /// themselves; whatever releases after them, as [`try_install`](Self::try_install) does, comes after all of them.
+    ///
+    /// # Safety
+    /// `page` is the first of 4096 bytes, aligned to as many, of ordinary memory that is the caller's alone.
+    unsafe fn zero_page(page: NonNull<u8>) {
+        // SAFETY: as the caller promises.
+        unsafe { page.write_bytes(0, PAGE_BYTES) };
     }
 
     /// A full barrier between a change of a slot, or of the list of views, and what follows: the other side's change is read

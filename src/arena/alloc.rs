@@ -26,12 +26,17 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// # Errors
     /// [`AllocError`]; nothing was changed then, but for marks and pages that wait for [`reclaim`](Self::reclaim).
     pub fn alloc_pages(&self, request: AllocRequest) -> Result<PageRange, AllocError> {
+        if request.is_for_one_page() {
+            if let Some(page) = self.alloc_page(&request)? {
+                return Ok(page);
+            }
+        }
         let claimer = self.check(&request)?;
         let mut foreseen = Some(self.foresee(&request, &claimer)?);
         let mut chain = FrameChain::new(&self.platform);
         let (mut scratched, mut foreign) = (0, 0);
         while scratched < TRIES && foreign <= self.layout.extent().count().get() {
-            chain.fill(request.count.get(), request.node).ok_or(AllocError::OutOfFrames)?;
+            chain.fill::<A>(request.count.get(), request.node).ok_or(AllocError::OutOfFrames)?;
             let claimed = self.claim_for(&request, &claimer, foreseen.take())?;
             match self.install(claimed, &mut chain, &request) {
                 Ok(pages) => return Ok(pages),
@@ -72,7 +77,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
                 Some(page) => Err(self.why_claimed(page)),
             },
             Claimer::Reserved(pages) => self.check_reserved(pages, request.owner).map(|()| pages),
-            Claimer::Run { align } => self.find_run(request.count.get(), align, request.context, 0),
+            Claimer::Run { align } => self.find_run(request.count.get(), align, request.context, self.start()),
         }
     }
 
@@ -130,7 +135,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let bit = self.maps.bit_of(page);
         match self.state(page) {
             SlotState::Vacant | SlotState::Vacated(_) | SlotState::Scratch => self.maps.in_extent(bit),
-            SlotState::Deferred(..) => !self.maps.deferred.bits().test(bit, Ordering::Acquire),
+            SlotState::Deferred(..) => !self.maps.deferred.pages().bits().test(bit, Ordering::Acquire),
             _ => false,
         }
     }

@@ -5,10 +5,9 @@
 //! until the shootdown a stale writer may still reach it. Dropping a batch settles it, so the debt cannot be forgotten; the
 //! order inside is I2 and I5: flush, frames, un-claim.
 
-use core::mem;
-
 use super::Arena;
 use super::claimed::Claimed;
+use super::few::Few;
 use crate::addr::{AddressRange, PageRange};
 use crate::arch::Arch;
 use crate::pages::GivingBack;
@@ -38,96 +37,73 @@ enum Number {
 /// A debt of at most [`BATCH_PAGES`] pages.
 pub(super) struct Batch<'a, P: Platform, A: Arch> {
     arena: &'a Arena<P, A>,
-    owed: [Owed; BATCH_PAGES],
-    len: usize,
-    /// Pages to flush, in runs; empty ones at the end.
-    stale: [PageRun; BATCH_PAGES],
-    stale_len: usize,
+    owed: Few<Owed, BATCH_PAGES>,
+    /// What to flush, pages that follow one another together: no more ranges than pages, so there is room.
+    stale: Few<AddressRange, BATCH_PAGES>,
     tag: Option<Tag>,
     /// From before the first slot is taken until the last number is un-claimed. Dropped after the batch is settled.
-    _giving_back: Option<GivingBack<'a>>,
-}
-
-/// Pages of the window or the upper guard, by number counted from the window's start.
-#[derive(Clone, Copy)]
-struct PageRun {
-    first: u32,
-    count: u32,
+    giving_back: GivingBack<'a>,
 }
 
 /// Room for one page in a batch, made before the page's slot is changed.
 pub(super) struct Room<'b, 'a, P: Platform, A: Arch>(&'b mut Batch<'a, P, A>);
 
 impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
-    pub(super) fn new(arena: &'a Arena<P, A>) -> Self {
-        let owed = Owed { page: 0, frame: None, number: Number::Kept };
-        let stale = PageRun { first: 0, count: 0 };
-        Self {
-            arena,
-            owed: [owed; BATCH_PAGES],
-            len: 0,
-            stale: [stale; BATCH_PAGES],
-            stale_len: 0,
-            tag: None,
-            _giving_back: arena.maps.giving_back(),
-        }
+    /// None is owed, of pages of which one may be `near`. Inlined, so that it is made where it stays.
+    #[inline(always)]
+    pub(super) fn new(arena: &'a Arena<P, A>, near: u32) -> Self {
+        let giving_back = arena.maps.batch(near);
+        Self { arena, owed: Few::new(), stale: Few::new(), tag: None, giving_back }
     }
 
     /// Room for one page more: a full batch is settled first.
     pub(super) fn room(&mut self) -> Room<'_, 'a, P, A> {
-        if self.len == BATCH_PAGES {
+        if self.owed.is_full() {
             self.settle();
         }
         Room(self)
     }
 
     fn add_stale(&mut self, page: u32) {
-        if let Some(last) = self.stale[..self.stale_len].last_mut() {
-            if last.first + last.count == page {
-                last.count += 1;
-                return;
+        let page = self.arena.page_addresses(page, 1);
+        match self.stale.last_mut() {
+            Some(last) if last.start().value().wrapping_add(last.size_bytes()) == page.start().value() => {
+                *last = AddressRange::new(last.start(), last.size_bytes() + page.size_bytes());
             }
+            _ => self.stale.push(page),
         }
-        // No more runs than pages, so there is room.
-        self.stale[self.stale_len] = PageRun { first: page, count: 1 };
-        self.stale_len += 1;
     }
 
     /// Pays: one shootdown for all, then frames back, then numbers.
     ///
-    /// The batch is empty before anything is called. A platform that unwinds, which its contract forbids, costs what the batch
+    /// The batch is forgotten before anything is called. A platform that unwinds, which its contract forbids, costs what the batch
     /// held, but nothing is paid twice: the frames and numbers are lost until the arena is destroyed, or for good.
     fn settle(&mut self) {
-        if self.len == 0 {
+        self.tag = None;
+        let stale = self.stale.take();
+        let owed = self.owed.take();
+        if owed.is_empty() {
             return;
         }
-        let (len, stale_len) = (mem::take(&mut self.len), mem::take(&mut self.stale_len));
-        self.tag = None;
-        let base = self.arena.layout.base();
-        let mut ranges = [AddressRange::new(base.into(), 0); BATCH_PAGES];
-        for (range, run) in ranges.iter_mut().zip(&self.stale[..stale_len]) {
-            *range = self.arena.page_addresses(run.first, run.count);
-        }
-        self.arena.flush(&ranges[..stale_len], FlushScope::Leaves);
-        let owed = &self.owed[..len];
+        self.arena.flush_for(Some(&self.giving_back), stale, FlushScope::Leaves);
         for frame in owed.iter().filter_map(|owed| owed.frame) {
-            // SAFETY: it came from this source; the exchange that took it from its slot was the right to free it, and the
-            // flush above was the last that anybody saw of it.
+            // SAFETY: the exchange that took it from its slot was the right to free it, and the flush above was the last that
+            // anybody saw of it.
             unsafe { self.arena.platform.frames().free(frame) };
         }
-        self.unclaim_runs(owed);
+        unclaim_runs(self.arena, owed);
     }
+}
 
-    /// Un-claims pages that follow one another together.
-    fn unclaim_runs(&self, owed: &[Owed]) {
-        let follows = |a: &Owed, b: &Owed| a.number == b.number && a.page + 1 == b.page;
-        for run in owed.chunk_by(follows).filter(|run| run[0].number == Number::Owed) {
-            let count = run[run.len() - 1].page - run[0].page + 1;
-            let pages = PageRange::of(run[0].page, count);
-            self.arena.maps.unclaim(pages);
-            if A::BREAK_BEFORE_MAKE && run.iter().any(|owed| owed.frame.is_some()) {
-                self.arena.maps.note_unsettled(pages);
-            }
+/// Un-claims pages that follow one another together.
+fn unclaim_runs<P: Platform, A: Arch>(arena: &Arena<P, A>, owed: &[Owed]) {
+    let follows = |a: &Owed, b: &Owed| a.number == b.number && a.page + 1 == b.page;
+    for run in owed.chunk_by(follows).filter(|run| run[0].number == Number::Owed) {
+        let count = run[run.len() - 1].page - run[0].page + 1;
+        let pages = PageRange::of(run[0].page, count);
+        arena.maps.unclaim(pages);
+        if A::BREAK_BEFORE_MAKE && run.iter().any(|owed| owed.frame.is_some()) {
+            arena.maps.note_unsettled(pages);
         }
     }
 }
@@ -154,8 +130,7 @@ impl<P: Platform, A: Arch> Room<'_, '_, P, A> {
 
     fn add(self, owed: Owed, was: SlotState) {
         let batch = self.0;
-        batch.owed[batch.len] = owed;
-        batch.len += 1;
+        batch.owed.push(owed);
         if was.is_present() {
             batch.add_stale(owed.page);
         }

@@ -37,6 +37,11 @@ impl<'a> Claimed<'a> {
         self.pages = PageRange::of(first + 1, count.saturating_sub(1));
     }
 
+    /// Hands out what is left: the slots say from now on whose the pages are.
+    pub(super) const fn hand_out(self) {
+        mem::forget(self);
+    }
+
     /// Passes the duty to un-claim to a batch.
     pub(super) const fn owe(self) -> PageRange {
         let pages = self.pages;
@@ -48,7 +53,7 @@ impl<'a> Claimed<'a> {
 impl Drop for Claimed<'_> {
     fn drop(&mut self) {
         if !self.pages.is_empty() {
-            let _giving_back = self.maps.giving_back();
+            let _giving_back = self.maps.giving_back(self.pages);
             self.maps.unclaim(self.pages);
         }
     }

@@ -4,6 +4,7 @@ use core::fmt;
 use core::mem::MaybeUninit;
 
 use super::foreign::LastForeign;
+use super::moved::Moved;
 use super::reach;
 use super::rows::FaultRows;
 use super::stats::Counters;
@@ -68,7 +69,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             violations: ViolationRing::new(parts.violations),
             views: ViewList::new(parts.views),
             metadata,
-            shared: Line(Shared { batches: AtomicU64::new(0), counters: Counters::new(), foreign: LastForeign::new() }),
+            batches: Line(AtomicU64::new(0)),
+            moved: Moved::none(),
+            shared: Line(Shared { counters: Counters::new(), foreign: LastForeign::new() }),
         }
     }
 }

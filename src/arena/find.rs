@@ -17,7 +17,7 @@ use crate::sync::Ordering;
 const LOSSES: u32 = 64;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
-    /// The lowest run, from a fraction of the extent in 2^-16 on, and then below it.
+    /// The lowest run, from a fraction of the extent in 2^-16 on, and then below it: then this CPU's start is no good any more.
     pub(super) fn find_run(
         &self,
         count: u32,
@@ -30,13 +30,29 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             Context::MayWait => self.maps.find(count, align, Avoid::Nothing, from),
             Context::Any => None,
         });
-        found.ok_or_else(|| self.no_run(count, align, context, before))
+        let found = found.ok_or_else(|| self.no_run(count, align, context, before))?;
+        self.leave_if_below(found, from);
+        Ok(found)
+    }
+
+    /// Goes back to the lowest pages if this was found below the CPU's own start.
+    #[inline]
+    pub(super) fn leave_if_below(&self, found: PageRange, from: u16) {
+        if from != 0 && self.maps.is_below(found, from) {
+            self.moved.full(self.cpu());
+        }
+    }
+
+    /// Where this CPU begins to search.
+    #[inline]
+    pub(super) fn start(&self) -> u16 {
+        self.moved.start(|| self.cpu())
     }
 
     /// Claims the lowest run, which may have been found already.
     ///
-    /// Who lost a race goes on at a place of its own, so that CPUs that met once do not keep meeting. Each loss is another's
-    /// gain, so all together always move on.
+    /// Who lost a race goes on at a place of its own, so that CPUs that met once do not keep meeting (`moved`). Each loss is
+    /// another's gain, so all together always move on.
     pub(super) fn claim_run(
         &self,
         count: u32,
@@ -44,20 +60,14 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         context: Context,
         foreseen: Option<PageRange>,
     ) -> Result<PageRange, AllocError> {
-        let mut found = foreseen.map_or_else(|| self.find_run(count, align, context, 0), Ok)?;
+        let mut found = foreseen.map_or_else(|| self.find_run(count, align, context, self.start()), Ok)?;
         for _ in 0..LOSSES {
             if self.maps.claim(found).is_ok() {
                 return Ok(found);
             }
-            found = self.find_run(count, align, context, self.own_start())?;
+            found = self.find_run(count, align, context, self.moved.lost(self.cpu()))?;
         }
         Err(AllocError::Busy(self.reclaimable()))
-    }
-
-    /// Where this CPU goes on searching after it has lost a race, as a fraction of the extent in 2^-16: a CPU's number with
-    /// its bits reversed, so that few CPUs lie far apart. A hint: it may be another CPU by now.
-    fn own_start(&self) -> u16 {
-        self.cpu().map_or(0, |cpu| cpu.number().reverse_bits())
     }
 
     /// Why there is no run: because none would be there even if all operations had ended, or because of those that have not.

@@ -8,8 +8,8 @@
 use super::Arena;
 use crate::addr::{AddressRange, PAGE_SHIFT, VirtAddr, WINDOW_SIZE};
 use crate::arch::Arch;
+use crate::pages::GivingBack;
 use crate::platform::{FlushScope, Platform, Shootdown};
-use crate::sync::Ordering;
 use crate::views::Listed;
 
 /// Ranges of a shootdown, where there are views.
@@ -25,38 +25,45 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// Has every CPU forget these addresses of the kernel view, and what they are in the others.
     pub(super) fn flush(&self, ranges: &[AddressRange], scope: FlushScope) {
+        self.flush_for(None, ranges, scope);
+    }
+
+    /// The same, for an operation that counts its shootdowns itself.
+    #[inline]
+    pub(super) fn flush_for(&self, by: Option<&GivingBack<'_>>, ranges: &[AddressRange], scope: FlushScope) {
         if ranges.is_empty() {
             return;
         }
         if self.views.has_room_for_any() {
             A::full_barrier();
             if self.views.views().next().is_some() {
-                return self.flush_every_view(ranges, scope);
+                return self.flush_every_view(by, ranges, scope);
             }
         }
-        self.shootdown(ranges, scope);
+        self.shootdown(by, ranges, scope);
     }
 
-    fn shootdown(&self, ranges: &[AddressRange], scope: FlushScope) {
-        self.shared.0.counters.shootdowns.fetch_add(1, Ordering::Relaxed);
+    #[inline]
+    fn shootdown(&self, by: Option<&GivingBack<'_>>, ranges: &[AddressRange], scope: FlushScope) {
+        by.map_or_else(|| self.maps.passing.count_shootdown(), GivingBack::count_shootdown);
         self.platform.shootdown().shootdown(ranges, scope);
     }
 
     #[inline(never)] // Its array is on the stack only where there are views.
-    fn flush_every_view(&self, ranges: &[AddressRange], scope: FlushScope) {
+    fn flush_every_view(&self, by: Option<&GivingBack<'_>>, ranges: &[AddressRange], scope: FlushScope) {
         let mut together = [AddressRange::new(self.layout.base().into(), 0); RANGES];
         let mut len = 0;
         let in_views =
             self.views.views().flat_map(|view| ranges.iter().filter_map(move |range| self.in_view(*range, view)));
         for range in ranges.iter().copied().chain(in_views) {
             if len == RANGES {
-                self.shootdown(&together, scope);
+                self.shootdown(by, &together, scope);
                 len = 0;
             }
             together[len] = range;
             len += 1;
         }
-        self.shootdown(&together[..len], scope);
+        self.shootdown(by, &together[..len], scope);
     }
 
     /// The same pages in a program view, which has all of the window and none of the guard.
@@ -68,6 +75,6 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// Has every CPU forget a view, and how to get there.
     pub(super) fn flush_view(&self, base: u64) {
-        self.shootdown(&[AddressRange::new(VirtAddr::new(base), WINDOW_SIZE)], FlushScope::Tables);
+        self.shootdown(None, &[AddressRange::new(VirtAddr::new(base), WINDOW_SIZE)], FlushScope::Tables);
     }
 }

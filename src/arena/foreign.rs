@@ -71,6 +71,6 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     #[cold]
     pub(super) fn set_aside_foreign(&self, page: u32) {
         self.shared.0.foreign.set(page);
-        self.maps.deferred.set_bit(self.maps.bit_of(page));
+        self.maps.deferred.put_bit(self.maps.bit_of(page));
     }
 }

@@ -4,6 +4,7 @@
 //! Nobody else can reach them: they are not visible in any view, and what a stale translation might have written to them was
 //! flushed before their last owner gave them back (I5). A *freed* frame is never chained that way.
 
+use crate::arch::Arch;
 use crate::platform::{Frame, FrameSource, NodeId, PhysMap, Platform};
 use crate::tables::zero_frame;
 
@@ -31,10 +32,10 @@ impl<'a, P: Platform> FrameChain<'a, P> {
     }
 
     /// Takes frames until there are `count`; `None` if the source runs out first.
-    pub(super) fn fill(&mut self, count: u32, node: Option<NodeId>) -> Option<()> {
+    pub(super) fn fill<A: Arch>(&mut self, count: u32, node: Option<NodeId>) -> Option<()> {
         while self.count < count {
             let frame = self.platform.frames().alloc(node)?;
-            zero_frame(self.platform, frame);
+            zero_frame::<A, P>(self.platform, frame);
             self.push(frame);
         }
         Some(())
@@ -87,6 +88,39 @@ impl<'a, P: Platform> FrameChain<'a, P> {
 
     fn first_word(&self, frame: Frame) -> *mut u64 {
         self.platform.phys_map().frame_to_ptr(frame).cast::<u64>().as_ptr()
+    }
+}
+
+/// A zeroed frame, which goes back to its source when it is dropped.
+pub(super) struct Fresh<'a, P: Platform> {
+    platform: &'a P,
+    frame: Frame,
+}
+
+impl<'a, P: Platform> Fresh<'a, P> {
+    /// Takes one; `None` if the source has none.
+    #[inline]
+    pub(super) fn take<A: Arch>(platform: &'a P, node: Option<NodeId>) -> Option<Self> {
+        let frame = platform.frames().alloc(node)?;
+        zero_frame::<A, P>(platform, frame);
+        Some(Self { platform, frame })
+    }
+
+    /// Which it is.
+    pub(super) const fn frame(&self) -> Frame {
+        self.frame
+    }
+
+    /// It is a page now.
+    pub(super) const fn installed(self) {
+        core::mem::forget(self);
+    }
+}
+
+impl<P: Platform> Drop for Fresh<'_, P> {
+    fn drop(&mut self) {
+        // SAFETY: it came from this source, and was never visible to anybody else.
+        unsafe { self.platform.frames().free(self.frame) };
     }
 }
 

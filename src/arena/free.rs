@@ -5,7 +5,7 @@ use super::batch::Batch;
 use super::claimed::Claimed;
 use super::transition::{deferred, taken_away};
 use super::{Arena, FreeError};
-use crate::addr::{ArenaPtr, PageCount, PageRange};
+use crate::addr::{ArenaPtr, PageCount, PageIndex, PageRange};
 use crate::arch::Arch;
 use crate::layout::Sharing;
 use crate::pages::{masks, ones};
@@ -29,10 +29,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// for an allocator's pages, too, though `owner` is the allocator: only
     /// [`free_allocator_pages`](Self::free_allocator_pages) takes them away.
     pub fn free_pages(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
+        if count == PageCount::ONE {
+            return self.free_page(at, owner);
+        }
         let pages = self.check_free(at, count, owner, Caller::Anybody)?;
         let mut freed = 0;
         {
-            let mut batch = Batch::new(self);
+            let mut batch = Batch::new(self, pages.first().number());
             for page in pages.numbers() {
                 freed += u32::from(self.take_away(page, owner, &mut batch));
             }
@@ -80,13 +83,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
                 }
             }
             // Release: whoever takes a bit finds the slot deferred.
-            self.maps.deferred.set(word, queued);
+            self.maps.deferred.put(word, queued);
             freed += queued.count_ones();
         }
         self.freed(freed, pages)
     }
 
-    fn freed(&self, freed: u32, pages: PageRange) -> Result<(), FreeError> {
+    pub(super) fn freed(&self, freed: u32, pages: PageRange) -> Result<(), FreeError> {
         if freed == pages.count().get() {
             return Ok(());
         }
@@ -96,8 +99,10 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// Looks at every slot before any is changed (I6, I7).
     fn check_free(&self, at: ArenaPtr, count: PageCount, owner: Owner, caller: Caller) -> Result<PageRange, FreeError> {
-        let checked =
-            self.look(at, count, owner).and_then(|pages| self.refuse_what_is_referred_to(pages, owner, caller));
+        let checked = self.look(at, count, owner).and_then(|pages| {
+            self.refuse_what_is_referred_to(pages.first(), owner, caller)?;
+            Ok(pages)
+        });
         if checked.is_err() {
             self.record_free(self.layout.to_kernel(at), ViolationKind::InvalidFree);
         }
@@ -105,37 +110,26 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// On a private arena references lead into an allocator's pages: no safe call takes them away.
-    fn refuse_what_is_referred_to(
+    pub(super) fn refuse_what_is_referred_to(
         &self,
-        pages: PageRange,
+        page: PageIndex,
         owner: Owner,
         caller: Caller,
-    ) -> Result<PageRange, FreeError> {
+    ) -> Result<(), FreeError> {
         let referred_to = self.layout.sharing() == Sharing::Private && owner == Owner::Allocator;
         if referred_to && caller == Caller::Anybody {
-            return Err(FreeError::NotOwner { page: pages.first(), owner });
+            return Err(FreeError::NotOwner { page, owner });
         }
-        Ok(pages)
+        Ok(())
     }
 
     fn look(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<PageRange, FreeError> {
-        let pages = self.pages_at(at, count).map_err(|error| match error {
-            RangeError::Misaligned => FreeError::Misaligned,
-            RangeError::Outside => FreeError::Outside,
-        })?;
+        let pages = self.pages_at(at, count)?;
         if count == PageCount::ZERO {
             return Err(FreeError::ZeroPages);
         }
         for page in pages.pages() {
-            match self.state(page.number()) {
-                SlotState::Mapped(_, theirs) | SlotState::Reserved(theirs) | SlotState::ScratchOverReserved(theirs) => {
-                    if theirs != owner {
-                        return Err(FreeError::NotOwner { page, owner: theirs });
-                    }
-                }
-                SlotState::Foreign(_) => return Err(FreeError::Foreign { page }),
-                _ => return Err(FreeError::NotAllocated { page }),
-            }
+            look_at(self.state(page.number()), page, owner)?;
         }
         Ok(pages)
     }
@@ -174,9 +168,30 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 }
 
+/// Whether a page whose slot says this is `owner`'s to free.
+#[inline]
+pub(super) fn look_at(seen: SlotState, page: PageIndex, owner: Owner) -> Result<(), FreeError> {
+    match seen {
+        SlotState::Mapped(_, theirs) | SlotState::Reserved(theirs) | SlotState::ScratchOverReserved(theirs) => {
+            if theirs == owner { Ok(()) } else { Err(FreeError::NotOwner { page, owner: theirs }) }
+        }
+        SlotState::Foreign(_) => Err(FreeError::Foreign { page }),
+        _ => Err(FreeError::NotAllocated { page }),
+    }
+}
+
+impl From<RangeError> for FreeError {
+    fn from(error: RangeError) -> Self {
+        match error {
+            RangeError::Misaligned => Self::Misaligned,
+            RangeError::Outside => Self::Outside,
+        }
+    }
+}
+
 /// Who frees.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Caller {
+pub(super) enum Caller {
     /// Safe code.
     Anybody,
     /// An allocator, which vouches that nobody refers to its pages.

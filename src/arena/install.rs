@@ -125,6 +125,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         }
         if let Some((first, last)) = stale {
             self.flush(&[self.page_addresses(first, last - first + 1)], FlushScope::Leaves);
+            self.maps.tainted.note_worn();
         }
     }
 
@@ -152,7 +153,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// queue, or a page that was allocated again to the same owner meanwhile, and this is that owner's wrong free (I6).
     pub(super) fn queue(&self, page: u32, owner: Owner) {
         if self.slot(page).is_some_and(|slot| self.transition(slot, |seen| queued(seen, owner)).is_ok()) {
-            self.maps.deferred.set_bit(self.maps.bit_of(page));
+            self.maps.deferred.put_bit(self.maps.bit_of(page));
         }
     }
 }

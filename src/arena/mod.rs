@@ -22,19 +22,23 @@ use crate::views::ViewList;
 use crate::violations::ViolationRing;
 
 mod alloc;
+mod alloc_one;
 mod batch;
 mod behalf;
 mod claimed;
 mod create;
 mod destroy;
 mod error;
+mod few;
 mod find;
 mod flush;
 mod foreign;
 mod frames;
 mod free;
+mod free_one;
 mod install;
 mod lent;
+mod moved;
 mod program_fault;
 mod reach;
 mod reclaim;
@@ -61,6 +65,7 @@ pub use validate::ValidateError;
 
 use foreign::LastForeign;
 use lent::Metadata;
+use moved::Moved;
 use rows::FaultRows;
 use stats::Counters;
 
@@ -112,13 +117,14 @@ pub struct Arena<P: Platform, A: Arch = Native> {
     views: ViewList,
     metadata: Metadata,
     shared: Line<Shared>,
+    /// Batches of pages that were taken away: what gives vacated words their tags.
+    batches: Line<AtomicU64>,
+    moved: Moved,
 }
 
 /// What all CPUs write, on cache lines of its own.
 #[derive(Debug)]
 struct Shared {
-    /// Batches of pages that were taken away: what gives vacated words their tags.
-    batches: AtomicU64,
     counters: Counters,
     foreign: LastForeign,
 }
@@ -155,8 +161,12 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// The tag of a new batch. Relaxed: two batches that take one get two, in whichever order.
+    ///
+    /// It tells a fault that flushes a vacated page first whether the word is still the same; where none does, all are one.
+    #[inline]
     fn next_tag(&self) -> Tag {
-        Tag::of_batch(self.shared.0.batches.fetch_add(1, Ordering::Relaxed))
+        let number = if A::BREAK_BEFORE_MAKE { self.batches.0.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        Tag::of_batch(number)
     }
 
     /// Whether all of `pages` lie in the extent, as ranges go.

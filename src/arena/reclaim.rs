@@ -42,28 +42,34 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Context: *may wait for a shootdown*; several CPUs may call it at once. It calls the frame source, and takes some 3 KiB
     /// of stack.
     pub fn reclaim(&self) -> Reclaimed {
-        let done = Reclaimed {
-            freed_pages: self.finish_deferred(),
-            healed_pages: self.heal_extent() + self.heal_guard(),
-            healed_regions: self.heal_regions(),
-        };
+        let freed_pages = self.finish_deferred();
+        let (mut healed_pages, mut healed_regions) = (0, 0);
+        // Whatever was scratched before this call is counted: where nothing is, no mark need be looked for, and nobody can
+        // have written to the scratch page since it was zeroed, unless somebody else has healed a page.
+        let marked = self.maps.tainted.any();
+        if marked {
+            healed_pages = self.heal_extent() + self.heal_guard();
+            healed_regions = self.heal_regions();
+        }
+        if self.maps.tainted.take_worn() || marked {
+            self.zero_scratch_page();
+        }
         self.settle_vacated();
-        self.zero_scratch_page();
-        done
+        Reclaimed { freed_pages, healed_pages, healed_regions }
     }
 
     /// Takes the queue's bits, word by word, and frees what they stand for as `free_pages` does.
     #[inline(never)] // Each of these has a batch of its own on the stack: one at a time.
     fn finish_deferred(&self) -> u32 {
         let foreign = self.shared.0.foreign.get();
-        let mut batch = Batch::new(self);
         let mut freed = 0;
-        let queue = &self.maps.deferred;
-        let is_queued = |word: &u32| queue.bits().word(*word, Ordering::Relaxed) != 0;
-        for word in (0..queue.bits().word_count()).filter(is_queued) {
-            for bit in ones(queue.take(word, !0)) {
-                freed += u32::from(self.finish_one(self.maps.page_of(word * 64 + bit), &mut batch));
-            }
+        if !self.maps.deferred.is_empty() {
+            let mut batch = Batch::new(self, 0);
+            self.maps.deferred.take_all(|word, mask| {
+                for bit in ones(mask) {
+                    freed += u32::from(self.finish_one(self.maps.page_of(word * 64 + bit), &mut batch));
+                }
+            });
         }
         if let Some(page) = foreign.filter(|page| !self.is_foreign(page.number())) {
             self.shared.0.foreign.forget(page);
@@ -97,7 +103,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// way there; the others are nobody's.
     #[inline(never)]
     fn heal_extent(&self) -> u32 {
-        let mut batch = Batch::new(self);
+        let mut batch = Batch::new(self, 0);
         let mut healed = 0;
         for bit in self.maps.tainted.pages().bits().ones().take_while(|bit| *bit < self.maps.guard_bits_start()) {
             let page = self.maps.page_of(bit);
@@ -121,7 +127,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     #[inline(never)]
     fn heal_guard(&self) -> u32 {
-        let mut batch = Batch::new(self);
+        let mut batch = Batch::new(self, 0);
         let mut healed = 0;
         for bit in self.maps.tainted.pages().bits().ones().skip_while(|bit| *bit < self.maps.guard_bits_start()) {
             let number = bit - self.maps.guard_bits_start();

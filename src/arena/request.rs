@@ -63,6 +63,12 @@ impl AllocRequest {
         Self { count, owner, placement, node: None, context: Context::MayWait }
     }
 
+    /// Whether it asks for one page, wherever it may be.
+    #[inline]
+    pub(super) const fn is_for_one_page(&self) -> bool {
+        matches!(self.placement, Placement::Anywhere { align } if align.get() == 1) && self.count.get() == 1
+    }
+
     /// At the page that starts at this pointer, and those after it, or not at all. It takes the place of an alignment that was
     /// asked for, and the other way round.
     pub const fn exactly_at(self, page: ArenaPtr) -> Self {

@@ -67,7 +67,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     #[inline(never)]
     fn set_aside_installed(&self, page: u32, owner: Owner) {
         let Some(slot) = self.slot(page) else { return };
-        let mut batch = Batch::new(self);
+        let mut batch = Batch::new(self, page);
         let mut room = batch.room();
         let Ok(was) = self.transition(slot, |seen| taken_away(seen, owner, || room.tag())) else { return };
         room.owe_unclaimed(page, was);

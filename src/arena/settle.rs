@@ -21,11 +21,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         if !A::BREAK_BEFORE_MAKE {
             return;
         }
-        for word in self.maps.unsettled.ones() {
-            self.maps.unsettled.take_bit(word);
-            for bit in (word * 64..(word + 1) * 64).filter(|bit| self.maps.in_extent(*bit)) {
-                self.settle(self.maps.page_of(bit));
-            }
+        for bit in self.maps.take_unsettled().filter(|bit| self.maps.in_extent(*bit)) {
+            self.settle(self.maps.page_of(bit));
         }
     }
 

@@ -10,7 +10,6 @@ use crate::sync::{AtomicU64, Ordering};
 pub(super) struct Counters {
     pub(super) spurious: AtomicU64,
     pub(super) lost_installs: AtomicU64,
-    pub(super) shootdowns: AtomicU64,
     pub(super) pages_given: AtomicU64,
     pub(super) refused: AtomicU64,
     /// Decides: an arena that is held is not destroyed.
@@ -20,14 +19,7 @@ pub(super) struct Counters {
 impl Counters {
     pub(super) fn new() -> Self {
         let zero = || AtomicU64::new(0);
-        Self {
-            spurious: zero(),
-            lost_installs: zero(),
-            shootdowns: zero(),
-            pages_given: zero(),
-            refused: zero(),
-            holds: zero(),
-        }
+        Self { spurious: zero(), lost_installs: zero(), pages_given: zero(), refused: zero(), holds: zero() }
     }
 }
 
@@ -73,7 +65,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let counters = &self.shared.0.counters;
         Stats {
             claimed_pages: self.maps.claimed_count(),
-            deferred_pages: self.maps.deferred.bits().count(),
+            deferred_pages: self.maps.deferred.pages().bits().count(),
             tainted_pages: self.maps.tainted.pages().bits().count(),
             tainted_regions: self.maps.tainted.regions().count(),
             table_frames: self.tables.frame_count(),
@@ -81,7 +73,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             violations_lost,
             spurious_faults: counters.spurious.load(Ordering::Relaxed),
             lost_installs: counters.lost_installs.load(Ordering::Relaxed),
-            shootdowns: counters.shootdowns.load(Ordering::Relaxed),
+            shootdowns: self.maps.passing.shootdowns(),
             views: self.views.count(),
             holds: counters.holds.load(Ordering::Relaxed),
             pages_given: counters.pages_given.load(Ordering::Relaxed),

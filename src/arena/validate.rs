@@ -149,7 +149,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             return Err(ValidateError::ForeignWord { page });
         }
         let claimed = self.maps.is_claimed(page);
-        let queued = self.maps.deferred.bits().test(bit, Ordering::Acquire);
+        let queued = self.maps.deferred.pages().bits().test(bit, Ordering::Acquire);
         if queued != matches!(state, SlotState::Deferred(..)) {
             let untouched = matches!(state, SlotState::Vacant | SlotState::Vacated(_) | SlotState::Scratch);
             let set_aside = queued && claimed && untouched;

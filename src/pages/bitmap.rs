@@ -78,6 +78,12 @@ impl Bitmap {
         }
     }
 
+    /// The words of which some bits are set, by number: each is looked at once, with Relaxed.
+    pub(crate) fn words_with_some(&self) -> impl Iterator<Item = u32> + '_ {
+        let words = (0..).zip(self.words);
+        words.filter(|(_, word)| word.load(Ordering::Relaxed) != 0).map(|(number, _)| number)
+    }
+
     /// How many bits are set, counted word by word while others go on.
     pub(crate) fn count(&self) -> u32 {
         self.words.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum()

@@ -1,6 +1,6 @@
 //! Claiming: the exclusive right to install into slots.
 
-use super::{GivingBack, LeftBy, Moment, PageMaps, Wanted};
+use super::{GivingBack, Left, LeftBy, Moment, PageMaps, Wanted};
 use crate::addr::PageRange;
 use crate::sync::Ordering;
 
@@ -25,8 +25,20 @@ impl PageMaps {
     pub(crate) fn claim(&self, pages: PageRange) -> Result<(), Taken> {
         let (first, count) = (self.bit_of(pages.first().number()), pages.count().get());
         // What a claim of several words that fails gives back is in passing until then.
-        let _giving_back = if first % 64 + count > 64 { self.giving_back() } else { None };
+        let _giving_back = if first % 64 + count > 64 { self.giving_back(pages) } else { None };
         self.claimed.claim(first, count).map_err(|bit| Taken(self.page_of(bit)))
+    }
+
+    /// Claims one page of the extent: whether nobody had it.
+    #[inline]
+    pub(crate) fn claim_page(&self, page: u32) -> bool {
+        self.claimed.claim(self.bit_of(page), 1).is_ok()
+    }
+
+    /// Makes one page claimable again, as [`unclaim`](Self::unclaim) does.
+    #[inline]
+    pub(crate) fn unclaim_page(&self, page: u32) {
+        self.claimed.unclaim(self.bit_of(page), 1);
     }
 
     /// The first of these pages that is claimed.
@@ -42,14 +54,41 @@ impl PageMaps {
     /// fraction of the extent in 2^-16 on, and then what lies below.
     pub(crate) fn find(&self, count: u32, align: u32, avoid: Avoid, from: u16) -> Option<PageRange> {
         let wanted = Wanted { count, align, origin: self.geometry.origin };
-        // What lies below the extent is claimed; so the lowest is found from 0 on, where blocks begin.
-        let offset = (u64::from(self.geometry.count) * u64::from(from)) >> 16;
-        let from = if from == 0 { 0 } else { self.geometry.first + u32::try_from(offset).unwrap_or(0) };
+        let from = self.bit_from(from);
         let tainted = |block| self.tainted.pages().block(block);
         let left: LeftBy<'_> = if avoid == Avoid::Tainted && self.tainted.any() { Some(&tainted) } else { None };
         let find = |from: u32| self.claimed.lowest(from, wanted, left);
         let found = find(from).or_else(|| if from > 0 { find(0) } else { None });
         found.map(|bit| PageRange::of(self.page_of(bit), count))
+    }
+
+    /// The lowest page that nobody has and whose slot holds no scratch, from a fraction of the extent on.
+    #[inline]
+    pub(crate) fn find_one(&self, from: u16) -> Option<PageRange> {
+        let bit = self.claimed.lowest_one(self.bit_from(from), |block| self.marked_of(block))?;
+        Some(PageRange::of(self.page_of(bit), 1))
+    }
+
+    /// What is marked of a block; most often nothing is marked at all.
+    #[inline]
+    fn marked_of(&self, block: u32) -> Left {
+        if self.tainted.any() { self.tainted.pages().block(block) } else { None }
+    }
+
+    /// Whether pages lie below a fraction of the extent.
+    #[inline]
+    pub(crate) fn is_below(&self, pages: PageRange, from: u16) -> bool {
+        self.bit_of(pages.first().number()) < self.bit_from(from)
+    }
+
+    /// The bit at a fraction of the extent. What lies below the extent is claimed; so the lowest is found from 0 on, where
+    /// blocks begin.
+    #[inline]
+    const fn bit_from(&self, from: u16) -> u32 {
+        // In two parts, neither of which leaves 32 bits.
+        let (blocks, rest) = (self.geometry.count >> 16, self.geometry.count & 0xffff);
+        let offset = blocks * from as u32 + ((rest * from as u32) >> 16);
+        if from == 0 { 0 } else { self.geometry.first + offset }
     }
 
     /// Makes pages claimable again. Release: all that was done to them is seen by the next holder (I5).
@@ -65,8 +104,15 @@ impl PageMaps {
     }
 
     /// Announces that pages are going to be un-claimed, from the moment when their slots say so.
-    pub(crate) fn giving_back(&self) -> Option<GivingBack<'_>> {
-        (!self.is_small()).then(|| self.passing.begin())
+    pub(crate) fn giving_back(&self, pages: PageRange) -> Option<GivingBack<'_>> {
+        (!self.is_small()).then(|| self.batch(pages.first().number()))
+    }
+
+    /// The same, for pages of which this is one, and of a small extent, too: whoever gives them back counts its shootdowns
+    /// there.
+    #[inline]
+    pub(crate) fn batch(&self, page: u32) -> GivingBack<'_> {
+        self.passing.begin(page.wrapping_sub(self.geometry.origin))
     }
 
     /// Before a search: what was given back so far.

@@ -24,18 +24,25 @@ impl AtLeast {
         self.0.load(Ordering::Relaxed) == 0
     }
 
-    /// Sets a bit, which `set` does, and says whether it was clear.
-    pub(crate) fn set(&self, set: impl FnOnce() -> bool) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        if !set() {
-            self.0.fetch_sub(1, Ordering::Relaxed);
+    /// How many bits are set, or more.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Sets at most so many bits, which `set` does, and says how many were clear.
+    pub(crate) fn set(&self, most: u32, set: impl FnOnce() -> u32) {
+        self.0.fetch_add(u64::from(most), Ordering::Relaxed);
+        let set = set();
+        if set != most {
+            self.0.fetch_sub(u64::from(most - set), Ordering::Relaxed);
         }
     }
 
-    /// Clears a bit, which `clear` does, and says whether it was set.
-    pub(crate) fn clear(&self, clear: impl FnOnce() -> bool) {
-        if clear() {
-            self.0.fetch_sub(1, Ordering::Relaxed);
+    /// Clears bits, which `clear` does, and says how many were set.
+    pub(crate) fn clear(&self, clear: impl FnOnce() -> u32) {
+        let cleared = clear();
+        if cleared != 0 {
+            self.0.fetch_sub(u64::from(cleared), Ordering::Relaxed);
         }
     }
 }

@@ -64,6 +64,17 @@ impl Marks {
         self.take(bit / 64, 1 << (bit % 64)) != 0
     }
 
+    /// The words that are noted as having some bits, by number. Of a small map none is.
+    pub(crate) fn noted_words(&self) -> impl Iterator<Item = u32> + '_ {
+        let noted = |word: u32| ones(self.some.word(word, Ordering::Relaxed)).map(move |bit| word * 64 + bit);
+        self.some.words_with_some().flat_map(noted)
+    }
+
+    #[cfg(all(test, not(kernel_arena_loom)))]
+    pub(super) fn forget_notes(&self) {
+        (0..self.some.word_count()).for_each(|word| _ = self.some.take(word, !0));
+    }
+
     /// The bits of eight words, the first at eight times `block`, as far as is noted that there are any.
     #[inline]
     pub(crate) fn block(&self, block: u32) -> Left {

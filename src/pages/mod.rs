@@ -10,7 +10,7 @@
 
 use crate::addr::PageRange;
 use crate::metadata::{MapGeometry, Parts};
-use crate::sync::Ordering;
+use crate::sync::{Figure, Ordering};
 
 mod bitmap;
 mod claim;
@@ -18,6 +18,7 @@ mod counted;
 mod free_map;
 mod marks;
 mod passing;
+mod queue;
 mod tainted;
 
 pub(crate) use bitmap::{Bitmap, masks, ones};
@@ -27,6 +28,7 @@ pub(crate) use marks::Marks;
 pub(crate) use passing::{GivingBack, Moment};
 
 use passing::Passing;
+use queue::Queue;
 use tainted::Tainted;
 
 /// The maps of an arena.
@@ -34,11 +36,13 @@ use tainted::Tainted;
 pub(crate) struct PageMaps {
     geometry: MapGeometry,
     claimed: FreeMap<FlatMap>,
-    passing: Passing,
-    pub(crate) deferred: Marks,
+    pub(crate) passing: Passing,
+    pub(crate) deferred: Queue,
     pub(crate) tainted: Tainted,
     /// One bit a word of `claimed`: some page of it may be vacated and not in use since. A hint.
-    pub(crate) unsettled: Bitmap,
+    unsettled: Bitmap,
+    /// Whether any of these may be set. A hint of a hint.
+    any_unsettled: Figure,
 }
 
 impl PageMaps {
@@ -55,9 +59,10 @@ impl PageMaps {
             geometry,
             claimed,
             passing: Passing::new(),
-            deferred: Marks::new(parts.deferred, geometry.deferred_words()),
+            deferred: Queue::new(Marks::new(parts.deferred, geometry.deferred_words())),
             tainted: Tainted::new(Marks::new(parts.tainted, geometry.tainted_words()), Bitmap::new(parts.regions)),
             unsettled: Bitmap::new(parts.unsettled),
+            any_unsettled: Figure::new(0),
         }
     }
 
@@ -101,7 +106,7 @@ impl PageMaps {
     /// How many pages `reclaim` would bring back: those that are queued, and those that are marked and in nobody's hands.
     /// Of each, those in 64 words at most.
     pub(crate) fn reclaimable(&self) -> (u32, u32) {
-        let deferred = self.deferred.counted(|_, queued| queued.count_ones());
+        let deferred = self.deferred.pages().counted(|_, queued| queued.count_ones());
         let free = |word, marked: u64| (marked & !self.claimed.taken(word, Ordering::Relaxed)).count_ones();
         (deferred, self.tainted.pages().counted(free))
     }
@@ -114,5 +119,18 @@ impl PageMaps {
                 self.unsettled.set_bit(word);
             }
         }
+        if self.any_unsettled.load(Ordering::Relaxed) == 0 {
+            self.any_unsettled.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes these notes: the bits of each word of the map that has one.
+    pub(crate) fn take_unsettled(&self) -> impl Iterator<Item = u32> + '_ {
+        let any = self.any_unsettled.load(Ordering::Relaxed) != 0;
+        if any {
+            self.any_unsettled.store(0, Ordering::Relaxed);
+        }
+        let words = any.then(|| self.unsettled.ones()).into_iter().flatten();
+        words.inspect(|word| _ = self.unsettled.take_bit(*word)).flat_map(|word| word * 64..(word + 1) * 64)
     }
 }

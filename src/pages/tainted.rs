@@ -5,7 +5,7 @@
 
 use super::counted::AtLeast;
 use super::{Bitmap, Marks};
-use crate::sync::{Line, Ordering};
+use crate::sync::{Figure, Line, Ordering};
 
 /// The marks.
 #[derive(Debug)]
@@ -13,11 +13,14 @@ pub(crate) struct Tainted {
     pages: Marks,
     regions: Bitmap,
     marked: Line<AtLeast>,
+    /// Whether the scratch page was taken away from a page other than by `reclaim`, which zeroes it. It is asked for nothing
+    /// else, so a model need not try its orders.
+    worn: Figure,
 }
 
 impl Tainted {
     pub(super) fn new(pages: Marks, regions: Bitmap) -> Self {
-        Self { pages, regions, marked: Line(AtLeast::none()) }
+        Self { pages, regions, marked: Line(AtLeast::none()), worn: Figure::new(0) }
     }
 
     /// Whether any mark is set, or is being set or cleared.
@@ -38,6 +41,18 @@ impl Tainted {
         self.any() && self.regions.test(region, order)
     }
 
+    /// Notes that pages were healed whose scratch somebody may have written to. After their flush: what was written comes
+    /// before. Release: pairs with [`take_worn`](Self::take_worn), by a read-modify-write, or it would end the release sequence of
+    /// an earlier note.
+    pub(crate) fn note_worn(&self) {
+        self.worn.fetch_or(1, Ordering::Release);
+    }
+
+    /// Takes that back, if it was noted.
+    pub(crate) fn take_worn(&self) -> bool {
+        self.worn.load(Ordering::Relaxed) != 0 && self.worn.swap(0, Ordering::Acquire) != 0
+    }
+
     /// The pages' marks, to be looked at.
     #[inline]
     pub(crate) const fn pages(&self) -> &Marks {
@@ -52,22 +67,22 @@ impl Tainted {
 
     /// Marks a page, or a slot of the guard.
     pub(crate) fn mark_page(&self, bit: u32) {
-        self.marked.0.set(|| self.pages.set_bit(bit));
+        self.marked.0.set(1, || self.pages.set_bit(bit).into());
     }
 
     /// Takes that back.
     pub(crate) fn unmark_page(&self, bit: u32) {
-        self.marked.0.clear(|| self.pages.take_bit(bit));
+        self.marked.0.clear(|| self.pages.take_bit(bit).into());
     }
 
     /// Marks a region.
     pub(crate) fn mark_region(&self, region: u32) {
-        self.marked.0.set(|| self.regions.set_bit(region));
+        self.marked.0.set(1, || self.regions.set_bit(region).into());
     }
 
     /// Takes that back.
     pub(crate) fn unmark_region(&self, region: u32) {
-        self.marked.0.clear(|| self.regions.take_bit(region));
+        self.marked.0.clear(|| self.regions.take_bit(region).into());
     }
 }
 

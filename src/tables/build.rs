@@ -39,7 +39,7 @@ impl<A: Arch> Tables<A> {
             write_table::<A, P>(platform, table, 0);
         }
         write_table::<A, P>(platform, scratch_table, scratch);
-        zero_frame(platform, scratch_page);
+        zero_frame::<A, P>(platform, scratch_page);
         if tables.build_leaves(platform).is_none() {
             tables.free_leaves(platform);
             return None;
@@ -152,8 +152,10 @@ fn write_table<A: Arch, P: Platform>(platform: &P, table: Frame, word: u64) {
 }
 
 /// Fills a fresh frame with zeros.
-pub(crate) fn zero_frame<P: Platform>(platform: &P, frame: Frame) {
+#[inline]
+pub(crate) fn zero_frame<A: Arch, P: Platform>(platform: &P, frame: Frame) {
     let first = platform.phys_map().frame_to_ptr(frame);
-    // SAFETY: the frame belongs to the arena and is not mapped anywhere yet; the physical map gives its 4096 bytes.
-    unsafe { first.as_ptr().write_bytes(0, 4096) };
+    // SAFETY: the frame belongs to the arena and is not mapped anywhere yet; the physical map gives its 4096 bytes, aligned, of
+    // a memory type that creation has checked.
+    unsafe { A::zero_page(first) };
 }

@@ -28,11 +28,11 @@ impl Marks {
     }
 
     fn set(&self, bit: u32) {
-        self.marked.set(|| self.bits.set_bit(bit));
+        self.marked.set(1, || self.bits.set_bit(bit).into());
     }
 
     fn clear(&self, bit: u32) {
-        self.marked.clear(|| self.bits.take_bit(bit));
+        self.marked.clear(|| self.bits.take_bit(bit).into());
     }
 
     /// What was marked before, and is not healed: it must be counted.

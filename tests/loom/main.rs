@@ -22,6 +22,7 @@ mod bump;
 mod claim;
 /// The crate's own file: what it holds is not public.
 #[path = "../../src/pages/counted.rs"]
+#[expect(dead_code, reason = "the queue uses more of it")]
 mod counted;
 mod counting;
 mod early;
@@ -33,6 +34,11 @@ mod groups;
 mod guess;
 mod lifetime;
 mod machine;
+/// The crate's own file: what it holds is not public.
+#[path = "../../src/pages/passing.rs"]
+#[expect(dead_code, reason = "figures decide nothing")]
+mod operations;
+mod passing;
 mod platform;
 mod pool;
 /// The crate's own file: what it holds is not public.
@@ -52,6 +58,7 @@ mod slab_retire;
 mod slab_reuse;
 mod stack;
 mod stale;
+mod sync;
 /// The crate's own file: what it holds is not public.
 #[path = "../../src/stack.rs"]
 mod tagged_stack;
@@ -62,5 +69,3 @@ mod world;
 
 /// The sources as this package compiles them, by their usual name.
 extern crate kernel_arena_loom as kernel_arena;
-
-use kernel_arena::sync;

@@ -13,7 +13,8 @@ use crate::machine::{Reached, Small, on_cpu};
 use crate::race::{race, race_of_three};
 use crate::stale::Stale;
 use crate::world::{
-    ModelArena, UNBOUNDED, all_read, at, explore, fault_at, one_page, own, page, preemptions, retire, start, wild_load,
+    ModelArena, UNBOUNDED, all_read, at, explore, fault_at, one_page, own, page, preemptions, preemptions_if_long,
+    retire, start, wild_load,
 };
 
 #[test]
@@ -55,7 +56,7 @@ fn scratch_is_marked_at_rest_whatever_reclaim_saw() {
 
 #[test]
 fn a_page_outside_the_extent_heals_without_a_claim() {
-    explore("two reclaims against a fault outside the extent", UNBOUNDED, 3, |memory, first| {
+    explore("two reclaims against a fault outside the extent", preemptions_if_long(3, 5), 3, |memory, first| {
         // Page 0 shares the leaf table of the extent's only page.
         let arena = start::<Stale>(memory, 1, 1);
         let reclaim = |arena: &ModelArena<Stale>| arena.reclaim().healed_pages;

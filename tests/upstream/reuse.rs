@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use kernel_arena::{AllocError, Context, Owner, ReserveError};
+use kernel_arena::{AllocError, Context, Owner, Reclaimed, ReserveError};
 
 use super::{NOTHING, ONE, TLB_MODES, alloc, defer, index, page, request, sleepless};
 use crate::machine::{Format, Machine, Point, TlbMode, count};
@@ -41,6 +41,23 @@ fn a_page_that_holds_scratch_can_be_allocated_and_every_cpu_sees_it<F: Format>()
         assert_eq!(m.arena().stats().violations, 1);
         m.finish();
     }
+}
+
+/// Who stores to a page that is missing writes to the scratch page. `reclaim` zeroes it, whoever has healed the page.
+fn what_was_stored_is_gone_though_an_allocation_healed_the_page<F: Format>() {
+    let m = machine::<F>(4, TlbMode::Eager);
+    m.write(0, page(2), 0xbad).unwrap();
+    assert_eq!(alloc(&m, request(1).exactly_at(page(2))), Ok(page(2)));
+    assert_eq!(m.arena().stats().tainted_pages, 0);
+    assert_eq!(m.read(0, page(3)), Ok(0xbad), "not zeroed yet");
+    m.arena().reclaim();
+    assert_eq!(m.read(0, page(3)), Ok(0));
+    // Healed by somebody else, and nothing else to do.
+    m.write(0, page(3), 0xbad).unwrap();
+    assert_eq!(alloc(&m, request(1).exactly_at(page(3))), Ok(page(3)));
+    assert_eq!(m.arena().reclaim(), Reclaimed::default());
+    assert_eq!(m.read(0, page(4)), Ok(0));
+    m.finish();
 }
 
 /// N1: the same for many pages at once, in whatever order they hold scratch.
@@ -211,6 +228,7 @@ fn busy_names_what_reclaim_would_bring_back<F: Format>() {
 
 each_format!(
     a_page_that_holds_scratch_can_be_allocated_and_every_cpu_sees_it,
+    what_was_stored_is_gone_though_an_allocation_healed_the_page,
     pages_of_which_some_hold_scratch_can_be_allocated_together,
     a_page_that_is_scratched_at_any_moment_of_its_allocation_can_be_allocated,
     a_freed_address_is_not_reusable_before_the_flush,

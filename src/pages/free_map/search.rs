@@ -85,7 +85,7 @@ impl<B: Blocks> FreeMap<B> {
 
     /// The lowest bit, by the notes alone.
     #[inline]
-    fn lowest_one(&self, from: u32, avoid: impl Fn(u32) -> Left) -> Option<u32> {
+    pub(crate) fn lowest_one(&self, from: u32, avoid: impl Fn(u32) -> Left) -> Option<u32> {
         let mut block = self.0.next_open(from / BLOCK_BITS);
         while block < self.0.end() {
             let (first, mut all_taken) = (block * BLOCK_BITS, !0);
