@@ -1,6 +1,7 @@
 //! Pages: allocated, freed, reserved, looked for in vain; and what is not the library's in that.
 
-use kernel_arena::platform::{FlushScope, Shootdown};
+use kernel_arena::arch::{Arch, Native};
+use kernel_arena::platform::{FlushScope, PhysMap, Shootdown};
 use kernel_arena::{
     AddressRange, AllocRequest, Context, Owner, PAGE_SIZE, PageCount, PageIndex, PageRange, Platform, SlotState,
     VirtAddr,
@@ -28,6 +29,7 @@ pub(super) const CASES: &[Case] = &[
     whole("pages::refused_in_any_context_all_reserved_again", |site| Ok(refused(site)?.1)),
     shared("pages::of_these_one_frame_from_the_kernel_and_back", frame),
     shared("pages::of_these_shootdown_of_one_page", shootdown),
+    shared("pages::of_these_zeroing_of_one_page", zeroing),
 ];
 
 /// The first word of pages is zero, may be written, and is read back.
@@ -159,4 +161,20 @@ fn frame(site: &Site<'_>) -> Result<u64, Failure> {
 fn shootdown(site: &Site<'_>) -> Result<u64, Failure> {
     let page = AddressRange::new(VirtAddr::new(site.address(SOME / 2)), PAGE_SIZE);
     steady(|_| Ok(count(|| site.arena.platform().shootdown().shootdown(&[page], FlushScope::Leaves)).0))
+}
+
+fn zeroing(site: &Site<'_>) -> Result<u64, Failure> {
+    let frame = site.arena.platform().frames().alloc().ok_or_else(|| Failure::new("there is no frame"))?;
+    let page = site.arena.platform().phys_map().frame_to_ptr(frame);
+    let counted = steady(|_| {
+        // SAFETY: the frame is ours, and the map has it.
+        unsafe { page.cast::<u64>().write(1) };
+        // SAFETY: as above; a frame is a page's memory, and aligned.
+        let (counted, ()) = count(|| unsafe { Native::zero_page(page.cast()) });
+        // SAFETY: as above.
+        equal("the first word", unsafe { page.cast::<u64>().read() }, 0)?;
+        Ok(counted)
+    });
+    site.arena.platform().frames().free(frame);
+    counted
 }
