@@ -194,15 +194,18 @@ impl Made {
     /// It came from [`new`](Self::new), and nobody uses it.
     unsafe fn unmake(made: *mut Self) {
         // SAFETY: as the caller promises.
-        let Self { heap, memory } = unsafe { &*made };
+        let heap = unsafe { &(*made).heap };
         if let Some(slab) = heap.slab() {
             // SAFETY: the heap is never dropped, and nobody uses the pages again.
             unsafe { slab.source().unmap() };
             // SAFETY: as above.
             unsafe { slab.metadata().unmap() };
         }
-        // SAFETY: neither used nor dropped from now on: it lies in the memory that goes.
-        unsafe { memory.unmap() };
+        // SAFETY: as the caller promises.
+        let memory = unsafe { &raw const (*made).memory };
+        // Moved out: it lies in the memory that goes, and no reference into that may be alive while it is unmapped.
+        // SAFETY: read once, and never dropped where it lies.
+        drop(unsafe { memory.read() });
     }
 }
 
