@@ -107,7 +107,7 @@ impl RunCache {
         // In turns, so that none that nobody asks for stays.
         let turn = self.turn.load(Ordering::Relaxed);
         self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
-        let (before, from) = self.runs.split_at(turn as usize % RUNS.max(1));
+        let (before, from) = self.runs.split_at((turn as usize).checked_rem(RUNS).unwrap_or(0));
         let oldest = from.iter().chain(before).find_map(|place| {
             let oldest = parse(place.load(Ordering::Relaxed))?;
             place.store(0, Ordering::Relaxed);
@@ -160,11 +160,11 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             return given;
         }
         // As many as there are places: whoever is preempted here, and followed by others, stays no longer.
-        for _ in 0..RUNS {
-            let Some(run) = self.on_rack(|rack| rack.runs.take(|_| true)).flatten() else { break };
+        let taken = core::iter::from_fn(|| self.on_rack(|rack| rack.runs.take(|_| true)).flatten());
+        taken.take(RUNS).for_each(|run| {
             self.give_run(run);
             given += 1;
-        }
+        });
         self.source.cpus().lend_idle(&mut |cpu| {
             for rack in self.racks_of(cpu) {
                 given += self.give_runs_of(rack);
