@@ -65,11 +65,15 @@ pub fn flush_local(ranges: &[AddressRange], scope: FlushScope) {
 }
 
 /// Forgets everything under the PCID that is loaded by writing CR3's own value, bit for bit: a type that knows it may not know
-/// LAM's bits or an encryption bit. Without CR4.PCIDE bit 63 is zero.
+/// LAM's bits or an encryption bit. Without CR4.PCIDE bit 63 is zero. Interrupts are masked: a thread that is preempted between
+/// the two instructions may go on with another root loaded, which it borrows, and would load the first again, whose table may
+/// be gone.
 #[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
 fn reload_cr3() {
-    // SAFETY: the value that was there; no `nomem`, so no access moves across.
-    unsafe { core::arch::asm!("mov {0}, cr3", "mov cr3, {0}", out(reg) _, options(nostack, preserves_flags)) };
+    x86_64::instructions::interrupts::without_interrupts(|| {
+        // SAFETY: the value that is there, for nobody changes it in between; no `nomem`, so no access moves across.
+        unsafe { core::arch::asm!("mov {0}, cr3", "mov cr3, {0}", out(reg) _, options(nostack, preserves_flags)) };
+    });
 }
 
 /// Forgets everything under every PCID by changing CR4.PGE and changing it back, which every processor with PCIDs can (Intel
