@@ -29,7 +29,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         policy: FaultPolicy,
     ) -> Result<View<V>, AttachRefused<V>> {
         match self.attach(&entries, rights, policy) {
-            Ok(id) => Ok(View { base: id.base(), entries, id }),
+            Ok(id) => Ok(View { base: id.base(), entries, id, list: self.views.identity() }),
             Err(error) => Err(AttachRefused { error, entries }),
         }
     }
@@ -65,7 +65,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// # Errors
     /// [`DetachRefused`], with the view, if it is another arena's.
     pub fn detach_view<V: ViewEntries>(&self, view: View<V>) -> Result<V, DetachRefused<V>> {
-        let Some(listed) = self.views.leave(view.id) else {
+        let here = view.list == self.views.identity();
+        let Some(listed) = here.then(|| self.views.leave(view.id)).flatten() else {
             return Err(DetachRefused(view));
         };
         unlink(&view.entries, &self.tables, VIEW_ENTRIES);

@@ -34,19 +34,3 @@ pub unsafe trait ViewEntries {
         0
     }
 }
-
-// SAFETY: the same entries; a borrow keeps them where they are.
-unsafe impl<T: ViewEntries + ?Sized> ViewEntries for &T {
-    fn view_base(&self) -> ProgramAddr {
-        (**self).view_base()
-    }
-
-    unsafe fn view_entries(&self) -> [&AtomicU64; 4] {
-        // SAFETY: as the caller promises.
-        unsafe { (**self).view_entries() }
-    }
-
-    fn vacant_word(&self) -> u64 {
-        (**self).vacant_word()
-    }
-}

@@ -60,6 +60,11 @@ impl ViewList {
         Self { words }
     }
 
+    /// What tells this list from every other that there is: where it lies. (One without words has no views.)
+    pub(crate) fn identity(&self) -> usize {
+        self.words.as_ptr().addr()
+    }
+
     /// Whether there can be a view at all.
     pub(crate) const fn has_room_for_any(&self) -> bool {
         !self.words.is_empty()
@@ -145,6 +150,8 @@ mod tests {
         let listed: Vec<_> = list.views().map(Listed::base).collect();
         assert_eq!((list.find(one), listed), (None, vec![first.base(), second.base()]), "it is flushed, and not found");
         assert_eq!(list.leave(one), None);
+        let other = ViewList::new(vec![AtomicU64::new(two.word), AtomicU64::new(two.word)].leak());
+        assert!(other.find(two).is_some() && other.identity() != list.identity(), "a number may come again elsewhere");
         list.remove(one);
         let again = list.add(base(1 << 32), ViewRights::ReadOnly, FaultPolicy::Lazy).unwrap();
         assert_eq!((again.place, list.find(one), list.count()), (one.place, None, 2));

@@ -28,7 +28,7 @@ pub enum FaultPolicy {
 /// A view that is attached, and what the kernel lent for it.
 ///
 /// Holding one proves that the window is linked into these entries, and that nobody else can detach it: there is no other of
-/// the same number. [`Arena::detach_view`](crate::Arena::detach_view) takes it, so a view that is gone cannot be used:
+/// the same place in the same arena. [`Arena::detach_view`](crate::Arena::detach_view) takes it, so a view that is gone cannot be used:
 ///
 /// ```compile_fail,E0382
 /// use kernel_arena::{Arena, Platform, platform::ViewEntries, views::View};
@@ -45,6 +45,8 @@ pub struct View<V> {
     pub(crate) entries: V,
     pub(crate) id: ViewId,
     pub(crate) base: ProgramBase,
+    /// Which list it is in: an arena with a view is not destroyed, so no other has that meanwhile.
+    pub(crate) list: usize,
 }
 
 /// The number of a view, for whoever handles a program's faults.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use kernel_arena::arch::{Arch, Root, aarch64::AArch64, x86_64::X86_64};
 use kernel_arena::kit::{LinkError, Parts, ProgramWindow, UnlinkError, Unnamed, Window};
 use kernel_arena::platform::{CpuCount, FixedOffset, Frame, FrameSource, NodeId, UpperSlots, ViewEntries};
+use kernel_arena::sync::AtomicU64;
 use kernel_arena::views::{FaultPolicy, ViewRights};
 use kernel_arena::{AddressWidth, Arena, ArenaLayout, ProgramAddr, VirtAddr};
 
@@ -168,12 +169,31 @@ fn a_window_is_linked_once_and_not_unlinked_while_a_view_is_attached() {
     let again = window::<X86_64>(kernels, &ONE, memory).unwrap_err();
     assert_eq!(again, LinkError::InUse { address: VirtAddr::new(ONE.base().value()) });
 
-    let view = one.attach_view(&linked, ViewRights::ReadWrite, FaultPolicy::Segv).unwrap();
+    let view = one.attach_view(Lent(&linked), ViewRights::ReadWrite, FaultPolicy::Segv).unwrap();
     drop(view); // it stays attached
     let (error, linked) = linked.refused(memory);
     assert_eq!((error, memory.left()), (UnlinkError::InUse, left - 1));
     // SAFETY: read, not written.
     assert!(unsafe { linked.view_entries() }.iter().all(|entry| entry.load(Ordering::Relaxed) & 1 != 0));
+}
+
+/// A window whose view is never detached, to look at it meanwhile.
+struct Lent<'a, A: Arch>(&'a ProgramWindow<A>);
+
+// SAFETY: the window's own entries, lent once.
+unsafe impl<A: Arch> ViewEntries for Lent<'_, A> {
+    fn view_base(&self) -> ProgramAddr {
+        self.0.view_base()
+    }
+
+    unsafe fn view_entries(&self) -> [&AtomicU64; 4] {
+        // SAFETY: as the caller promises.
+        unsafe { self.0.view_entries() }
+    }
+
+    fn vacant_word(&self) -> u64 {
+        self.0.vacant_word()
+    }
 }
 
 /// Frames of a source that, when it is asked, maps something of its own below the root.
