@@ -81,6 +81,9 @@ pub enum TableReach {
 ///   crate's: hardware gives them no meaning.
 /// - The functions on slots are atomic, in one total order a slot with all others.
 /// - The barriers do what they say.
+/// - So does every other item: unsafe code and the processor go by what the trait's documentation says of it, such as the
+///   orderings of the functions on slots, and whatever [`resume_point`](Self::resume_point), [`loaded_root`](Self::loaded_root)
+///   and [`is_block`](Self::is_block) answer.
 pub unsafe trait Arch: Sized + 'static {
     /// The name, for people.
     const NAME: &'static str;

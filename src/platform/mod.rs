@@ -27,9 +27,10 @@ pub use view::ViewEntries;
 /// uses the arena; an `Arena` is `Sync` if its platform is.
 ///
 /// # Safety
-/// The implementor vouches that each part keeps the contract of its trait for as long as the arena exists, and that
-/// nothing that the arena uses (the platform itself, tables, metadata, the stack of a fault handler) lies in any
-/// arena's window. None of its functions unwinds: pages and frames that an operation holds would be lost, though never
+/// The implementor vouches that each part keeps the contract of its trait for as long as the arena exists, that of
+/// [`ReversibleMap`], too, where its map is one; that each function names the same part every time; and that
+/// nothing that the arena uses (the platform itself, tables, the stack of a fault handler) lies in any
+/// arena's window, nor the metadata that the kernel lends it. None of its functions unwinds: pages and frames that an operation holds would be lost, though never
 /// given back twice.
 ///
 /// # Examples

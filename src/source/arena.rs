@@ -12,7 +12,11 @@ use crate::platform::{FrameSource, PhysMap, Platform, ReversibleMap};
 use crate::slot::Owner;
 use crate::violations::ViolationKind;
 
-/// The pages of an arena, owned by the allocator that takes them (I7): neither a program nor the kernel can free them.
+/// The pages of an arena, owned by the allocator that takes them (I7): what a program or the kernel frees is never theirs.
+///
+/// On a shared arena safe code can still take them away, by saying that it is the allocator who frees
+/// ([`Arena::free_pages`]). What was in them is lost then, and whoever goes on using them finds another's page of the window there,
+/// or the scratch page. On a private arena that is refused.
 ///
 /// Pages are freed deferred, so that objects may be freed in any context; they come back by
 /// [`reclaim`](PageSource::reclaim), which the kernel's housekeeping calls through the allocator.

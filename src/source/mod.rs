@@ -48,13 +48,14 @@ pub enum Frees {
 /// The implementor vouches that
 /// - what [`alloc_pages`](Self::alloc_pages) and [`alloc_zeroed_pages`](Self::alloc_zeroed_pages) hand out has exactly as many
 ///   pages as were asked for, at least one; its first has the alignment; all lie in [`extent`](Self::extent), and are
-///   memory that may be read and written at [`base`](Self::base) plus their offset until they are freed; they hold zeros
-///   if [`ZEROED`](Self::ZEROED), or if they were asked for so;
+///   memory that may be read and written at [`base`](Self::base) plus their offset until they are freed, or the source is
+///   dropped; on a *shared* source others may free them, too, and an access reaches another's page then, or is recovered; they
+///   hold zeros if [`ZEROED`](Self::ZEROED), or if they were asked for so;
 /// - a page is handed out once until it is freed, by [`extend`](Self::extend), too, which says *yes* only if it has handed
 ///   out exactly the pages that follow;
 /// - whatever numbers the callers of these three pass, they are answered: by an error where there is no such run;
 /// - [`cpus`](Self::cpus) keeps the contract of [`CpuIdentity`];
-/// - `base` and `extent` never change, the base is page-aligned, and no address in the extent is null;
+/// - `base`, `extent` and `sharing` never change, the base is page-aligned, and no address in the extent is null;
 /// - nothing but those who were given objects writes to them if [`sharing`](Self::sharing) says *private*;
 /// - all functions but [`reclaim`](Self::reclaim) may be called wherever the allocator on top is called, at any moment,
 ///   also in the middle of one another; they do not call that allocator at the same interrupt level;

@@ -103,7 +103,8 @@ impl<S: PageSource, M: MetadataSource, const BYTES: usize> EarlyHeap<Heap<S, M>,
     /// Gives memory back, to the early region or to the heap.
     ///
     /// # Safety
-    /// It came from here with the same layout, was not given back since, and nobody uses it any more.
+    /// It came from here with the same layout, and was not given back since; the heap has not moved since either, and nobody uses
+    /// the memory any more.
     pub unsafe fn free(&self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: as the caller promises.
         unsafe { core::alloc::GlobalAlloc::dealloc(self, block.as_ptr(), layout) };

@@ -68,7 +68,7 @@ impl<A: Arch> Window<A> {
     ///
     /// # Safety
     /// `map` reaches the tables from the root down to the entries (on x86_64 also those by which the map itself is mapped),
-    /// and what `frames` gives. Nobody else changes these tables meanwhile, and while the `Window` exists nobody removes the
+    /// and what `frames` gives, and both keep the contracts of their traits. Nobody else changes these tables meanwhile, and while the `Window` exists nobody removes the
     /// entries that lead to its own. The kernel uses the window, the 2 MiB above it and the 32 KiB below it for nothing else.
     pub unsafe fn link(layout: &ArenaLayout, frames: &impl FrameSource, map: &impl PhysMap) -> Result<Self, LinkError> {
         A::check_cpu(layout).map_err(LinkError::UnsupportedCpu)?;
@@ -116,7 +116,7 @@ impl<A: Arch> Window<A> {
     /// [destroyed](crate::Arena::destroy), or something else is entered in a table that was made. Nothing was changed.
     ///
     /// # Safety
-    /// `frames` and `map` are those of [`link`](Self::link). Nobody else makes, maps or takes away anything below these tables
+    /// `frames` and `map` are those of [`link`](Self::link), and the shootdown keeps the contract of its trait. Nobody else makes, maps or takes away anything below these tables
     /// meanwhile; arenas over other windows may come and go. No other root leads to the tables: those that got them by
     /// [`link_into`](Self::link_into) or as copies are gone, or were passed to [`unlink_from`](Self::unlink_from).
     #[expect(clippy::result_large_err, reason = "the window comes back, and there is no heap to box it in")]

@@ -79,7 +79,7 @@ impl<A: Arch> ProgramWindow<A> {
     ///
     /// # Safety
     /// `root` is the root table of an address space in the format `A`; it stays as long as what is returned does. `map`
-    /// reaches its tables and what `frames` gives. Nobody else changes these tables meanwhile, and as long as the
+    /// reaches its tables and what `frames` gives, and both keep the contracts of their traits. Nobody else changes these tables meanwhile, and as long as the
     /// `ProgramWindow` exists nobody removes the entries that lead to its own, or uses these.
     pub unsafe fn link_below(
         root: Root,
@@ -109,7 +109,7 @@ impl<A: Arch> ProgramWindow<A> {
     /// was changed.
     ///
     /// # Safety
-    /// `frames` and `map` are those of [`link_below`](Self::link_below). Nobody else makes, maps or takes away anything below
+    /// `frames` and `map` are those of [`link_below`](Self::link_below), and the shootdown keeps the contract of its trait. Nobody else makes, maps or takes away anything below
     /// these tables meanwhile; views of other windows below this root may come and go. No other root leads to the tables.
     #[expect(clippy::result_large_err, reason = "the window comes back, and there is no heap to box it in")]
     pub unsafe fn unlink(
