@@ -75,7 +75,8 @@ impl FreshFrames for FreshFn {
 /// # let (start, end, offset) = (memory, memory + 3 * 4096, 0);
 /// // SAFETY: these frames are mapped there.
 /// let map = unsafe { FixedOffset::new(offset, EntryAttributes::default()) };
-/// FRAMES.fill(FrameRange::new(start, end), map);
+/// // SAFETY: they are nobody else's, and mapped there.
+/// unsafe { FRAMES.fill(FrameRange::new(start, end), map) };
 /// let frame = FRAMES.alloc(None).unwrap();
 /// // SAFETY: just taken, and nothing uses it.
 /// unsafe { FRAMES.free(frame) };
@@ -100,11 +101,15 @@ impl<T: FreshFrames, M: PhysMap> RecyclingFrames<T, M> {
         Self { stock: Mutex::new(None) }
     }
 
-    /// Hands out what `fresh` has from now on. `map` reaches all its frames.
+    /// Hands out what `fresh` has from now on.
     ///
     /// Once: frames that are out come back to the stock, and through the map, that they came from. If there is one already,
     /// nothing changes, and what was given comes back.
-    pub fn fill(&self, fresh: T, map: M) -> Option<(T, M)> {
+    ///
+    /// # Safety
+    /// `fresh` hands out frames that are nobody else's, each once; `map` reaches all of them, and keeps the contract of its trait:
+    /// frames that come back are chained by their own first words.
+    pub unsafe fn fill(&self, fresh: T, map: M) -> Option<(T, M)> {
         self.locked(|stock| match stock {
             Some(_) => Some((fresh, map)),
             None => {
@@ -115,8 +120,11 @@ impl<T: FreshFrames, M: PhysMap> RecyclingFrames<T, M> {
     }
 
     /// Runs `f` on what hands out fresh frames, alone and with interrupts masked: for the kernel's own use, such as taking
-    /// some. It still hands out each frame once afterwards. `None` if there is nothing yet.
-    pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+    /// some. `None` if there is nothing yet.
+    ///
+    /// # Safety
+    /// What `f` leaves there keeps the promise of [`fill`](Self::fill): among them, it hands out no frame a second time.
+    pub unsafe fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         self.locked(|stock| stock.as_mut().map(|stock| f(&mut stock.fresh)))
     }
 
@@ -182,7 +190,8 @@ mod tests {
         // SAFETY: the process's memory, at its own address.
         let map = unsafe { FixedOffset::new(0, EntryAttributes::default()) };
         let source = RecyclingFrames::new();
-        source.fill(FrameRange::new(start, start + 9 * 4096), map);
+        // SAFETY: memory that nobody else uses, at its own address.
+        unsafe { source.fill(FrameRange::new(start, start + 9 * 4096), map) };
         let frames: Vec<_> = core::iter::from_fn(|| source.alloc(None)).collect();
         assert_eq!(frames.len(), 8);
         assert!(frames.is_sorted());
@@ -192,10 +201,9 @@ mod tests {
         }
         let again: Vec<_> = core::iter::from_fn(|| source.alloc(None)).collect();
         assert_eq!(again, [frames[4], frames[3], frames[2]]);
-        assert_eq!(
-            source.with(|fresh| fresh.clone()),
-            Some(FrameRange { next: start.next_multiple_of(4096) + 8 * 4096, end: start + 9 * 4096 })
-        );
+        // SAFETY: it is looked at.
+        let left = unsafe { source.with(|fresh| fresh.clone()) };
+        assert_eq!(left, Some(FrameRange { next: start.next_multiple_of(4096) + 8 * 4096, end: start + 9 * 4096 }));
     }
 
     #[test]
@@ -218,9 +226,11 @@ mod tests {
             unsafe { FixedOffset::new(offset, EntryAttributes::default()) }
         };
         let source = RecyclingFrames::new();
-        assert!(source.fill(FrameRange::new(start, start + 2 * 4096), map(0)).is_none());
+        // SAFETY: memory that nobody else uses, at its own address.
+        assert!(unsafe { source.fill(FrameRange::new(start, start + 2 * 4096), map(0)) }.is_none());
         let first = source.alloc(None).unwrap();
-        let (fresh, elsewhere) = source.fill(FrameRange::new(start, start + 4096), map(1 << 46)).unwrap();
+        // SAFETY: it comes back.
+        let (fresh, elsewhere) = unsafe { source.fill(FrameRange::new(start, start + 4096), map(1 << 46)) }.unwrap();
         assert_eq!(fresh, FrameRange::new(start, start + 4096));
         assert_eq!(elsewhere.frame_to_ptr(first), map(1 << 46).frame_to_ptr(first));
         assert_eq!(source.alloc(None), Frame::new(start + 4096), "no frame is handed out twice");

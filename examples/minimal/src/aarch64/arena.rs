@@ -31,12 +31,17 @@ static ARENAS: Registry<MyPlatform, 1> = Registry::new();
 #[global_allocator]
 pub static HEAP: ArenaHeap<MyPlatform> = ArenaHeap::new();
 
-/// Makes the arena and starts the heap, once, with physical memory mapped where it is.
-pub fn init(frames: BootFrames) -> &'static Arena<MyPlatform> {
+/// Makes the arena and starts the heap, once.
+///
+/// # Safety
+///
+/// Physical memory is mapped where it is, and `frames` are nobody else's.
+pub unsafe fn init(frames: BootFrames) -> &'static Arena<MyPlatform> {
     let attributes = normal_memory().expect("no normal memory in MAIR_EL1");
     // SAFETY: all RAM is mapped where it is, as such memory.
     let map = unsafe { FixedOffset::new(0, attributes) };
-    FRAMES.fill(frames, map);
+    // SAFETY: they are RAM, and nobody else's.
+    unsafe { FRAMES.fill(frames, map) };
     // SAFETY: TTBR0_EL1's is the only root, nobody else edits it now, and these addresses are nobody else's.
     let window = unsafe { Window::link(&LAYOUT, &FRAMES, &map) }.expect("no window");
     // SAFETY: one CPU, which masks interrupts in handlers; nothing that the arena uses lies in its window.

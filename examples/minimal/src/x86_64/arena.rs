@@ -25,11 +25,16 @@ static ARENAS: Registry<MyPlatform, 1> = Registry::new();
 #[global_allocator]
 pub static HEAP: ArenaHeap<MyPlatform> = ArenaHeap::new();
 
-/// Makes the arena and starts the heap, once, with all physical memory mapped at `offset`.
-pub fn init(offset: u64, frames: BootFrames) -> &'static Arena<MyPlatform> {
+/// Makes the arena and starts the heap, once.
+///
+/// # Safety
+///
+/// All RAM is mapped at `offset`, write-back, and `frames` are nobody else's.
+pub unsafe fn init(offset: u64, frames: BootFrames) -> &'static Arena<MyPlatform> {
     // SAFETY: all RAM is mapped there, write-back.
     let map = unsafe { FixedOffset::new(offset, EntryAttributes::default()) };
-    FRAMES.fill(frames, map);
+    // SAFETY: they are RAM, and nobody else's.
+    unsafe { FRAMES.fill(frames, map) };
     // SAFETY: CR3 is the only root, nobody else edits it now, and these addresses are nobody else's.
     let window = unsafe { Window::link(&LAYOUT, &FRAMES, &map) }.expect("no window");
     // SAFETY: one CPU, whose handlers are interrupt gates; nothing that the arena uses lies in its window.

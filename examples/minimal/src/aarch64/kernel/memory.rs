@@ -11,7 +11,12 @@ pub struct BootFrames {
 }
 
 impl BootFrames {
-    pub(super) const fn behind_the_image() -> Self {
+    /// Those of the RAM behind the image.
+    ///
+    /// # Safety
+    ///
+    /// There is no other such allocator.
+    pub(super) const unsafe fn behind_the_image() -> Self {
         Self { next: IMAGE_END }
     }
 

@@ -29,7 +29,10 @@ aarch64_rt::entry!(start, 16);
 /// The first code of ours.
 fn start(_: u64, _: u64, _: u64, _: u64) -> ! {
     timer::start();
-    crate::run(arena::init(BootFrames::behind_the_image()))
+    // SAFETY: this is the one call.
+    let frames = unsafe { BootFrames::behind_the_image() };
+    // SAFETY: the boot code mapped memory where it is, and the frames came from the one call.
+    crate::run(unsafe { arena::init(frames) })
 }
 
 /// Runs `f` while the timer interrupts.

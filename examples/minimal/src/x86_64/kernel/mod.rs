@@ -28,7 +28,8 @@ extern "C" fn start(start_info: u64) -> ! {
     timer::start();
     // SAFETY: QEMU gave the address, and this is the one call.
     let frames = unsafe { BootFrames::behind_the_image(start_info) };
-    crate::run(arena::init(PHYSICAL_MAP, frames))
+    // SAFETY: the boot code mapped all RAM there, and the frames came from the one call.
+    crate::run(unsafe { arena::init(PHYSICAL_MAP, frames) })
 }
 
 /// Runs `f` while the timer interrupts.
