@@ -94,6 +94,8 @@ impl ProgramScope<'_> {
     /// How many violations named the program since this scope was opened, on its CPU; those in scopes within it are theirs. None
     /// are seen where the kernel cannot name the CPU. It wraps after 2^32.
     pub fn violations(&self) -> u32 {
+        // An access that faults is, to the compiler, one that writes nothing, and this load might be moved before it.
+        compiler_fence(CoreOrdering::SeqCst);
         self.word.map_or(0, |word| (word.load(Ordering::Relaxed) >> VIOLATIONS_SHIFT) as u32)
     }
 }

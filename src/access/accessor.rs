@@ -15,7 +15,8 @@ use crate::arch::native;
 /// - An access touches the bytes that it names and no others, those of the kernel's side only as its references allow.
 /// - A load gives what is there, or what was there at a moment of the call; `copy_in` initialises the bytes that it has done.
 /// - Where [`Missing::Stop`] is asked for and there is no page, it ends as [`Stopped`], with nothing installed and no
-///   violation recorded. With [`Missing::Scratch`] it never ends so.
+///   violation recorded; where accesses do not [stop by themselves](Self::STOPS), only if the page was missing when its slot
+///   was looked at. With [`Missing::Scratch`] it never ends so.
 pub unsafe trait Accessor {
     /// Whether accesses stop by themselves where there is no page. Where they do not, the page's slot is looked at before.
     const STOPS: bool = true;

@@ -252,7 +252,9 @@ pub unsafe trait Arch: Sized + 'static {
     /// other memory as the tables, and there the walk ends elsewhere. `true` where nothing is walked.
     ///
     /// # Safety
-    /// The map is one from frames to memory that can be read. Whether it is that of the frames is what is asked.
+    /// The map is one from frames to memory that can be read, that of any frame which words of such memory may name: whether it
+    /// is that of the frames is what is asked, and a wrong one is followed to tables that are none. Where it leads to an address
+    /// at which nothing is mapped, the kernel takes a fault in place of the answer.
     unsafe fn has_where_mapped(frame: Frame, map: &impl PhysMap) -> bool {
         let _ = (frame, map);
         true

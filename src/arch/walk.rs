@@ -116,7 +116,8 @@ pub(crate) struct Step<'a> {
 /// memory, or covers a page.
 ///
 /// # Safety
-/// `root` and the tables that it leads to on the way are tables of this format, which `map` reaches, and stay so.
+/// `root` and the tables that it leads to on the way are tables of this format, which `map` reaches, and stay so; or `map`
+/// reaches memory that can be read, whatever frames its words name, and whose words are only accessed atomically.
 pub(crate) unsafe fn walk<'a, A: Arch>(
     root: Root,
     address: VirtAddr,
@@ -124,7 +125,11 @@ pub(crate) unsafe fn walk<'a, A: Arch>(
 ) -> impl Iterator<Item = Step<'a>> {
     // On x86_64 an encryption bit is set in CR3, too.
     let table = root.table & !map.attributes().table;
-    let first = Step { entry: entry_at(table + root.index(address) * 8, map), shift: root.shift() };
+    let first = Step {
+        // SAFETY: the root is a table, as the caller promises.
+        entry: unsafe { entry_at(table + root.index(address) * 8, map) },
+        shift: root.shift(),
+    };
     core::iter::successors(Some(first), move |above| {
         let word = A::load(above.entry);
         if above.shift == PAGE_SHIFT || A::is_block(word) {
@@ -133,20 +138,23 @@ pub(crate) unsafe fn walk<'a, A: Arch>(
         let table = A::decode_table(word, map.attributes())?;
         let shift = above.shift - INDEX_BITS;
         let index = address.value() >> shift & ((1 << INDEX_BITS) - 1);
-        Some(Step { entry: entry_at(table.address() + index * 8, map), shift })
+        // SAFETY: the entry above leads to a table, as the caller promises.
+        let entry = unsafe { entry_at(table.address() + index * 8, map) };
+        Some(Step { entry, shift })
     })
 }
 
 /// The entry at this physical address.
 ///
-/// Only [`walk`] calls it, whose caller vouches for it.
-fn entry_at(address: u64, map: &impl PhysMap) -> &AtomicU64 {
+/// # Safety
+/// It lies in a table that `map` reaches, at a multiple of 8, and that is only accessed atomically.
+unsafe fn entry_at(address: u64, map: &impl PhysMap) -> &AtomicU64 {
     let frame = Frame::from_entry(address);
     let offset = (address % PAGE_SIZE) as usize;
     let page = map.frame_to_ptr(frame);
     // SAFETY: the physical map gives the 4096 bytes of the frame, and the offset is a multiple of 8 below that.
     let entry = unsafe { page.add(offset) }.cast::<AtomicU64>();
-    // SAFETY: `walk`'s caller: a live table, whose entries are 8 bytes, aligned, and only ever accessed atomically here.
+    // SAFETY: as the caller promises; entries are 8 bytes and aligned.
     unsafe { entry.as_ref() }
 }
 
