@@ -10,7 +10,8 @@ use kernel_arena::{AllocError, Context, Owner, PageCount, PageRange, ReserveErro
 use crate::machine::{Reached, Small, on_cpu};
 use crate::race::race;
 use crate::world::{
-    ModelArena, UNBOUNDED, all_read, at, explore, one_page, own, page, preemptions, retire, start, wild_load,
+    ModelArena, UNBOUNDED, all_read, at, explore, one_page, own, page, preemptions, preemptions_if_long, retire, start,
+    wild_load,
 };
 
 const TWO: PageCount = PageCount::new(2).expect("small");
@@ -79,7 +80,7 @@ fn a_reserved_page_that_holds_scratch_is_given_up_with_its_mark() {
     for context in [Context::MayWait, Context::Any] {
         explore(
             &format!("scratched reservation given up against alloc, {context:?}"),
-            preemptions(3),
+            preemptions_if_long(2, 3),
             2,
             move |memory, first| {
                 let arena = start::<Small>(memory, 1, 1);

@@ -3,7 +3,7 @@
 //! Guards I2 (no TLB keeps the scratch page once the allocation has returned), I3 (who reaches the new frame finds it
 //! zeroed), I9 (an allocation that fails leaves nothing but marks), and that scratch is marked at rest.
 //!
-//! No bound on preemptions.
+//! No bound on preemptions but where it is stated, and in the fast tests three.
 
 use std::sync::Arc;
 
@@ -11,7 +11,9 @@ use kernel_arena::{AllocError, AllocRequest, Context, Owner, PageCount};
 
 use crate::machine::{Reached, Small, on_cpu};
 use crate::race::{First, race};
-use crate::world::{ModelArena, UNBOUNDED, all_read, at, explore, one_page, own, page, retire, start, wild_load};
+use crate::world::{
+    ModelArena, all_read, at, bounded_unless_long, explore, one_page, own, page, retire, start, wild_load,
+};
 
 /// What was at the page before.
 #[derive(Clone, Copy)]
@@ -48,7 +50,7 @@ fn fault_against_alloc(first: First, arena: &Arc<ModelArena>, request: AllocRequ
 }
 
 fn may_wait(name: &str, before: Before) {
-    explore(name, UNBOUNDED, 2, move |memory, first| {
+    explore(name, bounded_unless_long(3), 2, move |memory, first| {
         let arena = start::<Small>(memory, 1, 1);
         prepare(&arena, before);
         fault_against_alloc(first, &arena, one_page(Context::MayWait)).expect("one fault does not keep it from a page");
@@ -58,7 +60,7 @@ fn may_wait(name: &str, before: Before) {
 }
 
 fn any_context(name: &str, before: Before, request: AllocRequest) {
-    explore(name, UNBOUNDED, 2, move |memory, first| {
+    explore(name, bounded_unless_long(3), 2, move |memory, first| {
         let arena = start::<Small>(memory, 1, 1);
         prepare(&arena, before);
         match fault_against_alloc(first, &arena, request) {

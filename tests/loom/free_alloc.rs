@@ -15,7 +15,8 @@ use kernel_arena::{AllocError, ArenaPtr, Context, FreeError, Owner, PageCount};
 use crate::machine::{Reached, Small, on_cpu};
 use crate::race::{race, race_of_three};
 use crate::world::{
-    ModelArena, UNBOUNDED, all_read, explore, one_page, own, page, preemptions, retire, start, wild_load,
+    ModelArena, UNBOUNDED, all_read, bounded_unless_long, explore, one_page, own, page, preemptions, retire, start,
+    wild_load,
 };
 
 const OLD: u64 = 5;
@@ -60,7 +61,7 @@ fn settle(arena: Arc<ModelArena>, reused: bool) {
 #[test]
 fn a_page_that_is_freed_and_allocated_again_is_never_two_pages() {
     for context in [Context::MayWait, Context::Any] {
-        explore(&format!("free against alloc, {context:?}"), UNBOUNDED, 2, move |memory, first| {
+        explore(&format!("free against alloc, {context:?}"), bounded_unless_long(3), 2, move |memory, first| {
             let arena = with_old_page(memory);
             let free = |arena: &ModelArena| {
                 arena.free_pages(at(), PageCount::ONE, Owner::Kernel).expect("freed once");

@@ -13,13 +13,13 @@ use crate::machine::{Reached, Small, on_cpu};
 use crate::race::{race, race_of_three};
 use crate::stale::Stale;
 use crate::world::{
-    ModelArena, UNBOUNDED, all_read, at, explore, fault_at, one_page, own, page, preemptions, preemptions_if_long,
-    retire, start, wild_load,
+    ModelArena, UNBOUNDED, all_read, at, bounded_unless_long, explore, fault_at, one_page, own, page, preemptions,
+    preemptions_if_long, retire, start, wild_load,
 };
 
 #[test]
 fn a_deferred_page_is_reclaimed_once_by_whoever_takes_it() {
-    explore("two reclaims against a deferred free", UNBOUNDED, 3, |memory, first| {
+    explore("two reclaims against a deferred free", bounded_unless_long(3), 3, |memory, first| {
         let arena = start::<Small>(memory, 1, 1);
         let pages = arena.alloc_pages(one_page(Context::MayWait)).expect("an empty arena");
         let reclaim = |arena: &ModelArena| arena.reclaim().freed_pages;
@@ -56,7 +56,7 @@ fn scratch_is_marked_at_rest_whatever_reclaim_saw() {
 
 #[test]
 fn a_page_outside_the_extent_heals_without_a_claim() {
-    explore("two reclaims against a fault outside the extent", preemptions_if_long(3, 5), 3, |memory, first| {
+    explore("two reclaims against a fault outside the extent", preemptions_if_long(2, 5), 3, |memory, first| {
         // Page 0 shares the leaf table of the extent's only page.
         let arena = start::<Stale>(memory, 1, 1);
         let reclaim = |arena: &ModelArena<Stale>| arena.reclaim().healed_pages;
@@ -116,7 +116,7 @@ fn a_healed_page_is_allocated_only_after_the_flush() {
 
 #[test]
 fn a_vacated_page_is_settled_only_after_the_flush() {
-    explore("settling against a free and a wild access", preemptions(3), 3, |memory, first| {
+    explore("settling against a free and a wild access", preemptions_if_long(2, 3), 3, |memory, first| {
         let arena = start::<Stale>(memory, 1, 1);
         let alloc = |arena: &ModelArena<Stale>| arena.alloc_pages(one_page(Context::MayWait)).expect("there is room");
         let free = |arena: &ModelArena<Stale>| arena.free_pages(at(1), PageCount::ONE, Owner::Kernel);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::race::{race, race_of_three};
 use crate::slab::{Cpus, LARGE, ModelSlab, SMALL, alloc, drain, finish, free, lists_are_complete, start};
-use crate::world::{UNBOUNDED, explore_without_arena, preemptions};
+use crate::world::{UNBOUNDED, bounded_unless_long, explore_without_arena, preemptions};
 
 /// A slab that is on the list although both of its objects are out, and these.
 fn both_out(pages: u32) -> (Arc<ModelSlab>, ArenaPtr, ArenaPtr) {
@@ -23,7 +23,7 @@ fn both_out(pages: u32) -> (Arc<ModelSlab>, ArenaPtr, ArenaPtr) {
 
 #[test]
 fn two_that_take_from_one_word_take_different_objects() {
-    explore_without_arena("two take from one word", UNBOUNDED, 2, |first| {
+    explore_without_arena("two take from one word", bounded_unless_long(3), 2, |first| {
         let slab = start(2, Mode::Fast, Cpus::Unnamed);
         let object = alloc(&slab, LARGE);
         free(&slab, object, LARGE);

@@ -16,7 +16,9 @@ use kernel_arena::{AllocError, AllocRequest, Context, InstructionAddr, Owner, Pa
 use crate::frames::Memory;
 use crate::machine::{Missing, Reached, VIEW_BASE, on_cpu};
 use crate::race::{race, race_of_three};
-use crate::world::{ModelArena, UNBOUNDED, at, explore, page, preemptions, retire, start_with_view, wild_load};
+use crate::world::{
+    ModelArena, UNBOUNDED, at, explore, page, preemptions, preemptions_if_long, retire, start_with_view, wild_load,
+};
 
 const OLD: u64 = 5;
 const NEW: u64 = 9;
@@ -121,7 +123,7 @@ fn a_page_that_is_freed_and_allocated_while_a_view_is_attached_is_never_two_page
 
 #[test]
 fn a_page_that_is_freed_while_a_view_is_detached_is_not_reached_there() {
-    explore("detach against free against the program", preemptions(3), 3, |memory, first| {
+    explore("detach against free against the program", preemptions_if_long(2, 3), 3, |memory, first| {
         let arena = with_old_page(memory);
         let view = attach(&arena, FaultPolicy::Segv);
         let ((), (), seen) = race_of_three(

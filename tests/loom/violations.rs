@@ -15,7 +15,7 @@ use kernel_arena::{
 
 use crate::machine::{BASE, Small, on_cpu};
 use crate::race::race_of_three;
-use crate::world::{ModelArena, explore, preemptions, retire, start};
+use crate::world::{ModelArena, explore, preemptions, preemptions_if_long, retire, start};
 
 /// A record that names this CPU.
 fn offend(arena: &ModelArena, cpu: u16) {
@@ -53,7 +53,7 @@ fn two_writers_and_a_drainer_lose_nothing_while_there_is_room() {
 
 #[test]
 fn a_cell_that_is_used_again_holds_one_record_at_a_time() {
-    explore("two writers into cells that are drained", preemptions(3), 3, |memory, first| {
+    explore("two writers into cells that are drained", preemptions_if_long(2, 3), 3, |memory, first| {
         let arena = start::<Small>(memory, 1, 1);
         for _ in 0..2 {
             on_cpu(0, || offend(&arena, 0));

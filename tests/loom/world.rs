@@ -32,6 +32,11 @@ pub(crate) const fn preemptions_if_long(fast: usize, long: usize) -> Option<usiz
     Some(if cfg!(feature = "long") { long } else { fast })
 }
 
+/// The same, of a model all of whose executions take long: all of them only where the feature `long` asks for them.
+pub(crate) const fn bounded_unless_long(fast: usize) -> Option<usize> {
+    if cfg!(feature = "long") { UNBOUNDED } else { preemptions(fast) }
+}
+
 /// Runs every execution of `model` within the bound on preemptions, once for each of `cpus` CPUs going first, and says
 /// how many they were. Each is lent memory for an arena.
 pub(crate) fn explore(
