@@ -23,7 +23,9 @@ mod tainted;
 
 pub(crate) use bitmap::{Bitmap, masks, ones};
 pub(crate) use claim::{Avoid, Taken};
-pub(crate) use free_map::{BLOCK_WORDS, Blocks, Bound, FlatMap, FreeMap, Left, LeftBy, PairTest, Wanted, Words};
+pub(crate) use free_map::{
+    BLOCK_WORDS, Blocks, Bound, FlatMap, FreeMap, Left, LeftBy, PairTest, Wanted, Words, lowest_within, mask_in_word,
+};
 pub(crate) use marks::Marks;
 pub(crate) use passing::{GivingBack, Moment};
 

@@ -2,6 +2,7 @@
 
 use core::alloc::Layout;
 
+use super::page::Page;
 use super::record::PAGE_GRANULES;
 use super::run::Run;
 use super::{GRANULE_BYTES, GROWTH_PAGES, Pool, PoolError};
@@ -9,9 +10,22 @@ use crate::addr::{PAGE_SHIFT, PageCount, PageRange};
 use crate::source::{MetadataSource, PageSource};
 
 impl<S: PageSource, M: MetadataSource> Pool<S, M> {
-    /// A run for the layout, that is the caller's and not published.
-    pub(super) fn place(&self, layout: Layout) -> Result<Run, PoolError> {
+    /// A run for the layout, and the page that it begins in. It is the caller's and not published.
+    #[inline]
+    pub(super) fn place(&self, layout: Layout) -> Result<(Page<'_>, Run), PoolError> {
         let (count, align) = self.check(layout)?;
+        // Most find one in the first page that has room at all.
+        if let Some(page) = self.ledger.first_open() {
+            if let Some(run) = page.search(count, align).filter(|run| page.claim(*run)) {
+                return Ok((page, run));
+            }
+        }
+        let run = self.place_anywhere(count, align)?;
+        self.ledger.page_of(run.first).map(|page| (page, run)).ok_or(PoolError::OutOfMetadata)
+    }
+
+    #[inline(never)]
+    fn place_anywhere(&self, count: u32, align: u32) -> Result<Run, PoolError> {
         if let Some(run) = self.claim_lowest(count, align) {
             return Ok(run);
         }

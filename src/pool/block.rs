@@ -1,31 +1,33 @@
 //! Blocks: runs that somebody was given, and that are taken back from nobody else.
 
 use super::ledger::Ledger;
+use super::page::Page;
 use super::record::PAGE_GRANULES;
 use super::run::Run;
 use crate::misuse::Misuse;
 use crate::sync::Ordering;
 
-impl Ledger {
+impl Page<'_> {
     /// Makes a block of a run that the caller has: its end first, for with its start it is somebody's.
-    pub(super) fn publish(&self, run: Run) {
-        let last = run.last();
-        if let (Some(ends), Some(start)) = (self.ends(last / 64), self.start(run.first)) {
+    #[inline]
+    pub(super) fn publish(self, run: Run) {
+        if let Some(end) = self.end(run.last()) {
             // Release, as in `retract`, for the sake of those who look without having a right to.
-            ends.fetch_or(1 << (last % 64), Ordering::Release);
-            start.publish();
+            end.word.fetch_or(end.bit, Ordering::Release);
+            self.start(run.first).publish();
         }
     }
 
     /// Takes a block away from its holder if it starts at `first` and has `size` bytes. The granules are the caller's
     /// then.
-    pub(super) fn retract(&self, first: u32, size: usize) -> Result<Run, Misuse> {
-        let start = self.start(first).ok_or(Misuse::NoObjects)?;
+    #[inline]
+    pub(super) fn retract(self, first: u32, size: usize) -> Result<Run, Misuse> {
+        let start = self.start(first);
         loop {
             // Acquire: pairs with `publish`.
             let seen = start.word.load(Ordering::Acquire);
             if seen & start.bit == 0 {
-                return Err(self.why_no_start(first));
+                return Err(self.ledger().why_no_start(first));
             }
             let Some(run) = Run::sized(first, size).filter(|run| self.is_whole(*run)) else {
                 // The ends were loaded with Acquire, after `seen`: if one of them belongs to a newer block, or is
@@ -40,9 +42,8 @@ impl Ledger {
             // its ends is true.
             let without = seen & !start.bit;
             if start.word.compare_exchange(seen, without, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                let last = run.last();
-                if let Some(ends) = self.ends(last / 64) {
-                    ends.fetch_and(!(1 << (last % 64)), Ordering::Release);
+                if let Some(end) = self.end(run.last()) {
+                    end.word.fetch_and(!end.bit, Ordering::Release);
                 }
                 return Ok(run);
             }
@@ -50,6 +51,18 @@ impl Ledger {
     }
 
     /// Whether a block that starts with this run ends with it.
+    #[inline]
+    fn is_whole(self, run: Run) -> bool {
+        match (run.in_word(), self.end(run.last())) {
+            (Some(mask), Some(end)) => end.word.load(Ordering::Acquire) & mask == end.bit,
+            _ => self.ledger().is_whole(run),
+        }
+    }
+}
+
+impl Ledger {
+    /// Whether a block that starts with this run ends with it, of however many words.
+    #[inline(never)]
     fn is_whole(&self, run: Run) -> bool {
         let last = run.last();
         run.words().all(|(word, mask)| {
@@ -59,6 +72,7 @@ impl Ledger {
     }
 
     /// What there is instead of the start of a live block.
+    #[cold]
     fn why_no_start(&self, granule: u32) -> Misuse {
         if self.chunk_of(granule / PAGE_GRANULES).is_none() {
             Misuse::NoObjects

@@ -1,11 +1,11 @@
 //! Chunks: pages that came from the source together, and go back together.
 
 use super::Pool;
-use super::record::PAGE_WORDS;
+use super::record::PageRecord;
 use super::run::Run;
 use crate::addr::{PageCount, PageRange};
 use crate::source::{MetadataSource, PageSource};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, fence};
 
 /// A chunk as a word: the first page, and above it the number of pages, which is not 0.
 pub(super) fn to_word(chunk: Option<PageRange>) -> u64 {
@@ -36,21 +36,25 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
         returned
     }
 
-    /// Whether nothing in a chunk is used, as far as can be seen; first where `freed` was, which may share words with
-    /// others.
-    pub(super) fn is_free(&self, chunk: PageRange, freed: Run) -> bool {
-        let pages = chunk.numbers();
-        let words = pages.start * PAGE_WORDS..pages.end * PAGE_WORDS;
-        let edges = [freed.first / 64, freed.last() / 64];
-        let near = edges.into_iter().filter(|word| words.contains(word));
-        near.chain(words.clone()).all(|word| self.ledger.taken_bits(word) == 0)
+    /// Keeps a chunk for the next allocation if nothing in it is used, as far as can be seen; the one that was kept until
+    /// now goes back if it is (still) free.
+    ///
+    /// The chunk that is kept is not looked at: whoever keeps another instead looks at it. Of him and who frees its last
+    /// granules one sees what the other did, for both have a fence between their write (of the name, of granules) and
+    /// their look (at granules, at the name).
+    #[inline]
+    pub(super) fn keep_if_free(&self, chunk: PageRange) {
+        let name = chunk.first().number() + 1;
+        if self.spare.0.load(Ordering::Relaxed) != name && self.is_free(chunk) {
+            self.keep(name);
+        }
     }
 
-    /// Keeps a free chunk for the next allocation; the one that was kept until now goes back if it is (still) free.
-    pub(super) fn keep_or_return(&self, chunk: PageRange) {
-        let name = chunk.first().number() + 1;
+    #[cold]
+    fn keep(&self, name: u32) {
         // Relaxed: whatever it names is looked at before anything is done.
         let before = self.spare.0.swap(name, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         if before == 0 || before == name {
             return;
         }
@@ -59,10 +63,15 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
         }
     }
 
+    /// Whether nothing in a chunk is used, as far as can be seen.
+    fn is_free(&self, chunk: PageRange) -> bool {
+        chunk.numbers().all(|page| self.ledger.record(page).is_some_and(PageRecord::is_free))
+    }
+
     /// Gives a chunk back to the source if nothing in it is used, and says whether it did.
     pub(super) fn give_back(&self, chunk: PageRange) -> bool {
         let all = Run::of_pages(chunk);
-        if !self.is_free(chunk, all) || !self.ledger.claim(all) {
+        if !self.is_free(chunk) || !self.ledger.claim(all) {
             return false;
         }
         // All granules are ours, so what is written here now stays; but it may not be what the caller read.

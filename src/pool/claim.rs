@@ -64,22 +64,9 @@ impl Blocks for &Ledger {
         page
     }
 
+    #[inline]
     fn next_open(&self, page: u32) -> u32 {
-        let (low, high) = self.bounds();
-        let mut page = page.max(low);
-        while page < high {
-            let (start, next) = (page, (page / NODE_PAGES + 1) * NODE_PAGES);
-            if !self.is_noted_node(page) {
-                if let Some(open) = self.next_open_before(&mut page, next.min(high)) {
-                    return open;
-                }
-                if start <= low.max(next - NODE_PAGES) && next <= high {
-                    self.note_full_node(start);
-                }
-            }
-            page = next;
-        }
-        high
+        self.next_open_page(page)
     }
 
     fn note_full(&self, page: u32) {
@@ -98,6 +85,39 @@ impl Blocks for &Ledger {
 }
 
 impl Ledger {
+    /// The next page, from this one on, that is not noted as full; the end of all if there is none.
+    #[inline]
+    pub(super) fn next_open_page(&self, page: u32) -> u32 {
+        let (low, high) = self.bounds();
+        let page = page.max(low);
+        if page < high && !self.is_noted_node(page) {
+            if let Some((group, slot)) = self.group(page) {
+                let open = !group.full.load(Ordering::Relaxed) >> slot;
+                if open != 0 {
+                    return page + open.trailing_zeros();
+                }
+            }
+        }
+        self.next_open_from(page, low, high)
+    }
+
+    /// The next page that is not noted as full, however far it is; nodes without one are noted.
+    fn next_open_from(&self, mut page: u32, low: u32, high: u32) -> u32 {
+        while page < high {
+            let (start, next) = (page, (page / NODE_PAGES + 1) * NODE_PAGES);
+            if !self.is_noted_node(page) {
+                if let Some(open) = self.next_open_before(&mut page, next.min(high)) {
+                    return open;
+                }
+                if start <= low.max(next - NODE_PAGES) && next <= high {
+                    self.note_full_node(start);
+                }
+            }
+            page = next;
+        }
+        high
+    }
+
     /// The next page, up to `end`, that is not noted as full.
     fn next_open_before(&self, page: &mut u32, end: u32) -> Option<u32> {
         while *page < end {

@@ -3,7 +3,7 @@
 //! What is done with them stands in `claim` (runs that somebody has) and `block` (runs that somebody was given).
 
 use super::chunk;
-use super::record::{GROUP_PAGES, Group, NODE_PAGES, PAGE_GRANULES, PAGE_WORDS, PageRecord, Start};
+use super::record::{GROUP_PAGES, Group, NODE_PAGES, PAGE_WORDS, PageRecord};
 use crate::addr::{PageRange, WINDOW_PAGES};
 use crate::source::MetadataSource;
 use crate::store::Radix;
@@ -37,6 +37,7 @@ impl Ledger {
         }
     }
 
+    #[inline]
     pub(super) fn group(&self, page: u32) -> Option<(&Group, u32)> {
         Some((self.groups.get(page / GROUP_PAGES)?, page % GROUP_PAGES))
     }
@@ -72,6 +73,7 @@ impl Ledger {
     }
 
     /// The record of a page, if there is one.
+    #[inline]
     pub(super) fn record(&self, page: u32) -> Option<&PageRecord> {
         let (group, slot) = self.group(page)?;
         group.pages.get(slot as usize)
@@ -160,10 +162,5 @@ impl Ledger {
     /// Which of 64 granules are taken.
     pub(super) fn taken_bits(&self, word: u32) -> u64 {
         self.taken(word).map_or(!0, |taken| taken.load(Ordering::Relaxed))
-    }
-
-    /// The start bit of a granule.
-    pub(super) fn start(&self, granule: u32) -> Option<Start<'_>> {
-        self.record(granule / PAGE_GRANULES)?.start(granule % PAGE_GRANULES)
     }
 }

@@ -49,6 +49,7 @@ mod destroy;
 mod error;
 mod free;
 mod ledger;
+mod page;
 mod record;
 mod run;
 mod stats;
@@ -133,8 +134,8 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
     /// # Errors
     /// [`PoolError`]; nothing was taken then, but for bookkeeping pages that stay for the next try.
     pub fn alloc(&self, layout: Layout) -> Result<ArenaPtr, PoolError> {
-        let run = self.place(layout)?;
-        self.ledger.publish(run);
+        let (page, run) = self.place(layout)?;
+        page.publish(run);
         Ok(run.to_ptr())
     }
 
@@ -144,10 +145,10 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
     /// # Errors
     /// As for [`alloc`](Self::alloc).
     pub fn alloc_zeroed(&self, layout: Layout) -> Result<ArenaPtr, PoolError> {
-        let run = self.place(layout)?;
+        let (page, run) = self.place(layout)?;
         self.zero(run);
         // Zeroed before it is published: who guesses its address cannot free it meanwhile.
-        self.ledger.publish(run);
+        page.publish(run);
         Ok(run.to_ptr())
     }
 
@@ -164,8 +165,8 @@ impl<S: PageSource, M: MetadataSource> Pool<S, M> {
     /// was changed then. While others allocate and free there, a wrong free may be given another of these reasons.
     pub fn free(&self, ptr: ArenaPtr, size: usize) -> Result<(), Misuse> {
         match self.take(ptr, size) {
-            Ok(run) => {
-                self.put(run);
+            Ok((page, run)) => {
+                self.put(page, run);
                 Ok(())
             }
             Err(misuse) => {

@@ -39,15 +39,15 @@ pub(super) struct PageRecord {
     starts: [AtomicU64; (PAGE_GRANULES / STARTS_PER_WORD) as usize],
 }
 
-/// A start bit, and the word that it is in.
+/// A bit, and the word that it is in.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Start<'a> {
+pub(super) struct Bit<'a> {
     pub(super) word: &'a AtomicU64,
     pub(super) bit: u64,
 }
 
-impl Start<'_> {
-    /// Sets the bit, and counts the block. Its granule is the caller's, so the bit is clear: nothing is carried.
+impl Bit<'_> {
+    /// Sets a start bit, and counts the block. Its granule is the caller's, so the bit is clear: nothing is carried.
     ///
     /// Release: who finds the bit finds the block.
     pub(super) fn publish(self) {
@@ -56,16 +56,28 @@ impl Start<'_> {
 }
 
 impl PageRecord {
-    /// The start bit of a granule of the page.
-    pub(super) fn start(&self, granule: u32) -> Option<Start<'_>> {
-        let word = self.starts.get((granule / STARTS_PER_WORD) as usize)?;
-        Some(Start { word, bit: 1 << (granule % STARTS_PER_WORD) })
+    /// The start bit of a granule of the page, wherever that lies.
+    #[inline]
+    pub(super) fn start(&self, granule: u32) -> Bit<'_> {
+        let word = &self.starts[(granule / STARTS_PER_WORD % (PAGE_GRANULES / STARTS_PER_WORD)) as usize];
+        Bit { word, bit: 1 << (granule % STARTS_PER_WORD) }
+    }
+
+    /// The end bit of one.
+    #[inline]
+    pub(super) fn end(&self, granule: u32) -> Bit<'_> {
+        Bit { word: &self.ends[(granule / 64 % PAGE_WORDS) as usize], bit: 1 << (granule % 64) }
     }
 
     /// How many live blocks start in the page.
     pub(super) fn blocks(&self) -> u32 {
         let live = |word: &AtomicU64| (word.load(Ordering::Relaxed) << STARTS_PER_WORD).count_ones();
         self.starts.iter().map(live).sum()
+    }
+
+    /// Whether no granule of the page is taken.
+    pub(super) fn is_free(&self) -> bool {
+        self.taken.iter().all(|word| word.load(Ordering::Relaxed) == 0)
     }
 
     /// How many granules of the page are taken.
@@ -133,7 +145,7 @@ mod tests {
     #[test]
     fn a_word_of_starts_is_never_the_same_twice() {
         let word = AtomicU64::new(0);
-        let start = Start { word: &word, bit: 1 << 31 };
+        let start = Bit { word: &word, bit: 1 << 31 };
         start.publish();
         let before = word.load(Ordering::Relaxed);
         assert_eq!(before, (1 << 32) | (1 << 31));

@@ -3,7 +3,7 @@
 use super::GRANULE_BYTES;
 use super::record::PAGE_GRANULES;
 use crate::addr::{ArenaPtr, PageRange};
-use crate::pages::masks;
+use crate::pages::{mask_in_word, masks};
 
 /// Consecutive granules, numbered from the window's first: at most 2^29.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,12 @@ impl Run {
     /// Words of 64 granules, and which of each.
     pub(super) fn words(self) -> impl DoubleEndedIterator<Item = (u32, u64)> {
         masks(self.first, self.count)
+    }
+
+    /// Which granules of a word they are, if it is one word.
+    #[inline]
+    pub(super) const fn in_word(self) -> Option<u64> {
+        mask_in_word(self.first, self.count)
     }
 
     /// The 32-bit pointer to its first byte.

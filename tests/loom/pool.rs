@@ -26,6 +26,8 @@ use crate::world::{UNBOUNDED, explore, preemptions};
 const PAGES: usize = 4;
 /// The first granule of the first page.
 const START: u32 = 4096;
+/// Bytes of a page.
+const PAGE: usize = 4096;
 /// Bytes of a granule.
 const ONE: usize = GRANULE_BYTES as usize;
 
@@ -249,6 +251,22 @@ fn a_chunk_goes_back_with_all_that_was_done_in_it() {
         let block = alloc(&pool, ONE);
         let (returned, ()) = race(first, &pool, |pool| pool.shrink().get(), move |pool| use_and_free(pool, block, ONE));
         assert_eq!(returned + pool.shrink().get(), 1);
+        retire(pool, 0, 0);
+    });
+}
+
+#[test]
+fn of_two_chunks_that_become_free_at_once_no_more_than_one_is_kept() {
+    explore("two last frees", preemptions(4), 2, |_, first| {
+        let pool = start();
+        // The chunk of the first is the one that is kept, and used again.
+        let ours = alloc(&pool, PAGE);
+        use_and_free(&pool, ours, PAGE);
+        let (ours, theirs) = (alloc(&pool, PAGE), alloc(&pool, PAGE));
+        race(first, &pool, move |pool| use_and_free(pool, ours, PAGE), move |pool| use_and_free(pool, theirs, PAGE));
+        let held = pool.source().0.region.taken_pages();
+        assert!(held <= 1, "{held} free chunks are kept");
+        assert_eq!(pool.shrink().get(), held);
         retire(pool, 0, 0);
     });
 }

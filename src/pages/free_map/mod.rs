@@ -29,7 +29,7 @@ mod tests;
 
 pub(crate) use bound::{Bound, PairTest};
 pub(crate) use flat::FlatMap;
-pub(crate) use search::{Left, LeftBy, Wanted};
+pub(crate) use search::{Left, LeftBy, Wanted, lowest_within};
 
 /// Words of a block; in a model two, so that a few words are several blocks.
 pub(crate) const BLOCK_WORDS: u32 = if cfg!(kernel_arena_loom) { 2 } else { 8 };
@@ -90,44 +90,29 @@ impl<B: Blocks> FreeMap<B> {
     #[inline]
     pub(crate) fn claim(&self, first: u32, count: u32) -> Result<(), u32> {
         let Some(mask) = mask_in_word(first, count) else { return self.claim_words(first, count) };
-        match self.acquire(first / 64, mask) {
-            Ok(now) => {
-                if now == !0 {
-                    self.note_if_full(first / BLOCK_BITS);
-                }
-                Ok(())
-            }
-            Err(taken) => Err(first / 64 * 64 + taken.trailing_zeros()),
+        let word = first / 64;
+        let claimed = self.word(word).map_or(Err(mask), |bits| self.claim_in(first / BLOCK_BITS, bits, mask));
+        claimed.map_err(|taken| word * 64 + taken.trailing_zeros())
+    }
+
+    /// The same of bits of one word, of this block. The error is those that were taken.
+    #[inline]
+    pub(crate) fn claim_in(&self, block: u32, bits: &AtomicU64, mask: u64) -> Result<(), u64> {
+        if acquire(bits, mask)? == !0 {
+            self.note_if_full(block);
         }
+        Ok(())
     }
 
     fn claim_words(&self, first: u32, count: u32) -> Result<(), u32> {
         for (word, mask) in masks(first, count) {
-            if let Err(taken) = self.acquire(word, mask) {
+            if let Err(taken) = self.word(word).map_or(Err(mask), |bits| acquire(bits, mask)) {
                 self.unclaim(first, (word * 64).saturating_sub(first));
                 return Err(word * 64 + taken.trailing_zeros());
             }
         }
         blocks(first, count).for_each(|block| self.note_if_full(block));
         Ok(())
-    }
-
-    /// Sets bits of one word if all of them were clear. Acquire: pairs with un-claiming.
-    ///
-    /// Returns the word as it is now, or those of the bits that were set already.
-    #[inline]
-    fn acquire(&self, word: u32, mask: u64) -> Result<u64, u64> {
-        let Some(bits) = self.word(word) else { return Err(mask) };
-        let mut seen = bits.load(Ordering::Relaxed);
-        loop {
-            if seen & mask != 0 {
-                return Err(seen & mask);
-            }
-            match bits.compare_exchange_weak(seen, seen | mask, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return Ok(seen | mask),
-                Err(now) => seen = now,
-            }
-        }
     }
 
     /// Gives bits back that the caller has: first the bits, then what bounds and notes say of their blocks.
@@ -138,22 +123,29 @@ impl<B: Blocks> FreeMap<B> {
     pub(crate) fn unclaim(&self, first: u32, count: u32) {
         let Some(mask) = mask_in_word(first, count) else { return self.unclaim_words(first, count) };
         if let Some(bits) = self.word(first / 64) {
-            bits.fetch_and(!mask, Ordering::SeqCst);
-            self.opened(first / BLOCK_BITS);
+            let block = first / BLOCK_BITS;
+            self.unclaim_in(block, (bits, self.0.bound(block)), mask);
         }
+    }
+
+    /// The same of bits of one word, of a block with this bound.
+    #[inline]
+    pub(crate) fn unclaim_in(&self, block: u32, (bits, bound): (&AtomicU64, Option<Bound<'_>>), mask: u64) {
+        bits.fetch_and(!mask, Ordering::SeqCst);
+        self.opened(block, bound);
     }
 
     fn unclaim_words(&self, first: u32, count: u32) {
         for (bits, mask) in masks(first, count).filter_map(|(word, mask)| Some((self.word(word)?, mask))) {
             bits.fetch_and(!mask, Ordering::SeqCst);
         }
-        blocks(first, count).for_each(|block| self.opened(block));
+        blocks(first, count).for_each(|block| self.opened(block, self.0.bound(block)));
     }
 
     /// Bits of a block were cleared.
     #[inline]
-    fn opened(&self, block: u32) {
-        if let Some(bound) = self.0.bound(block) {
+    fn opened(&self, block: u32, bound: Option<Bound<'_>>) {
+        if let Some(bound) = bound {
             bound.reset();
         }
         self.0.note_open(block);
@@ -176,9 +168,26 @@ impl<B: Blocks> FreeMap<B> {
     }
 }
 
+/// Sets bits of one word if all of them were clear. Acquire: pairs with un-claiming.
+///
+/// Returns the word as it is now, or those of the bits that were set already.
+#[inline]
+fn acquire(bits: &AtomicU64, mask: u64) -> Result<u64, u64> {
+    let mut seen = bits.load(Ordering::Relaxed);
+    loop {
+        if seen & mask != 0 {
+            return Err(seen & mask);
+        }
+        match bits.compare_exchange_weak(seen, seen | mask, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => return Ok(seen | mask),
+            Err(now) => seen = now,
+        }
+    }
+}
+
 /// The bits of a run that lies within one word.
 #[inline]
-const fn mask_in_word(first: u32, count: u32) -> Option<u64> {
+pub(crate) const fn mask_in_word(first: u32, count: u32) -> Option<u64> {
     let end = first % 64 + count;
     // The run ends at bit `end`, and is not empty.
     if count != 0 && end <= 64 { Some(!0 >> (64 - count) << (first % 64)) } else { None }

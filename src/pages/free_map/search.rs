@@ -180,6 +180,19 @@ impl<B: Blocks> FreeMap<B> {
     }
 }
 
+/// The lowest run within words of which the first begins with bit `first`, as they are when each is looked at.
+#[inline]
+pub(crate) fn lowest_within(words: &[AtomicU64], first: u32, wanted: Wanted) -> Option<u32> {
+    let mut scan = Scan::new(wanted);
+    (first..).step_by(64).zip(words).find_map(|(bit, word)| match word.load(Ordering::Relaxed) {
+        u64::MAX => {
+            scan.run = 0;
+            None
+        }
+        taken => scan.word(bit, !taken),
+    })
+}
+
 /// A search that looks at words.
 struct Look<'a, B> {
     map: &'a FreeMap<B>,
