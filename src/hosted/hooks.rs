@@ -37,8 +37,9 @@ pub(super) fn call_at_end(hooks: Hooks) -> bool {
 /// The key. Threads that come first make one each; the one that is published is the key, the others delete theirs. So
 /// nobody waits, and a child forked in between finds none, or a whole one.
 fn key(hooks: Hooks) -> Option<pthread_key_t> {
-    // Relaxed: the key is the C library's, which orders its own memory.
-    if let Some(key) = from_word(KEY.load(Ordering::Relaxed)) {
+    // Acquire: pairs with the exchange below. The C library does not promise that a key that was made by another thread is
+    // whole for this one.
+    if let Some(key) = from_word(KEY.load(Ordering::Acquire)) {
         return Some(key);
     }
     let mut mine: pthread_key_t = 0;
@@ -47,7 +48,7 @@ fn key(hooks: Hooks) -> Option<pthread_key_t> {
         return None;
     }
     // A key is a small number, of another type on each host.
-    match KEY.compare_exchange(0, mine as u64 + 1, Ordering::Relaxed, Ordering::Relaxed) {
+    match KEY.compare_exchange(0, mine as u64 + 1, Ordering::Release, Ordering::Acquire) {
         Ok(_) => {
             // SAFETY: the function has the signature that is asked for. Where there is no memory for the note, a child
             // has fewer numbers to give out, and no more than that.

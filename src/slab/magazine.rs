@@ -6,6 +6,7 @@
 //! may look. A kernel that breaks the contract of [`CpuIdentity`](crate::platform::CpuIdentity) gets the same object twice.
 
 use core::ptr;
+use core::sync::atomic::compiler_fence;
 
 use super::classes::{CLASS_COUNT, MAGAZINE_OBJECTS, NO_CLASS, SizeClass};
 use super::run_cache::RunCache;
@@ -98,7 +99,7 @@ impl Magazine {
             return false;
         }
         self.place(count).store(object, Ordering::Relaxed);
-        self.count.store(count + 1, Ordering::Relaxed);
+        self.set_larger(count + 1);
         true
     }
 
@@ -113,8 +114,17 @@ impl Magazine {
         }
         // Not the dummy's, which is everybody's.
         if count != before {
-            self.count.store(count, Ordering::Relaxed);
+            self.set_larger(count);
         }
+    }
+
+    /// Counts objects that were put in. A signal's handler may fork the process between any two stores, and the child goes
+    /// on with what is there: an object that is counted is in its place then, or the child would hand out what was there
+    /// before. A compiler's fence, no instruction: the CPU's own stores are in order for whoever interrupts it.
+    #[inline]
+    fn set_larger(&self, count: u32) {
+        compiler_fence(Ordering::Release);
+        self.count.store(count, Ordering::Relaxed);
     }
 }
 
