@@ -9,7 +9,8 @@ use crate::slot::Owner;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
     /// At the lowest numbers where they fit, the first a multiple of `align`. Pages that may hold the scratch page are passed
-    /// over as long as there are others, and so are pages that were taken a moment ago.
+    /// over as long as there are others. A CPU that has met another at the same pages looks from a place of its own upwards
+    /// from then on, and below it when there is no room above: so they do not meet again at each page.
     Anywhere {
         /// In pages, a power of two.
         align: PageCount,

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use kernel_arena::platform::CpuId;
 use kernel_arena::{AllocError, Context, PageIndex, PageRange, Reclaimable};
 
 use super::model::{Model, Page, Pages, State, lowest_run};
@@ -111,7 +112,7 @@ impl Bench<'_> {
         |page, at| is_free(at) && !at.may_be_marked && !self.hidden.contains(&page) && !self.run.touched.contains(&page)
     }
 
-    /// The lowest fit, and scratch only if there is nothing else.
+    /// The lowest fit, if need be from the CPU's own place on, and scratch only if there is nothing else.
     fn placement(&self, request: Request, first: u32) {
         let scratch = (first..first + request.count).any(|page| self.at(page).seen.scratch);
         assert!((first..first + request.count).all(|page| is_free(self.at(page))));
@@ -119,12 +120,21 @@ impl Bench<'_> {
         if request.exactly.is_some() {
             return;
         }
-        if let Some(lowest) = lowest_run(self.start(), request.count, request.align, self.sure()) {
+        let own_place = self.run.cpu.map(CpuId::number).filter(|cpu| self.model.moved.contains(cpu));
+        let own_place = own_place.map(|cpu| self.model.own_place(cpu));
+        let lowest_of = |free: &dyn Fn(u32, &Page) -> bool| {
+            let from = |place| {
+                let above = |page, at: &Page| page >= place && free(page, at);
+                lowest_run(self.start(), request.count, request.align, above)
+            };
+            own_place.and_then(from).or_else(|| from(0))
+        };
+        if let Some(lowest) = lowest_of(&self.sure()) {
             assert!(first <= lowest, "{request:?} got page {first}, and {lowest} is free");
             assert!(!scratch, "{request:?} took scratch at {first}, and {lowest} is free");
         } else if scratch {
             let free = |page, at: &Page| is_free(at) && !self.hidden.contains(&page);
-            let lowest = lowest_run(self.start(), request.count, request.align, free);
+            let lowest = lowest_of(&free);
             assert!(lowest.is_none_or(|lowest| first <= lowest), "{request:?} got page {first}, {lowest:?} is free");
         }
     }

@@ -92,6 +92,9 @@ pub(super) struct Model {
     pub(super) violations: u64,
     pub(super) lost: u64,
     pub(super) table_frames: usize,
+    /// CPUs that may have met another at the same pages: they look from a place of their own upwards, and below it when there
+    /// is no room above.
+    pub(super) moved: BTreeSet<u16>,
 }
 
 impl Model {
@@ -108,6 +111,7 @@ impl Model {
             violations: 0,
             lost: 0,
             table_frames,
+            moved: BTreeSet::new(),
         };
         let elsewhere = model.elsewhere().map(|page| (page, State::Elsewhere));
         model.pages = extent
@@ -153,6 +157,11 @@ impl Model {
             }
         }
         runs
+    }
+
+    /// Where a CPU that has moved begins to look: at the fraction of the extent that its number is with its bits reversed.
+    pub(super) fn own_place(&self, cpu: u16) -> u32 {
+        self.first + ((u32::from(cpu.reverse_bits()) * self.count) >> 16)
     }
 
     pub(super) fn owner_of(&self, page: u32) -> Option<Owner> {

@@ -13,7 +13,7 @@ use kernel_arena::{ArenaPtr, ProgramBase, ProgramId};
 use super::act::{Outcome, act};
 use super::judge::Bench;
 use super::model::{Model, State};
-use super::run::{Action, Effects, Run};
+use super::run::{Action, Effects, Request, Run};
 use super::tasks::{Interrupt, Step, Task, Trouble};
 use crate::machine::{Format, Machine, Point};
 
@@ -212,6 +212,10 @@ impl Oracle {
             self.refused_free(range.offset);
         }
         let run = self.runs.pop().expect("it was going on");
+        if let (Action::Alloc(Request { exactly: None, .. }), Some(cpu), true) = (run.action, run.cpu, run.interrupted)
+        {
+            self.models[run.arena].moved.insert(cpu.number());
+        }
         let bench = self.bench(&run);
         match (run.action, &outcome) {
             (Action::Alloc(request), Outcome::Alloc(result)) => bench.alloc(request, *result),

@@ -226,3 +226,30 @@ fn a_reservation_agrees_with_an_allocation_about_a_page_in_passing<F: Format>() 
 }
 
 each_format!(a_reservation_agrees_with_an_allocation_about_a_page_in_passing);
+
+/// A CPU that another was faster than goes on from a place of its own, here the middle; below it when there is no room above.
+fn who_met_another_looks_from_a_place_of_its_own<F: Format>() {
+    let mut met = 0;
+    for point in 0.. {
+        let m = Machine::<F>::builder().extent(1, 64).build();
+        m.interrupt_at(point, |m| _ = m.on_cpu(0, || m.alloc(4)));
+        let ours = m.on_cpu(1, || m.alloc(4));
+        if !m.interrupted() {
+            break;
+        }
+        let next = m.on_cpu(1, || m.alloc(4));
+        if ours == page(33) {
+            met += 1;
+            assert_eq!(next, page(37), "it stays there, interrupted at {point}");
+            assert_eq!(m.on_cpu(1, || m.alloc(24)), page(41), "up to the end");
+            assert_eq!(m.on_cpu(1, || m.alloc(4)), page(5), "and then below");
+            assert_eq!(m.on_cpu(1, || m.alloc(4)), page(9), "and so from then on");
+        } else {
+            assert_eq!(next, page(9), "interrupted at {point}");
+        }
+        assert_eq!(m.on_cpu(0, || m.alloc(1)), page(13), "the other has stayed");
+        m.finish();
+    }
+    assert!(met > 0, "between the look and the claim");
+}
+each_format!(who_met_another_looks_from_a_place_of_its_own);
