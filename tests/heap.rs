@@ -7,6 +7,7 @@ mod api2;
 mod arena;
 mod blocks;
 mod debug;
+mod decoded;
 mod early;
 mod init;
 mod kept_runs;
@@ -14,3 +15,5 @@ mod lives;
 mod realloc;
 mod runs;
 mod threads;
+
+pub(crate) use decoded::life;

@@ -12,6 +12,7 @@ mod access;
 #[path = "machine/accessor.rs"]
 mod accessor;
 mod edges;
+mod fuzzed;
 mod groups;
 mod heap;
 mod kit;

@@ -40,6 +40,7 @@ macro_rules! on_each_source {
 }
 
 mod blocks;
+mod decoded;
 mod growth;
 mod heap;
 mod interrupts;
@@ -48,6 +49,8 @@ mod misuse;
 mod model;
 mod scarce;
 mod threads;
+
+pub(crate) use decoded::tasks;
 
 /// Pages that each bed has.
 const PAGES: u32 = 64;

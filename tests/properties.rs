@@ -13,9 +13,11 @@
 //! - [`judge`], [`ranges`]: what an operation may say.
 //! - [`contents`], [`record`]: what memory and the record of violations hold.
 //! - [`world`], [`act`], [`look`], [`rest`]: the run of a scenario.
+//! - [`decoded`]: scenarios from any bytes, for the fuzz targets.
 
 mod act;
 mod contents;
+mod decoded;
 mod judge;
 mod look;
 mod model;
@@ -33,6 +35,8 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use crate::machine::Format;
+
+pub(crate) use decoded::operations;
 
 /// Scenarios a format, unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 80;

@@ -13,6 +13,7 @@ mod checked;
 mod classes;
 pub(crate) mod cpus;
 mod debug;
+mod decoded;
 mod empties;
 mod exhaustion;
 mod interrupts;
@@ -24,3 +25,5 @@ mod stats;
 pub(crate) mod tasks;
 mod threads;
 mod upstream;
+
+pub(crate) use decoded::life;

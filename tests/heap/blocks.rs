@@ -8,7 +8,8 @@ use kernel_arena::slab::Mode;
 
 use crate::slab::lab::{Lab, Metadata, Pages};
 
-/// A heap on so many pages, that come zeroed or not. It lives as long as the process: heaps are for statics.
+/// A heap on so many pages, that come zeroed or not. It lives as long as the process, heaps are for statics, unless it is
+/// [taken down](Bench::take_down).
 pub(super) struct Bench<const ZEROED: bool = false> {
     pub(super) lab: Arc<Lab>,
     pub(super) heap: Heap<Pages<ZEROED>, Metadata>,
@@ -103,5 +104,12 @@ impl<const ZEROED: bool> Bench<ZEROED> {
         assert_eq!((stats.live_bytes, stats.run_bytes, stats.held_bytes), (0, 0, 0));
         assert_eq!(stats.slab.metadata_bytes, (self.lab.metadata_out() as u64) << 12);
         assert!(self.lab.book().misuses.is_empty());
+    }
+
+    /// Bookkeeping goes back, too.
+    pub(super) fn take_down(self) {
+        let left = self.heap.into_slab().expect("it was initialised").destroy();
+        assert_eq!((left.objects, left.run_bytes), (0, 0));
+        assert_eq!((self.lab.pages_out(), self.lab.metadata_out()), (0, 0), "something is missing");
     }
 }

@@ -14,7 +14,7 @@ use crate::slab::lab::{Fail, Lab};
 use crate::slab::tasks::config;
 
 #[derive(Clone, Debug)]
-enum Turn {
+pub(super) enum Turn {
     Alloc { size: usize, align: usize, zeroed: bool },
     Realloc { which: usize, size: usize },
     Free { which: usize },
@@ -52,7 +52,7 @@ fn take(shadow: &mut Shadow, which: usize) -> Option<Block> {
     shadow.remove(&at)
 }
 
-fn play<const ZEROED: bool>(turns: &[(Option<u16>, Turn)]) {
+pub(super) fn play<const ZEROED: bool>(turns: &[(Option<u16>, Turn)]) {
     let bench = Bench::<ZEROED>::on(&Lab::new(192), Mode::Fast);
     let mut shadow = Shadow::new();
     for (cpu, turn) in turns {
@@ -74,6 +74,7 @@ fn play<const ZEROED: bool>(turns: &[(Option<u16>, Turn)]) {
     shadow.into_values().for_each(|block| bench.free(block));
     on(1, 0, || bench.heap.drain());
     bench.end();
+    bench.take_down();
 }
 
 fn act<const ZEROED: bool>(bench: &Bench<ZEROED>, shadow: &mut Shadow, turn: &Turn) {

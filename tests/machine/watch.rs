@@ -61,7 +61,10 @@ impl Watch {
     /// A frame's pointer was asked for: what is changed through it is changed soon.
     pub(super) fn note(&self, frame: Frame) {
         let mut recent = self.recent.borrow_mut();
-        recent.retain(|known| *known != frame.address());
+        // Mostly one of the first.
+        if let Some(place) = recent.iter().position(|known| *known == frame.address()) {
+            recent.remove(place);
+        }
         recent.push_front(frame.address());
         recent.truncate(RECENT);
     }

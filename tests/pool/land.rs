@@ -24,6 +24,8 @@ impl CpuIdentity for Nameless {
 
 pub(super) struct Land {
     pub(super) region: Region<Nameless>,
+    memory: *mut [MaybeUninit<MetadataPage>],
+    words: *mut [MaybeUninit<MetadataWord>],
     pub(super) recorded: Mutex<Vec<(ArenaPtr, Misuse)>>,
     /// What was handed out and given back, in order.
     pub(super) traffic: Mutex<Vec<Traffic>>,
@@ -47,13 +49,19 @@ impl Default for Land {
 
 impl Land {
     pub(super) fn with_pages(pages: u32) -> Self {
-        let memory: &mut [MaybeUninit<MetadataPage>] = Box::leak(Box::new_uninit_slice(pages as usize));
+        let memory = Box::into_raw(Box::<[MetadataPage]>::new_uninit_slice(pages as usize));
+        // SAFETY: leaked a moment ago, and made a box again only when the region is gone.
+        let lent = unsafe { &mut *memory };
         // SAFETY: the bytes of the pages just allocated. What nobody wrote to is garbage.
-        unsafe { memory.as_mut_ptr().write_bytes(0x5a, memory.len()) };
-        let words: Box<[MaybeUninit<MetadataWord>]> = Box::new_uninit_slice(region_words(pages as usize));
+        unsafe { lent.as_mut_ptr().write_bytes(0x5a, lent.len()) };
+        let words = Box::into_raw(Box::<[MetadataWord]>::new_uninit_slice(region_words(pages as usize)));
+        // SAFETY: as the memory.
+        let lent_words = unsafe { &mut *words };
         Self {
             // SAFETY: saying nothing is always right.
-            region: unsafe { Region::new(memory, Box::leak(words), Nameless) },
+            region: unsafe { Region::new(lent, lent_words, Nameless) },
+            memory,
+            words,
             recorded: Mutex::default(),
             traffic: Mutex::default(),
             limit: AtomicU32::new(u32::MAX),
@@ -77,6 +85,20 @@ impl Land {
 
     fn note(&self, traffic: impl Fn(u32, u32) -> Traffic, pages: PageRange) {
         self.traffic.lock().unwrap().push(traffic(pages.first().number(), pages.count().get()));
+    }
+}
+
+// SAFETY: the memory is the region's, which may be sent and shared, and freed by the one who drops it.
+unsafe impl Send for Land {}
+// SAFETY: as above.
+unsafe impl Sync for Land {}
+
+impl Drop for Land {
+    fn drop(&mut self) {
+        // SAFETY: from `Box::into_raw` in `with_pages`; pools borrow the land, so nobody uses the region any more.
+        drop(unsafe { Box::from_raw(self.memory) });
+        // SAFETY: as above.
+        drop(unsafe { Box::from_raw(self.words) });
     }
 }
 

@@ -14,7 +14,7 @@ use super::{Bed, OnRegion, PAGE, PAGE_STEP, aligned, close, granules, is_back, i
 const LIMIT: u32 = 40;
 
 #[derive(Clone, Copy, Debug)]
-enum Task {
+pub(super) enum Task {
     Alloc {
         size: usize,
         align: usize,
@@ -211,11 +211,11 @@ impl Run<'_> {
     }
 }
 
-fn play(tasks: Vec<Task>) {
+pub(super) fn play(tasks: &[Task]) {
     let bed = OnRegion::default();
     bed.land.limit(LIMIT);
     let mut run = Run { bed: &bed, pool: bed.pool(), world: World::default() };
-    tasks.into_iter().for_each(|task| run.step(task));
+    tasks.iter().for_each(|task| run.step(*task));
     for (at, size) in &run.world.blocks {
         assert!(Run::words(*at, *size).all(|(word, value)| bed.load(word) == value), "contents of {at:#x}");
     }
@@ -228,6 +228,6 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(150) })]
     #[test]
     fn operations_go_as_the_map_says(tasks in proptest::collection::vec(task(), 1..120)) {
-        play(tasks);
+        play(&tasks);
     }
 }

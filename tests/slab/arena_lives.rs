@@ -38,15 +38,16 @@ impl<F: Format, S: PageSource, M: MetadataSource> Life<'_, F, S, M> {
         }
     }
 
-    fn alloc(&mut self, place: Place, layout: std::alloc::Layout, how: How) -> bool {
+    fn alloc(&mut self, place: Place, layout: std::alloc::Layout, how: How) -> Result<(), SlabError> {
         let checked = how == How::Checked;
         let take = || if checked { self.slab.alloc_checked(layout) } else { self.slab.alloc(layout) };
         let at = match self.at(place, take) {
             Ok(at) => at,
-            Err(SlabError::Pages(AllocError::NoSpace(_) | AllocError::Busy(_) | AllocError::OutOfFrames)) => {
-                return false;
-            }
-            Err(SlabError::OutOfMetadata | SlabError::TooLarge) => return false,
+            Err(
+                error @ (SlabError::Pages(AllocError::NoSpace(_) | AllocError::Busy(_) | AllocError::OutOfFrames)
+                | SlabError::OutOfMetadata
+                | SlabError::TooLarge),
+            ) => return Err(error),
             Err(error) => panic!("{error}"),
         };
         let (start, end) = (at.offset(), at.offset() + u32::try_from(layout.size()).unwrap());
@@ -61,7 +62,7 @@ impl<F: Format, S: PageSource, M: MetadataSource> Life<'_, F, S, M> {
         for word in words(start, layout) {
             self.m.write(0, word, self.marks).unwrap();
         }
-        true
+        Ok(())
     }
 
     fn free(&mut self, place: Place, at: u32) {
@@ -80,9 +81,10 @@ impl<F: Format, S: PageSource, M: MetadataSource> Life<'_, F, S, M> {
     fn act(&mut self, place: Place, turn: &Turn) {
         match *turn {
             Turn::Alloc(layout, how, count) => {
-                let allocated = (0..count.min(MANY)).all(|_| self.alloc(place, layout, how));
-                let class = SizeClass::of(layout).filter(|_| !allocated);
-                // One that nobody interrupts finds what slabs have.
+                let refused = (0..count.min(MANY)).find_map(|_| self.alloc(place, layout, how).err());
+                // One that nobody interrupts finds what slabs have. What lacks bookkeeping does not need to: a checked object
+                // takes some after it was found.
+                let class = SizeClass::of(layout).filter(|_| matches!(refused, Some(SlabError::Pages(_))));
                 if let (Some(class), true) = (class, self.m.interrupted()) {
                     assert_eq!(self.slab.stats().classes[class.index()].free, 0, "{class:?}");
                 }
@@ -124,7 +126,7 @@ fn intrude<F: Format>(m: &Machine<F>, wild: u64) {
     assert_eq!(slab.destroy().objects, 0);
 }
 
-fn play<F: Format>(steps: &[Step]) {
+pub(super) fn play<F: Format>(steps: &[Step]) {
     let m = Machine::<F>::builder().cpus(CPUS).extent(1, PAGES).tlb(TlbMode::Random).build();
     let tables = m.frames_in_use();
     let slab = slab_on(m.arena());

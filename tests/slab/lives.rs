@@ -21,7 +21,7 @@ fn at<R>(place: Place, run: impl FnOnce() -> R) -> R {
     }
 }
 
-fn play(steps: &[Step]) {
+pub(super) fn play(steps: &[Step]) {
     let bench = Bench::new(PAGES);
     for (number, step) in steps.iter().enumerate() {
         if let Some((points, turns)) = step.interrupt.clone() {
