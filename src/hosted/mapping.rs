@@ -45,6 +45,12 @@ impl From<Errno> for MapError {
 /// What sizes are multiples of: no host's pages are larger.
 pub(super) const GRANULE: usize = 1 << 16;
 
+/// Lets other threads run.
+pub(super) fn let_others_run() {
+    // SAFETY: it asks for nothing, and touches no memory.
+    unsafe { libc::sched_yield() };
+}
+
 /// Zeroed, writable memory, unmapped when dropped.
 #[derive(Debug)]
 pub(super) struct Mapping {

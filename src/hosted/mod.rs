@@ -12,6 +12,7 @@
 //! loader's: threads that library constructors start may allocate. A library with such a heap in it is not to be
 //! unloaded while threads that used it run: their end calls into it.
 
+mod growth;
 mod heap;
 mod hooks;
 mod kept;

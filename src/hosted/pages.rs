@@ -9,8 +9,10 @@
 //! and a piece that was mapped is *freed* there, by whoever found nothing else.
 
 use core::mem::MaybeUninit;
+use core::ops::Range;
 use core::slice;
 
+use super::growth::{Growth, Others};
 use super::kept::Kept;
 use super::mapping::{self, MapError, Mapping};
 use super::threads::Threads;
@@ -54,6 +56,7 @@ pub struct HostPages {
     gives_back: bool,
     /// Pages of the window that are not mapped yet.
     absent: AtomicU32,
+    growth: Growth,
     /// The window, and the words of the maps. Fields are dropped in this order.
     memory: Window,
     words: Mapping,
@@ -61,6 +64,8 @@ pub struct HostPages {
 
 /// Lengths of runs that are remembered apart.
 const RECENT: usize = 16;
+/// How often somebody who finds no page lets others run who are mapping some.
+const PATIENCE: u32 = 100;
 /// What is mapped at once, if the host allows it, where it does not map the whole window.
 const PIECE: usize = 1 << 20;
 
@@ -76,9 +81,13 @@ impl HostPages {
         if pages == PageCount::ZERO || pages.get() >= WINDOW_PAGES {
             return Err(MapError::BadSize);
         }
+        let bytes = to_bytes(pages) + (1 << PAGE_SHIFT);
+        Self::within(Window::new(bytes, bytes.next_power_of_two())?, pages)
+    }
+
+    /// The same on a window that has room for a page more.
+    fn within(memory: Window, pages: PageCount) -> Result<Self, MapError> {
         let count = pages.get() as usize;
-        let bytes = (count + 1) << PAGE_SHIFT;
-        let memory = Window::new(bytes, bytes.next_power_of_two())?;
         let (region_words, map_words) = (region_words(count), count.div_ceil(64));
         let words = Mapping::new((region_words + map_words + RECENT) * size_of::<AtomicU64>())?;
         // The region's first page is page 1.
@@ -104,7 +113,7 @@ impl HostPages {
             region.extend(PageRange::of(1, present), PageCount::saturating(absent));
         }
         let (kept, absent) = (Kept::new(Bitmap::new(kept), pages), AtomicU32::new(absent));
-        Ok(Self { region, kept, recent, gives_back, absent, memory, words })
+        Ok(Self { region, kept, recent, gives_back, absent, growth: Growth::new(), memory, words })
     }
 
     /// How many pages are taken.
@@ -141,10 +150,24 @@ impl HostPages {
     }
 
     fn take_lowest(&self, count: PageCount, align: PageCount) -> Result<PageRange, AllocError> {
+        let mut patience = PATIENCE;
         loop {
-            match self.region.alloc_pages(count, align) {
-                Err(AllocError::NoSpace(_)) if self.grow(count, align) => {}
+            let look = self.growth.look();
+            let reclaimable = match self.region.alloc_pages(count, align) {
+                Err(AllocError::NoSpace(reclaimable)) => reclaimable,
                 done => return done,
+            };
+            if self.grow(count, align) {
+                continue;
+            }
+            match self.growth.others(look) {
+                Others::Rest => return Err(AllocError::NoSpace(reclaimable)),
+                Others::Grew => {}
+                Others::AreGrowing if patience == 0 => return Err(AllocError::Busy(reclaimable)),
+                Others::AreGrowing => {
+                    patience -= 1;
+                    mapping::let_others_run();
+                }
             }
         }
     }
@@ -170,12 +193,22 @@ impl HostPages {
         }
         // A run that is aligned may begin after the piece does.
         let least = to_bytes(count) + to_bytes(align) - (1 << PAGE_SHIFT);
-        let Some(piece) = self.memory.grow(least, PIECE) else { return false };
+        self.growth.begin();
+        let Some(piece) = self.memory.grow(least, PIECE) else {
+            self.growth.give_up();
+            return false;
+        };
+        self.put(piece);
+        true
+    }
+
+    /// Frees a piece of the window in the region: it was mapped just now.
+    fn put(&self, piece: Range<usize>) {
         let (first, end) = (page_count(piece.start), page_count(piece.end).min(self.extent().count().get() + 1));
         self.absent.fetch_sub(end - first, Ordering::Relaxed);
         // SAFETY: taken when the window was made, mapped now, and nobody has them.
         unsafe { self.region.free_pages(PageRange::of(first, end - first)) };
-        true
+        self.growth.end();
     }
 
     /// Fills pages with zeros: those of a word of 64 that have their bits in `pages`.
@@ -310,5 +343,54 @@ unsafe impl PageSource for HostPages {
 
     fn reclaim(&self) {
         self.give_back();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    const COUNT: PageCount = PageCount::saturating(63);
+
+    /// A source whose last piece is mapped, and in the hands of the caller.
+    fn with_the_last_piece_in_hand() -> (HostPages, Range<usize>) {
+        let bytes = to_bytes(COUNT) + (1 << PAGE_SHIFT);
+        let source = HostPages::within(Window::in_pieces(bytes, bytes).unwrap(), COUNT).unwrap();
+        let first = source.region.alloc_pages(PageCount::saturating(15), PageCount::ONE);
+        assert!(first.is_ok(), "the first 64 KiB, without the first page");
+        source.growth.begin();
+        let piece = source.memory.grow(bytes - (1 << 16), PIECE).unwrap();
+        (source, piece)
+    }
+
+    #[test]
+    fn pages_in_the_hands_of_another_are_not_gone() {
+        let (source, piece) = with_the_last_piece_in_hand();
+        let one = || source.alloc_pages(PageCount::ONE, PageCount::ONE);
+        assert!(matches!(one(), Err(AllocError::Busy(_))));
+        source.put(piece);
+        assert_eq!(one().unwrap().first().number(), 16);
+        // Now they are.
+        assert!(matches!(source.alloc_pages(COUNT, PageCount::ONE), Err(AllocError::NoSpace(_))));
+    }
+
+    #[test]
+    fn nobody_is_told_that_there_is_no_space_while_a_piece_is_on_its_way() {
+        let (source, piece) = with_the_last_piece_in_hand();
+        thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                loop {
+                    match source.alloc_pages(PageCount::ONE, PageCount::ONE) {
+                        Err(AllocError::Busy(_)) => thread::yield_now(),
+                        done => return done,
+                    }
+                }
+            });
+            thread::yield_now();
+            source.put(piece);
+            assert!(other.join().unwrap().is_ok());
+        });
     }
 }

@@ -53,9 +53,16 @@ impl Window {
                 return Ok(Self::mapped_to(start, bytes, bytes));
             }
         }
-        if room > CELL {
+        Self::in_pieces(bytes, align)
+    }
+
+    /// The same, of which only a first piece is mapped.
+    pub(super) fn in_pieces(bytes: usize, align: usize) -> Result<Self, MapError> {
+        if bytes.checked_add(align).is_none_or(|room| room > CELL) {
             return Err(MapError::BadSize);
         }
+        let probe = map(GRANULE)?;
+        unmap(probe, GRANULE);
         let mut refused = MapError::BadSize;
         for cell in CELLS {
             let Some(start) = (probe.addr().get() / CELL).checked_sub(cell).filter(|cell| *cell > 0) else {
@@ -100,9 +107,10 @@ impl Window {
     }
 
     fn map_next(&self, size: usize) -> Option<Range<usize>> {
-        // Relaxed: numbers alone; whoever is told of the piece is told in an order of its own.
+        // Release and Acquire: who finds that there is no more sees that others are at it (`growth`). Whoever is told of the
+        // piece is told in an order of its own.
         let next = |reached| (to_usize(reached) + size <= self.bytes).then_some(reached + size as u64);
-        let first = self.reached.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()?;
+        let first = self.reached.fetch_update(Ordering::Release, Ordering::Acquire, next).ok()?;
         let (start, end) = (to_usize(first), first + size as u64);
         if map_at(self.start.addr().get() + start, size).is_ok() {
             return Some(start..start + size);
