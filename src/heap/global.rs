@@ -59,14 +59,19 @@ impl<S: PageSource, M: MetadataSource> Heap<S, M> {
     /// has nothing to move before it jumps here.
     #[cold]
     #[inline(never)]
-    fn alloc_slow(layout: Layout, heap: &Self) -> *mut u8 {
+    pub(crate) fn alloc_slow(layout: Layout, heap: &Self) -> *mut u8 {
+        if let Some(slab) = heap.slab.get().filter(|slab| runs::is_run(slab, layout)) {
+            // What was given back lately is at hand.
+            let kept = runs::take_kept(slab, layout);
+            return kept.or_else(|| runs::alloc(slab, layout).ok()).unwrap_or(ptr::null_mut());
+        }
         heap.try_alloc(layout).map_or(ptr::null_mut(), |block| block.as_ptr())
     }
 
     /// A free that finds no room in the magazine at hand.
     #[cold]
     #[inline(never)]
-    fn dealloc_slow(block: *mut u8, layout: Layout, heap: &Self) {
+    pub(crate) fn dealloc_slow(block: *mut u8, layout: Layout, heap: &Self) {
         let Some(slab) = heap.slab.get() else { return };
         if runs::is_run(slab, layout) {
             // SAFETY: the caller of `dealloc` promises that it came from `alloc` with this layout.

@@ -109,7 +109,7 @@ impl<S: PageSource, M: MetadataSource> Heap<S, M> {
             return Err(HeapError::Slab(SlabError::ZeroSize));
         }
         let address = if runs::is_run(slab, layout) {
-            runs::alloc(slab, layout)?
+            runs::take_kept(slab, layout).map_or_else(|| runs::alloc(slab, layout), Ok)?
         } else {
             slab.to_kernel(slab.alloc(layout).map_err(HeapError::Slab)?)
         };

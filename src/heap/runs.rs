@@ -14,35 +14,41 @@ pub(super) fn is_run<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout
     layout.size() > largest_object(slab.mode()) || layout.align() > PAGE_BYTES
 }
 
-pub(super) fn alloc<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout: Layout) -> Result<*mut u8, HeapError> {
-    alloc_by(slab, layout, S::alloc_pages, |_| {})
+/// A run that is kept where this runs, if one fits: no source is asked.
+#[inline]
+pub(super) fn take_kept<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout: Layout) -> Option<*mut u8> {
+    let pages = slab.take_kept_run(slab.run_pages(layout.size())?, layout.align())?;
+    Some(slab.to_kernel(pages.to_ptr()))
 }
 
-/// The same, filled with zeros.
+/// A run that is new, of any content.
+#[inline(never)]
+pub(super) fn alloc<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout: Layout) -> Result<*mut u8, HeapError> {
+    alloc_by(slab, layout, S::alloc_pages)
+}
+
+/// A run that is filled with zeros, kept before or new.
 pub(super) fn alloc_zeroed<S: PageSource, M: MetadataSource>(
     slab: &Slab<S, M>,
     layout: Layout,
 ) -> Result<*mut u8, HeapError> {
-    // What is kept was used before.
-    // SAFETY: a run that is ours alone, at least that long; the memory is private.
-    let zero = |start: *mut u8| unsafe { start.write_bytes(0, layout.size()) };
-    alloc_by(slab, layout, S::alloc_zeroed_pages, zero)
+    if let Some(start) = take_kept(slab, layout) {
+        // It was used before.
+        // SAFETY: a run that is ours alone, at least that long; the memory is private.
+        unsafe { start.write_bytes(0, layout.size()) };
+        return Ok(start);
+    }
+    alloc_by(slab, layout, S::alloc_zeroed_pages)
 }
 
 fn alloc_by<S: PageSource, M: MetadataSource>(
     slab: &Slab<S, M>,
     layout: Layout,
     take: impl Fn(&S, PageCount, PageCount) -> Result<PageRange, AllocError>,
-    prepare: impl Fn(*mut u8),
 ) -> Result<*mut u8, HeapError> {
     let count = slab.run_pages(layout.size()).ok_or(HeapError::TooLarge)?;
     let align = u32::try_from(layout.align().div_ceil(PAGE_BYTES)).ok().and_then(PageCount::new);
     let align = align.ok_or(HeapError::TooLarge)?;
-    if let Some(pages) = slab.take_kept_run(count, align) {
-        let start = slab.to_kernel(pages.to_ptr());
-        prepare(start);
-        return Ok(start);
-    }
     let take = || take(slab.source(), count, align);
     // What depots and empty slabs keep may be what is missing.
     let pages = take().or_else(|error| match error {

@@ -135,8 +135,7 @@ impl HostHeap {
     #[inline(never)]
     fn alloc_slow(layout: Layout, heap: &Self) -> *mut u8 {
         match heap.get() {
-            // SAFETY: the caller of `alloc` promises that the layout has bytes.
-            Ok(heap) => unsafe { heap.alloc(layout) },
+            Ok(heap) => Inner::alloc_slow(layout, heap),
             Err(_) => ptr::null_mut(),
         }
     }
@@ -146,8 +145,7 @@ impl HostHeap {
     #[inline(never)]
     fn dealloc_slow(block: *mut u8, layout: Layout, heap: &Self) {
         if let Some(heap) = heap.made() {
-            // SAFETY: the caller of `dealloc` promises that it came from this heap with this layout.
-            unsafe { heap.dealloc(block, layout) }
+            Inner::dealloc_slow(block, layout, heap);
         }
     }
 }

@@ -11,7 +11,7 @@
 
 use super::Slab;
 use super::magazine::Rack;
-use crate::addr::{PageCount, PageRange};
+use crate::addr::{PAGE_BYTES, PageCount, PageRange};
 use crate::misuse::Misuse;
 use crate::platform::CpuIdentity;
 use crate::source::{MetadataSource, PageSource};
@@ -118,12 +118,12 @@ impl RunCache {
 }
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
-    /// A run of exactly so many pages that was given back where this runs, its first address a multiple of `align` pages:
-    /// of any content, and counted already. None in debug mode, in which nothing is kept.
-    pub(crate) fn take_kept_run(&self, count: PageCount, align: PageCount) -> Option<PageRange> {
-        // A power of two: in fewer steps than a remainder.
-        let mask = align.bytes() - 1;
-        let is_aligned = |run: PageRange| self.address_of(run.to_ptr().offset()).addr() as u64 & mask == 0;
+    /// A run of exactly so many pages that was given back where this runs, its first address a multiple of `align` bytes, a power
+    /// of two: of any content, and counted already. None in debug mode, in which nothing is kept.
+    #[inline]
+    pub(crate) fn take_kept_run(&self, count: PageCount, align: usize) -> Option<PageRange> {
+        let is_aligned =
+            |run: PageRange| align <= PAGE_BYTES || self.address_of(run.to_ptr().offset()).addr() & (align - 1) == 0;
         let fits = |run: PageRange| run.count() == count && is_aligned(run);
         if count.get() > LONGEST { None } else { self.on_rack(|rack| rack.runs.take(fits)).flatten() }
     }
