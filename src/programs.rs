@@ -44,17 +44,29 @@ impl RunningPrograms {
     }
 
     /// The program that a CPU works for.
+    #[inline]
     pub(crate) fn on(&self, cpu: Option<CpuId>) -> Option<ProgramId> {
         let word = self.words.get(usize::from(cpu?.number()))?;
         program_in(word.load(Ordering::Relaxed))
     }
 
+    /// The program that a CPU works for, to whose scope a violation more is counted.
+    #[inline]
+    pub(crate) fn charge(&self, cpu: Option<CpuId>) -> Option<ProgramId> {
+        let word = self.words.get(usize::from(cpu?.number()))?;
+        let program = program_in(word.load(Ordering::Relaxed))?;
+        // What interrupts between the look and this has closed its own scopes when it returns.
+        word.fetch_add(ONE_VIOLATION, Ordering::Relaxed);
+        Some(program)
+    }
+
     /// Counts a violation of `program` to the scope that is open for it on this CPU, if one is.
+    #[inline]
     pub(crate) fn count(&self, cpu: Option<CpuId>, program: Option<ProgramId>) {
         let word = cpu.and_then(|cpu| self.words.get(usize::from(cpu.number())));
         if let Some(word) = word.filter(|word| program.is_some() && program_in(word.load(Ordering::Relaxed)) == program)
         {
-            // What interrupts between the look and this has closed its own scopes when it returns.
+            // As in `charge`.
             word.fetch_add(ONE_VIOLATION, Ordering::Relaxed);
         }
     }

@@ -47,18 +47,22 @@ unsafe impl Arch for AArch64 {
     const LEAF_ATTRIBUTES: u64 = descriptor::LEAF_ATTRIBUTES;
     const TABLE_ATTRIBUTES: u64 = descriptor::TABLE_ATTRIBUTES;
 
+    #[inline]
     fn leaf(leaf: Leaf, attributes: EntryAttributes) -> u64 {
         descriptor::encode_leaf(leaf, attributes)
     }
 
+    #[inline]
     fn decode_leaf(word: u64, attributes: EntryAttributes) -> Option<Leaf> {
         descriptor::decode_leaf(word, attributes)
     }
 
+    #[inline]
     fn table(table: Frame, reach: TableReach, attributes: EntryAttributes) -> u64 {
         descriptor::encode_table(table, reach, attributes)
     }
 
+    #[inline]
     fn decode_table(word: u64, attributes: EntryAttributes) -> Option<Frame> {
         descriptor::decode_table(word, attributes)
     }
@@ -75,27 +79,33 @@ unsafe impl Arch for AArch64 {
         descriptor::is_closed_to_programs(word)
     }
 
+    #[inline]
     fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
         slot::compare_exchange(slot, old, new)
     }
 
+    #[inline]
     fn swap(slot: &AtomicU64, new: u64) -> u64 {
         slot::swap(slot, new)
     }
 
+    #[inline]
     fn publish() {
         tlb::publish();
     }
 
+    #[inline]
     fn publish_and_sync() {
         tlb::publish_and_sync();
     }
 
+    #[inline]
     fn observe() {
         tlb::observe();
     }
 
     #[cfg(all(target_arch = "aarch64", feature = "zerocopy", not(kernel_arena_loom)))]
+    #[inline]
     fn resume_point(instruction: InstructionAddr) -> Option<InstructionAddr> {
         stubs::stub_map().resume_point(instruction).or_else(|| resume::of_a_model(instruction))
     }

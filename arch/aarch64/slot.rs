@@ -9,6 +9,7 @@ use crate::arch::{Arch, portable::Portable};
 use crate::sync::AtomicU64;
 
 #[cfg(all(target_arch = "aarch64", target_feature = "lse", not(kernel_arena_loom)))]
+#[inline]
 pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
     let seen: u64;
     // SAFETY: `slot` is a live, aligned 64-bit atomic in normal memory; the instruction touches it alone.
@@ -25,6 +26,7 @@ pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(
 }
 
 #[cfg(all(target_arch = "aarch64", not(target_feature = "lse"), not(kernel_arena_loom)))]
+#[inline]
 pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
     let seen: u64;
     // SAFETY: `slot` is a live, aligned 64-bit atomic in normal memory, the only memory touched. An interrupt between the
@@ -53,6 +55,7 @@ pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(
 }
 
 #[cfg(all(target_arch = "aarch64", target_feature = "lse", not(kernel_arena_loom)))]
+#[inline]
 pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
     let seen: u64;
     // SAFETY: `slot` is a live, aligned 64-bit atomic in normal memory; the instruction touches it alone.
@@ -69,6 +72,7 @@ pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
 }
 
 #[cfg(all(target_arch = "aarch64", not(target_feature = "lse"), not(kernel_arena_loom)))]
+#[inline]
 pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
     let seen: u64;
     // SAFETY: as in `compare_exchange`.
@@ -89,11 +93,13 @@ pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
 }
 
 #[cfg(any(not(target_arch = "aarch64"), kernel_arena_loom))]
+#[inline]
 pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
     <Portable as Arch>::compare_exchange(slot, old, new)
 }
 
 #[cfg(any(not(target_arch = "aarch64"), kernel_arena_loom))]
+#[inline]
 pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
     <Portable as Arch>::swap(slot, new)
 }

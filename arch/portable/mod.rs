@@ -32,11 +32,13 @@ unsafe impl<const TABLE_SHIFT: u32> Arch for Portable<TABLE_SHIFT> {
     const LEAF_ATTRIBUTES: u64 = 0;
     const TABLE_ATTRIBUTES: u64 = 0;
 
+    #[inline]
     fn leaf(leaf: Leaf, _attributes: EntryAttributes) -> u64 {
         let user = if leaf.reach == Reach::User { USER } else { 0 };
         PRESENT | user | leaf.frame.address() | u64::from(leaf.software & 0xf) << SOFTWARE_SHIFT
     }
 
+    #[inline]
     fn decode_leaf(word: u64, _attributes: EntryAttributes) -> Option<Leaf> {
         (word & PRESENT != 0).then(|| Leaf {
             frame: Frame::from_entry(word),
@@ -45,6 +47,7 @@ unsafe impl<const TABLE_SHIFT: u32> Arch for Portable<TABLE_SHIFT> {
         })
     }
 
+    #[inline]
     fn table(table: Frame, reach: TableReach, _attributes: EntryAttributes) -> u64 {
         let user = match reach {
             TableReach::Open | TableReach::Program | TableReach::ProgramReadOnly => USER,
@@ -54,6 +57,7 @@ unsafe impl<const TABLE_SHIFT: u32> Arch for Portable<TABLE_SHIFT> {
         PRESENT | user | read_only | table.address()
     }
 
+    #[inline]
     fn decode_table(word: u64, _attributes: EntryAttributes) -> Option<Frame> {
         (word & PRESENT != 0).then(|| Frame::from_entry(word))
     }

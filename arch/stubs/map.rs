@@ -22,6 +22,7 @@ pub(crate) struct StubMap {
 impl StubMap {
     /// Where a `try_` access continues that found no page; `None` for all instructions but those of the stubs. Two compares
     /// for those.
+    #[inline]
     pub(crate) fn resume_point(&self, instruction: InstructionAddr) -> Option<InstructionAddr> {
         let instruction = instruction.value();
         if instruction.wrapping_sub(self.words) >= self.end.wrapping_sub(self.words) {

@@ -94,6 +94,7 @@ macro_rules! call {
 }
 
 /// Where the stubs lie that may stop.
+#[inline]
 pub(super) fn stub_map() -> StubMap {
     unsafe extern "C" {
         #[link_name = symbol!("try_", "words")]

@@ -48,18 +48,22 @@ unsafe impl Arch for X86_64 {
     const LEAF_ATTRIBUTES: u64 = entry::LEAF_ATTRIBUTES;
     const TABLE_ATTRIBUTES: u64 = entry::TABLE_ATTRIBUTES;
 
+    #[inline]
     fn leaf(leaf: Leaf, attributes: EntryAttributes) -> u64 {
         entry::encode_leaf(leaf, attributes)
     }
 
+    #[inline]
     fn decode_leaf(word: u64, attributes: EntryAttributes) -> Option<Leaf> {
         entry::decode_leaf(word, attributes)
     }
 
+    #[inline]
     fn table(table: Frame, reach: TableReach, attributes: EntryAttributes) -> u64 {
         entry::encode_table(table, reach, attributes)
     }
 
+    #[inline]
     fn decode_table(word: u64, attributes: EntryAttributes) -> Option<Frame> {
         entry::decode_table(word, attributes)
     }
@@ -76,19 +80,23 @@ unsafe impl Arch for X86_64 {
         entry::is_closed_to_programs(word)
     }
 
+    #[inline]
     fn full_barrier() {
         slot::full_barrier();
     }
 
+    #[inline]
     fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
         slot::compare_exchange(slot, old, new)
     }
 
+    #[inline]
     fn swap(slot: &AtomicU64, new: u64) -> u64 {
         slot::swap(slot, new)
     }
 
     #[cfg(all(target_arch = "x86_64", feature = "zerocopy", not(kernel_arena_loom)))]
+    #[inline]
     fn resume_point(instruction: InstructionAddr) -> Option<InstructionAddr> {
         stubs::stub_map().resume_point(instruction).or_else(|| resume::of_a_model(instruction))
     }

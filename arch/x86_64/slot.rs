@@ -9,6 +9,7 @@ use crate::arch::{Arch, portable::Portable};
 use crate::sync::AtomicU64;
 
 #[cfg(all(target_arch = "x86_64", not(kernel_arena_loom)))]
+#[inline]
 pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
     let seen: u64;
     // SAFETY: `slot` is a live, aligned 64-bit atomic; the instruction touches it alone, and `rax` and the flags, which
@@ -26,6 +27,7 @@ pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(
 }
 
 #[cfg(all(target_arch = "x86_64", not(kernel_arena_loom)))]
+#[inline]
 pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
     let seen: u64;
     // SAFETY: `slot` is a live, aligned 64-bit atomic; `xchg` with memory locks implicitly and changes no flag.
@@ -43,19 +45,23 @@ pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
 /// After a locked instruction, which is a full barrier itself (10.2.3.9), the compiler alone must keep the order: the asm
 /// blocks above clobber memory, so it does.
 #[cfg(all(target_arch = "x86_64", not(kernel_arena_loom)))]
+#[inline]
 pub(super) fn full_barrier() {}
 
 #[cfg(any(not(target_arch = "x86_64"), kernel_arena_loom))]
+#[inline]
 pub(super) fn full_barrier() {
     <Portable as Arch>::full_barrier();
 }
 
 #[cfg(any(not(target_arch = "x86_64"), kernel_arena_loom))]
+#[inline]
 pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
     <Portable as Arch>::compare_exchange(slot, old, new)
 }
 
 #[cfg(any(not(target_arch = "x86_64"), kernel_arena_loom))]
+#[inline]
 pub(super) fn swap(slot: &AtomicU64, new: u64) -> u64 {
     <Portable as Arch>::swap(slot, new)
 }

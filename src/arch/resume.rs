@@ -14,6 +14,7 @@ pub const MODEL_TRY: InstructionAddr = InstructionAddr::new(0x0123_4567_89ab_cde
 pub const MODEL_STOPPED: InstructionAddr = InstructionAddr::new(0x0123_4567_89ab_cdf0);
 
 /// [`Arch::resume_point`](super::Arch::resume_point) of a model.
+#[inline]
 pub(crate) fn of_a_model(instruction: InstructionAddr) -> Option<InstructionAddr> {
     (instruction == MODEL_TRY).then_some(MODEL_STOPPED)
 }

@@ -48,18 +48,18 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     pub fn record_hole(&self, hole: &ProgramHole) {
         let cpu = self.cpu();
         let program = hole.program.or_else(|| self.running.on(cpu));
-        self.record(Offence::hole(hole, self.layout.base()), cpu, program);
+        self.violations.record(Offence::hole(hole, self.layout.base()).on(cpu).of(program));
+        self.running.count(cpu, program);
     }
 
     /// Records a free that was refused, of what is at this address.
     pub(crate) fn record_free(&self, address: KernelAddr, kind: ViolationKind) {
-        let cpu = self.cpu();
-        self.record(Offence::free(address, kind), cpu, self.running.on(cpu));
+        self.record_here(Offence::free(address, kind), self.cpu());
     }
 
-    /// Into the ring, and to the account of the program.
-    pub(super) fn record(&self, offence: Offence, cpu: Option<CpuId>, program: Option<ProgramId>) {
-        self.violations.record(offence, cpu, program);
-        self.running.count(cpu, program);
+    /// Into the ring, and to the account of the program that the CPU works for.
+    #[inline]
+    pub(super) fn record_here(&self, offence: Offence, cpu: Option<CpuId>) {
+        self.violations.record(offence.on(cpu).of(self.running.charge(cpu)));
     }
 }

@@ -16,7 +16,6 @@ use crate::layout::Sharing;
 use crate::platform::{CpuId, FlushScope, Platform};
 use crate::slot::SlotState;
 use crate::sync::{AtomicU64, Ordering};
-use crate::tables::Location;
 
 /// Where a fault is recovered.
 pub(super) enum Place<'a> {
@@ -74,39 +73,64 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// [`ArenaLayout::recoverable`]: crate::ArenaLayout::recoverable
     pub fn handle_kernel_fault(&self, fault: &Fault) -> FaultOutcome {
         let offset = fault.address.value().wrapping_sub(self.layout.base().value());
-        let Some(place) = self.place(offset) else {
-            return FaultOutcome::NotOurs;
-        };
         let cpu = self.cpu();
-        // In a private arena it is the kernel's side of a copy that has no page: that is wild, as any other access of the
-        // kernel's, and no hole of what it copies.
-        let shared = self.layout.sharing() == Sharing::Shared;
-        if let Some(to) = A::resume_point(fault.instruction).filter(|_| shared) {
-            return self.stop(&place, to, fault, offset, cpu);
-        }
-        let installed = match place {
-            Place::Slot(slot, bit, page) => self.scratch_slot(slot, page).map(|()| self.maps.tainted.mark_page(bit)),
-            Place::Region(entry, region) => self.scratch_region(entry).map(|()| self.maps.tainted.mark_region(region)),
-        };
-        match installed {
-            Ok(()) => {
-                self.record(fault.into(), cpu, self.running.on(cpu));
-                self.rows.end(cpu);
-                FaultOutcome::Recovered
+        if let Some(to) = A::resume_point(fault.instruction) {
+            // In a private arena it is the kernel's side of a copy that has no page: that is wild, as any other access of the
+            // kernel's, and no hole of what it copies.
+            if self.layout.sharing() == Sharing::Shared {
+                return self.stop(to, fault, offset, cpu);
             }
-            Err(Missed::Present) => self.spurious(fault, offset, cpu),
-            Err(Missed::Lost) => {
+        }
+        let (slot, bit, page) = match self.tables.built_slot(&self.platform, offset >> PAGE_SHIFT) {
+            Some((slot, page)) => (slot, self.maps.bit_of(page), page),
+            None => match self.place_beside(offset) {
+                Some(Place::Slot(slot, bit, page)) => (slot, bit, page),
+                Some(Place::Region(entry, region)) => return self.scratch_region(entry, region, fault, offset, cpu),
+                None => return FaultOutcome::NotOurs,
+            },
+        };
+        match self.scratch_slot(slot, page) {
+            Ok(()) => {
+                self.maps.tainted.mark_page(bit);
+                self.recovered(fault, cpu)
+            }
+            Err(missed) => self.missed(missed, fault, offset, cpu),
+        }
+    }
+
+    /// The scratch page is there, and marked.
+    #[inline]
+    fn recovered(&self, fault: &Fault, cpu: Option<CpuId>) -> FaultOutcome {
+        self.record_here(fault.into(), cpu);
+        self.rows.end(cpu);
+        FaultOutcome::Recovered
+    }
+
+    #[cold]
+    fn missed(&self, missed: Missed, fault: &Fault, offset: u64, cpu: Option<CpuId>) -> FaultOutcome {
+        match missed {
+            Missed::Present => self.spurious(fault, offset, cpu),
+            Missed::Lost => {
                 self.shared.0.counters.lost_installs.fetch_add(1, Ordering::Relaxed);
                 self.rows.end(cpu);
                 A::observe();
                 FaultOutcome::Spurious
             }
-            Err(Missed::Foreign) => FaultOutcome::NotOurs,
+            Missed::Foreign => FaultOutcome::NotOurs,
         }
     }
 
     /// The word that decides over an offset from the window's start; `None` if it is not ours.
     pub(super) fn place(&self, offset: u64) -> Option<Place<'_>> {
+        match self.tables.built_slot(&self.platform, offset >> PAGE_SHIFT) {
+            Some((slot, page)) => Some(Place::Slot(slot, self.maps.bit_of(page), page)),
+            None => self.place_beside(offset),
+        }
+    }
+
+    /// The same, beside the tables that the extent touches.
+    #[cold]
+    fn place_beside(&self, offset: u64) -> Option<Place<'_>> {
         if offset >= WINDOW_SIZE + GUARD_SIZE {
             return None;
         }
@@ -116,30 +140,52 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             let slot = self.tables.guard_slot(&self.platform, number)?;
             return Some(Place::Slot(slot, self.maps.guard_bit(number), page));
         }
-        match self.tables.locate(&self.platform, page)? {
-            Location::Page(slot) => Some(Place::Slot(slot, self.maps.bit_of(page), page)),
-            Location::Region(entry, region) => Some(Place::Region(entry, region)),
-        }
+        let (entry, region) = self.tables.region_of(&self.platform, page)?;
+        Some(Place::Region(entry, region))
     }
 
     /// S1: one attempt.
+    #[inline]
     fn scratch_slot(&self, slot: &AtomicU64, page: u32) -> Result<(), Missed> {
         let word = A::load(slot);
         let seen = self.codec.decode(word);
         let to = scratched(seen).ok_or(if seen.is_present() { Missed::Present } else { Missed::Foreign })?;
         if A::BREAK_BEFORE_MAKE && matches!(seen, SlotState::Vacated(_)) {
-            // The old translation may still be remembered somewhere, and is flushed before another takes its place (I1); the
-            // tag makes sure that the exchange below fails if the slot was used again meanwhile.
-            A::observe();
-            self.flush(&[self.page_addresses(page, 1)], FlushScope::Leaves);
+            self.flush_vacated(page);
         }
         A::try_install(slot, word, self.codec.encode(to)).map_err(|_| Missed::Lost)?;
         A::publish();
         Ok(())
     }
 
+    /// The old translation of a vacated page may still be remembered somewhere, and is flushed before another takes its place
+    /// (I1); the tag makes sure that the exchange that follows fails if the slot was used again meanwhile.
+    #[cold]
+    fn flush_vacated(&self, page: u32) {
+        A::observe();
+        self.flush(&[self.page_addresses(page, 1)], FlushScope::Leaves);
+    }
+
     /// Links the scratch table over a region: one attempt.
-    fn scratch_region(&self, entry: &AtomicU64) -> Result<(), Missed> {
+    #[cold]
+    fn scratch_region(
+        &self,
+        entry: &AtomicU64,
+        region: u32,
+        fault: &Fault,
+        offset: u64,
+        cpu: Option<CpuId>,
+    ) -> FaultOutcome {
+        match self.link_scratch(entry) {
+            Ok(()) => {
+                self.maps.tainted.mark_region(region);
+                self.recovered(fault, cpu)
+            }
+            Err(missed) => self.missed(missed, fault, offset, cpu),
+        }
+    }
+
+    fn link_scratch(&self, entry: &AtomicU64) -> Result<(), Missed> {
         let link = self.tables.scratch_link();
         match A::load(entry) {
             0 => {

@@ -24,15 +24,10 @@ use crate::slot::SlotState;
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Answers a fault of an access that stops. One look: were it taken for a page and then freed, the next look might
     /// install scratch for an access that must leave none.
-    pub(super) fn stop(
-        &self,
-        place: &Place<'_>,
-        to: InstructionAddr,
-        fault: &Fault,
-        offset: u64,
-        cpu: Option<CpuId>,
-    ) -> FaultOutcome {
-        match self.seen_at(place) {
+    #[cold]
+    pub(super) fn stop(&self, to: InstructionAddr, fault: &Fault, offset: u64, cpu: Option<CpuId>) -> FaultOutcome {
+        let Some(place) = self.place(offset) else { return FaultOutcome::NotOurs };
+        match self.seen_at(&place) {
             Seen::Hole => {
                 self.rows.end(cpu);
                 FaultOutcome::Resume(to)

@@ -55,6 +55,7 @@ impl FaultRows {
     }
 
     /// Ends the CPU's row: this fault had a reason.
+    #[inline]
     pub(super) fn end(&self, cpu: Option<CpuId>) {
         if let Some(word) = self.word(cpu) {
             word.store(0, Ordering::Relaxed);
@@ -62,6 +63,7 @@ impl FaultRows {
     }
 
     /// A CPU's word.
+    #[inline]
     fn word(&self, cpu: Option<CpuId>) -> Option<&AtomicU64> {
         let (shared, own) = self.words.split_last()?;
         let own = cpu.and_then(|cpu| own.get(usize::from(cpu.number())));

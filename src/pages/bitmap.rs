@@ -41,8 +41,11 @@ impl Bitmap {
     }
 
     /// Sets a bit and says whether it was clear.
+    #[inline]
     pub(crate) fn set_bit(&self, bit: u32) -> bool {
-        self.set(bit / 64, 1 << (bit % 64)) != 0
+        // Not by `set`, so that it is one instruction where there is one.
+        let mask = 1 << (bit % 64);
+        self.of(bit / 64).fetch_or(mask, Ordering::AcqRel) & mask == 0
     }
 
     /// Clears bits of one word and says which of them were set. Acquire: pairs with [`set`](Self::set).

@@ -30,6 +30,7 @@ impl AtLeast {
     }
 
     /// Sets at most so many bits, which `set` does, and says how many were clear.
+    #[inline]
     pub(crate) fn set(&self, most: u32, set: impl FnOnce() -> u32) {
         self.0.fetch_add(u64::from(most), Ordering::Relaxed);
         let set = set();

@@ -35,15 +35,29 @@ impl Marks {
     /// Sets bits of one word and says which of them were clear. Acquire and Release, as [`Bitmap::set`].
     pub(crate) fn set(&self, word: u32, mask: u64) -> u64 {
         let were_clear = self.bits.set(word, mask);
-        if mask != 0 && self.some.word_count() > 0 && !self.some.test(word, Ordering::Relaxed) {
-            self.some.set_bit(word);
+        if mask != 0 {
+            self.note(word);
         }
         were_clear
     }
 
+    /// Notes that a word has some bits.
+    #[inline]
+    fn note(&self, word: u32) {
+        if self.some.word_count() > 0 && !self.some.test(word, Ordering::Relaxed) {
+            self.some.set_bit(word);
+        }
+    }
+
     /// Sets a bit and says whether it was clear.
+    #[inline]
     pub(crate) fn set_bit(&self, bit: u32) -> bool {
-        self.set(bit / 64, 1 << (bit % 64)) != 0
+        let was_clear = self.bits.set_bit(bit);
+        // Else it was noted by who set it, or is about to be.
+        if was_clear {
+            self.note(bit / 64);
+        }
+        was_clear
     }
 
     /// Clears bits of one word and says which of them were set. Acquire: pairs with [`set`](Self::set).

@@ -66,6 +66,7 @@ impl Tainted {
     }
 
     /// Marks a page, or a slot of the guard.
+    #[inline]
     pub(crate) fn mark_page(&self, bit: u32) {
         self.marked.0.set(1, || self.pages.set_bit(bit).into());
     }

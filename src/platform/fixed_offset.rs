@@ -23,6 +23,7 @@ impl FixedOffset {
 }
 
 impl PhysMap for FixedOffset {
+    #[inline]
     fn frame_to_ptr(&self, frame: Frame) -> NonNull<u8> {
         let address = frame.address().wrapping_add(self.offset);
         let pointer = core::ptr::with_exposed_provenance_mut(to_usize(address));

@@ -48,30 +48,40 @@ impl Entry {
         self.word.fetch_or(TAKEN, Ordering::Acquire) & TAKEN == 0
     }
 
-    /// Whether the fault lies where this entry's arena is. Relaxed: looked at again once inside.
+    /// Whether the fault lies where this entry's arena is, or its last was. Relaxed: looked at again once inside.
+    #[inline]
     pub(super) fn covers(&self, fault: &Fault) -> bool {
-        let open = self.word.load(Ordering::Relaxed) & OPEN != 0;
         let offset = fault.address.value().wrapping_sub(self.base.load(Ordering::Relaxed));
-        open && offset < WINDOW_SIZE + GUARD_SIZE
+        offset < WINDOW_SIZE + GUARD_SIZE
     }
 
-    /// Counts up, if the entry is open. Acquire: pairs with the Release that opened it.
+    /// Counts up, if the entry is open. It is looked at first, so that faults do not count in where an arena was (Relaxed: what
+    /// decides is the count). Acquire: pairs with the Release that opened it.
+    #[inline]
     pub(super) fn enter(&self) -> Option<Inside<'_>> {
+        if self.word.load(Ordering::Relaxed) & OPEN == 0 {
+            return None;
+        }
         let open = self.word.fetch_add(1, Ordering::Acquire) & OPEN != 0;
         let inside = Inside(self);
         open.then_some(inside)
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "usize has 64 bits: lib.rs asserts it")]
-    pub(super) fn arena_address(&self) -> usize {
-        self.arena.load(Ordering::Relaxed) as usize
     }
 }
 
 /// A fault in flight through an entry: counted until it is dropped.
 pub(super) struct Inside<'a>(&'a Entry);
 
+impl Inside<'_> {
+    /// Where the arena is. Relaxed: read after `enter`, which is Acquire.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "usize has 64 bits: lib.rs asserts it")]
+    pub(super) fn arena_address(&self) -> usize {
+        self.0.arena.load(Ordering::Relaxed) as usize
+    }
+}
+
 impl Drop for Inside<'_> {
+    #[inline]
     fn drop(&mut self) {
         // Release: all that was done inside comes before what follows a removal that finds nobody left.
         self.0.word.fetch_sub(1, Ordering::Release);

@@ -24,7 +24,7 @@ use crate::sync::{Figure, Ordering};
 
 mod entry;
 
-use entry::{COUNT, Entry, MEMBERS, OPEN, TAKEN, home, member};
+use entry::{COUNT, Entry, Inside, MEMBERS, OPEN, TAKEN, home, member};
 
 /// Finds the arena of a faulting address among at most `N`.
 ///
@@ -217,14 +217,17 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
     pub fn handle_kernel_fault(&self, fault: &Fault) -> FaultOutcome {
         let address = fault.address.value();
         let in_guard = || (address % WINDOW_SIZE < GUARD_SIZE).then(|| address.wrapping_sub(WINDOW_SIZE));
-        self.handle_at(address, fault)
-            .or_else(|| in_guard().and_then(|window| self.handle_at(window, fault)))
-            .unwrap_or(FaultOutcome::NotOurs)
+        let inside = self.enter(address, fault).or_else(|| in_guard().and_then(|window| self.enter(window, fault)));
+        let Some(inside) = inside else { return FaultOutcome::NotOurs };
+        let arena = core::ptr::with_exposed_provenance::<Arena<P, A>>(inside.arena_address());
+        // SAFETY: the entry is open and we are counted in it, so `remove` does not succeed before we leave, and until it
+        // does `register`'s caller keeps the arena in place.
+        unsafe { &*arena }.handle_kernel_fault(fault)
     }
 
-    /// The same, if the arena is one whose window has this address.
+    /// Counts a fault into the entry of its arena, if that is one whose window has this address.
     #[inline]
-    fn handle_at(&self, window: u64, fault: &Fault) -> Option<FaultOutcome> {
+    fn enter(&self, window: u64, fault: &Fault) -> Option<Inside<'_>> {
         let home = home(window, N);
         let mut members = self.entries.get(home)?.members.load(Ordering::Relaxed);
         while members != 0 {
@@ -233,28 +236,15 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
             for distance in (first..N).step_by(MEMBERS) {
                 let place = home + distance;
                 let entry = self.entries.get(if place < N { place } else { place - N })?;
-                if let Some(outcome) = Self::handle_in(entry, fault) {
-                    return Some(outcome);
+                if entry.covers(fault) {
+                    // The entry may have become another arena's between the look and the entering.
+                    if let Some(inside) = entry.enter().filter(|_| entry.covers(fault)) {
+                        return Some(inside);
+                    }
                 }
             }
         }
         None
-    }
-
-    /// The same, if the arena is this entry's.
-    #[inline]
-    fn handle_in(entry: &Entry, fault: &Fault) -> Option<FaultOutcome> {
-        if !entry.covers(fault) {
-            return None;
-        }
-        let _inside = entry.enter()?;
-        // The entry may have become another arena's between the look and the entering.
-        entry.covers(fault).then(|| {
-            let arena = core::ptr::with_exposed_provenance::<Arena<P, A>>(entry.arena_address());
-            // SAFETY: the entry is open and we are counted in it, so `remove` does not succeed before we leave, and until it
-            // does `register`'s caller keeps the arena in place.
-            unsafe { &*arena }.handle_kernel_fault(fault)
-        })
     }
 
     /// The home of the window with this address, and all entries from there on.

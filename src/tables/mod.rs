@@ -37,15 +37,6 @@ pub(crate) struct Tables<A> {
     format: PhantomData<fn() -> A>,
 }
 
-/// A word by which an address is translated, or would be.
-#[derive(Debug)]
-pub(crate) enum Location<'a> {
-    /// A slot of one of the extent's leaf tables.
-    Page(&'a AtomicU64),
-    /// The directory entry of a region without a leaf table of its own; its number.
-    Region(&'a AtomicU64, u32),
-}
-
 /// The words of a table.
 ///
 /// # Safety
@@ -69,7 +60,7 @@ impl<A: Arch> Tables<A> {
     pub(crate) const COVERED_PAGES: u32 = 4 << (2 * A::TABLE_SHIFT);
 
     /// The codec for the words of these tables.
-    pub(crate) const fn codec(&self, sharing: Sharing) -> SlotCodec<A> {
+    pub(crate) fn codec(&self, sharing: Sharing) -> SlotCodec<A> {
         SlotCodec::new(self.attributes, self.scratch_page, sharing)
     }
 
@@ -94,25 +85,31 @@ impl<A: Arch> Tables<A> {
         A::decode_table(word, self.attributes) == Some(self.scratch_table)
     }
 
-    /// Where `page` is translated; `None` beyond what a model's tables cover.
-    pub(crate) fn locate<'a, P: Platform>(&self, platform: &'a P, page: u32) -> Option<Location<'a>> {
-        let entry = self.directory_entry(platform, page)?;
-        if !self.built.contains(&page) {
-            return Some(Location::Region(entry, page >> A::TABLE_SHIFT));
+    /// The slot of a page of the extent's leaf tables, and its number: `None` for any other number.
+    #[inline]
+    pub(crate) fn built_slot<'a, P: Platform>(&self, platform: &'a P, page: u64) -> Option<(&'a AtomicU64, u32)> {
+        let offset = page.wrapping_sub(u64::from(self.built.start));
+        if offset >= u64::from(self.built.end - self.built.start) {
+            return None;
         }
-        let table = A::decode_table(A::load(entry), self.attributes)?;
+        let page = (page & 0xffff_ffff) as u32;
+        let table = A::decode_table(A::load(self.directory_entry(platform, page)?), self.attributes)?;
         // SAFETY: the directory entries of the extent point to the leaf tables built for it, from creation on until the
         // tables are released.
         let slots = unsafe { words::<A, P>(platform, table) };
-        slots.get((page & (Self::LEAF_PAGES - 1)) as usize).map(Location::Page)
+        slots.get((page & (Self::LEAF_PAGES - 1)) as usize).map(|slot| (slot, page))
     }
 
     /// The slot of a page of the extent's leaf tables.
+    #[inline]
     pub(crate) fn slot<'a, P: Platform>(&self, platform: &'a P, page: u32) -> Option<&'a AtomicU64> {
-        match self.locate(platform, page)? {
-            Location::Page(slot) => Some(slot),
-            Location::Region(..) => None,
-        }
+        self.built_slot(platform, page.into()).map(|(slot, _)| slot)
+    }
+
+    /// The directory entry of the region of a page that none of those tables has, and its number; `None` beyond what a
+    /// model's tables cover.
+    pub(crate) fn region_of<'a, P: Platform>(&self, platform: &'a P, page: u32) -> Option<(&'a AtomicU64, u32)> {
+        Some((self.directory_entry(platform, page)?, page >> A::TABLE_SHIFT))
     }
 
     /// The directory entry of a region, by number.
@@ -126,6 +123,7 @@ impl<A: Arch> Tables<A> {
         unsafe { words::<A, P>(platform, self.guard) }.get(slot as usize)
     }
 
+    #[inline]
     fn directory_entry<'a, P: Platform>(&self, platform: &'a P, page: u32) -> Option<&'a AtomicU64> {
         let directory = *self.directories.get((page >> (2 * A::TABLE_SHIFT)) as usize)?;
         // SAFETY: the directories were built at creation and are given back only with all others.

@@ -10,15 +10,17 @@
 use core::fmt;
 
 use crate::addr::KernelAddr;
-use crate::fault::{Access, Fault, InstructionAddr};
+use crate::fault::{Access, InstructionAddr};
 use crate::misuse::Misuse;
 use crate::platform::CpuId;
 use crate::programs::ProgramId;
 
 mod hole;
+mod offence;
 mod ring;
 
 pub use hole::{Bytecode, ProgramHole};
+pub(crate) use offence::Offence;
 pub use ring::VIOLATION_CAPACITY;
 pub(crate) use ring::{RING_WORDS, ViolationRing};
 
@@ -143,40 +145,5 @@ impl fmt::Display for Violation {
             Some(program) => write!(f, " for program {}", program.number()),
             None => Ok(()),
         }
-    }
-}
-
-/// What is known of a violation before it is recorded.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Offence {
-    address: KernelAddr,
-    kind: ViolationKind,
-    instruction: InstructionAddr,
-    bytecode: Option<Bytecode>,
-}
-
-impl Offence {
-    /// A free that was refused.
-    pub(crate) const fn free(address: KernelAddr, kind: ViolationKind) -> Self {
-        Self { address, kind, instruction: InstructionAddr::new(0), bytecode: None }
-    }
-
-    /// A program's access that found a hole, in the window that starts at `base`.
-    pub(crate) const fn hole(hole: &ProgramHole, base: KernelAddr) -> Self {
-        let bytecode = Bytecode { instruction: hole.instruction, bytes: hole.bytes };
-        Self {
-            // Both guards are named, too.
-            address: KernelAddr::new(base.value().wrapping_add_signed(hole.offset)),
-            kind: ViolationKind::of(hole.access),
-            instruction: InstructionAddr::new(0),
-            bytecode: Some(bytecode),
-        }
-    }
-}
-
-impl From<&Fault> for Offence {
-    fn from(fault: &Fault) -> Self {
-        let kind = ViolationKind::of(fault.access);
-        Self { address: fault.address, kind, instruction: fault.instruction, bytecode: None }
     }
 }

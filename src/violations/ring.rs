@@ -11,18 +11,15 @@
 
 use core::ptr;
 
-use super::{Bytecode, Offence, Violation, ViolationKind};
-use crate::addr::KernelAddr;
-use crate::fault::InstructionAddr;
-use crate::platform::CpuId;
-use crate::programs::ProgramId;
+use super::offence::RECORD_WORDS;
+use super::{Offence, Violation};
 use crate::sync::{AtomicU64, Ordering};
 
 /// How many records an arena keeps until they are drained; under `cfg(kernel_arena_loom)` two, so that a model can fill it.
 pub const VIOLATION_CAPACITY: usize = if cfg!(kernel_arena_loom) { 2 } else { 64 };
 
 pub(crate) const RING_WORDS: usize = VIOLATION_CAPACITY * CELL_WORDS;
-const CELL_WORDS: usize = 4;
+const CELL_WORDS: usize = 1 + RECORD_WORDS;
 
 /// The ring: its cells lie in the arena's metadata.
 #[derive(Debug)]
@@ -32,7 +29,7 @@ pub(crate) struct ViolationRing {
     lost: AtomicU64,
 }
 
-/// State, address, instruction, kind and CPU.
+/// State, and the record's words.
 type Cell = [AtomicU64; CELL_WORDS];
 
 const EMPTY: u64 = 0;
@@ -41,15 +38,6 @@ const FULL: u64 = 2;
 const READING: u64 = 3;
 const PHASE_MASK: u64 = 3;
 const SEQUENCE_SHIFT: u32 = 2;
-
-// The last word: CPU in 15:0, or NO_CPU; kind in 24:17; whether it is a program's instruction in 25; program in 63:32. The word
-// before it is the address of the instruction, or a program's instruction in 31:0 and the size of its access in 39:32.
-const NO_CPU: u64 = 1 << 16;
-const KIND_SHIFT: u32 = 17;
-const KIND_MASK: u64 = 0xff;
-const BYTECODE: u64 = 1 << 25;
-const PROGRAM_SHIFT: u32 = 32;
-const BYTES_SHIFT: u32 = 32;
 
 impl ViolationRing {
     /// A ring over words that hold 0.
@@ -61,7 +49,7 @@ impl ViolationRing {
 
     /// Writes a record into a free cell, or counts it as lost: at most one look at each cell. A cell that was emptied a moment
     /// ago, by a drainer that nothing orders before us, may not be seen as free.
-    pub(crate) fn record(&self, offence: Offence, cpu: Option<CpuId>, program: Option<ProgramId>) {
+    pub(crate) fn record(&self, offence: Offence) {
         // Relaxed: the number is only a name; the cell's own exchange orders the record.
         let sequence = self.next_sequence.fetch_add(1, Ordering::Relaxed);
         let tagged = sequence << SEQUENCE_SHIFT;
@@ -74,7 +62,7 @@ impl ViolationRing {
             if state.compare_exchange(EMPTY, tagged | WRITING, Ordering::Acquire, Ordering::Relaxed).is_err() {
                 continue;
             }
-            for (word, value) in words.iter().zip(encode(offence, cpu, program)) {
+            for (word, value) in words.iter().zip(offence.words()) {
                 word.store(value, Ordering::Relaxed);
             }
             state.store(tagged | FULL, Ordering::Release);
@@ -103,40 +91,12 @@ impl ViolationRing {
             }
             let record = words.each_ref().map(|word| word.load(Ordering::Relaxed));
             state.store(EMPTY, Ordering::Release);
-            return Some(decode(record, tagged >> SEQUENCE_SHIFT));
+            return Some(Violation::from_words(record, tagged >> SEQUENCE_SHIFT));
         }
     }
 
     /// How many violations there have been, and how many of them found no free cell.
     pub(crate) fn totals(&self) -> (u64, u64) {
         (self.next_sequence.load(Ordering::Relaxed), self.lost.load(Ordering::Relaxed))
-    }
-}
-
-/// The words of a cell behind its state.
-fn encode(offence: Offence, cpu: Option<CpuId>, program: Option<ProgramId>) -> [u64; CELL_WORDS - 1] {
-    let (instruction, bytecode) = match offence.bytecode {
-        Some(Bytecode { instruction, bytes }) => (u64::from(instruction) | u64::from(bytes) << BYTES_SHIFT, BYTECODE),
-        None => (offence.instruction.value(), 0),
-    };
-    let cpu = cpu.map_or(NO_CPU, |cpu| u64::from(cpu.number()));
-    let program = program.map_or(0, |program| u64::from(program.number()));
-    let rest = cpu | offence.kind.code() << KIND_SHIFT | bytecode | program << PROGRAM_SHIFT;
-    [offence.address.value(), instruction, rest]
-}
-
-fn decode([address, instruction, rest]: [u64; CELL_WORDS - 1], sequence: u64) -> Violation {
-    let bytecode = (rest & BYTECODE != 0).then_some(Bytecode {
-        instruction: (instruction & 0xffff_ffff) as u32,
-        bytes: (instruction >> BYTES_SHIFT & 0xff) as u8,
-    });
-    Violation {
-        address: KernelAddr::new(address),
-        kind: ViolationKind::from_code(rest >> KIND_SHIFT & KIND_MASK),
-        instruction: InstructionAddr::new(if bytecode.is_none() { instruction } else { 0 }),
-        bytecode,
-        cpu: (rest & NO_CPU == 0).then(|| CpuId::new((rest & 0xffff) as u16)),
-        program: ProgramId::new((rest >> PROGRAM_SHIFT) as u32),
-        sequence,
     }
 }
