@@ -151,18 +151,23 @@ const SOFTWARE_SCRATCH: u8 = 0b1000;
 #[derive(Debug)]
 pub(crate) struct SlotCodec<A> {
     attributes: EntryAttributes,
-    scratch: Frame,
+    /// The words of a slot that holds scratch: where nothing is underneath, and where the page is reserved, by owner.
+    scratch: [u64; 4],
     /// Who may reach the pages of programs and allocators.
     reach: Reach,
     format: PhantomData<fn() -> A>,
 }
 
 impl<A: Arch> SlotCodec<A> {
-    pub(crate) const fn new(attributes: EntryAttributes, scratch: Frame, sharing: Sharing) -> Self {
+    pub(crate) fn new(attributes: EntryAttributes, scratch: Frame, sharing: Sharing) -> Self {
         let reach = match sharing {
             Sharing::Shared => Reach::User,
             Sharing::Private => Reach::KernelOnly,
         };
+        let scratch = [0, 1, 2, 3].map(|owner| {
+            let software = SOFTWARE_SCRATCH | owner;
+            A::leaf(Leaf { frame: scratch, reach: Reach::KernelOnly, software }, attributes)
+        });
         Self { attributes, scratch, reach, format: PhantomData }
     }
 
@@ -176,10 +181,8 @@ impl<A: Arch> SlotCodec<A> {
                 KIND_VACATED | low << TAG_LOW_SHIFT | high << TAG_HIGH_SHIFT
             }
             SlotState::Reserved(owner) => KIND_RESERVED | u64::from(owner.bits()) << OWNER_SHIFT,
-            SlotState::Scratch => self.leaf(self.scratch, Reach::KernelOnly, SOFTWARE_SCRATCH),
-            SlotState::ScratchOverReserved(owner) => {
-                self.leaf(self.scratch, Reach::KernelOnly, SOFTWARE_SCRATCH | owner.bits())
-            }
+            SlotState::Scratch => self.scratch[0],
+            SlotState::ScratchOverReserved(owner) => self.scratch[owner as usize],
             SlotState::Mapped(frame, owner) => self.encode_mapped(frame, owner),
             SlotState::Deferred(frame, owner) => {
                 self.leaf(frame, self.reach_of(owner), SOFTWARE_DEFERRED | owner.bits())
@@ -211,25 +214,35 @@ impl<A: Arch> SlotCodec<A> {
     #[inline]
     pub(crate) fn decode(&self, word: u64) -> SlotState {
         let state = match A::decode_leaf(word, self.attributes) {
-            Some(leaf) => self.decode_present(leaf, word),
+            Some(leaf) => Self::decode_present(leaf).filter(|state| self.encode(*state) == word),
             None => Self::decode_absent(word),
         };
         state.unwrap_or(SlotState::Foreign(word))
     }
 
+    /// Whether a word says that nothing is here, as [`SlotState::is_vacant`] of what it decodes to.
     #[inline]
-    fn decode_present(&self, leaf: Leaf, word: u64) -> Option<SlotState> {
+    pub(crate) const fn is_vacant(word: u64) -> bool {
+        word == 0 || word & !(VACATED_BITS & !KIND_MASK) == KIND_VACATED
+    }
+
+    /// The frame of a page that is mapped for this owner, and not for another, nor deferred.
+    #[inline]
+    pub(crate) fn frame_of(&self, word: u64, owner: Owner) -> Option<Frame> {
+        let leaf = A::decode_leaf(word, self.attributes)?;
+        (self.encode_mapped(leaf.frame, owner) == word).then_some(leaf.frame)
+    }
+
+    #[inline]
+    fn decode_present(leaf: Leaf) -> Option<SlotState> {
         let owner = Owner::from_bits(leaf.software & SOFTWARE_OWNER);
-        let (state, frame, reach) = match (leaf.software & !SOFTWARE_OWNER, owner) {
-            (0, Some(owner)) => (SlotState::Mapped(leaf.frame, owner), leaf.frame, self.reach_of(owner)),
-            (SOFTWARE_DEFERRED, Some(owner)) => {
-                (SlotState::Deferred(leaf.frame, owner), leaf.frame, self.reach_of(owner))
-            }
-            (SOFTWARE_SCRATCH, None) => (SlotState::Scratch, self.scratch, Reach::KernelOnly),
-            (SOFTWARE_SCRATCH, Some(owner)) => (SlotState::ScratchOverReserved(owner), self.scratch, Reach::KernelOnly),
+        Some(match (leaf.software & !SOFTWARE_OWNER, owner) {
+            (0, Some(owner)) => SlotState::Mapped(leaf.frame, owner),
+            (SOFTWARE_DEFERRED, Some(owner)) => SlotState::Deferred(leaf.frame, owner),
+            (SOFTWARE_SCRATCH, None) => SlotState::Scratch,
+            (SOFTWARE_SCRATCH, Some(owner)) => SlotState::ScratchOverReserved(owner),
             _ => return None,
-        };
-        (self.leaf(frame, reach, leaf.software) == word).then_some(state)
+        })
     }
 
     #[inline]
@@ -275,6 +288,11 @@ mod tests {
         let words: Vec<u64> = every_state(scratch).into_iter().map(|state| codec.encode(state)).collect();
         for (state, word) in every_state(scratch).into_iter().zip(&words) {
             assert_eq!(codec.decode(*word), state, "{} {word:#x}", A::NAME);
+            assert_eq!(SlotCodec::<A>::is_vacant(*word), state.is_vacant());
+            for owner in [Owner::Program, Owner::Kernel, Owner::Allocator] {
+                let mapped = |frame: &Frame| SlotState::Mapped(*frame, owner) == state;
+                assert_eq!(codec.frame_of(*word, owner), state.frame().filter(mapped));
+            }
             assert_eq!(state.is_present(), word & 1 != 0);
             if !state.is_present() {
                 assert_eq!(word & 0x000f_ffff_ffff_f000, 0, "address bits of an absent word: {state:?}");
@@ -301,6 +319,7 @@ mod tests {
             out_of_reach,
         ] {
             assert_eq!(codec.decode(foreign), SlotState::Foreign(foreign));
+            assert!(!SlotCodec::<A>::is_vacant(foreign) && codec.frame_of(foreign, Owner::Program).is_none());
         }
     }
 

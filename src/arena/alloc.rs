@@ -31,14 +31,21 @@ impl<P: Platform, A: Arch> Arena<P, A> {
                 return Ok(page);
             }
         }
-        let claimer = self.check(&request)?;
-        let mut foreseen = Some(self.foresee(&request, &claimer)?);
+        self.alloc_run(&request)
+    }
+
+    /// The same for any number of pages, wherever they may be; and for one page that could not be had at once. On its own, so
+    /// that who asks for one page has none of it on its stack.
+    #[inline(never)]
+    fn alloc_run(&self, request: &AllocRequest) -> Result<PageRange, AllocError> {
+        let claimer = self.check(request)?;
+        let mut foreseen = Some(self.foresee(request, &claimer)?);
         let mut chain = FrameChain::new(&self.platform);
         let (mut scratched, mut foreign) = (0, 0);
         while scratched < TRIES && foreign <= self.layout.extent().count().get() {
             chain.fill::<A>(request.count.get(), request.node).ok_or(AllocError::OutOfFrames)?;
-            let claimed = self.claim_for(&request, &claimer, foreseen.take())?;
-            match self.install(claimed, &mut chain, &request) {
+            let claimed = self.claim_for(request, &claimer, foreseen.take())?;
+            match self.install(claimed, &mut chain, request) {
                 Ok(pages) => return Ok(pages),
                 Err(Collided::Scratch) => scratched += 1,
                 // It is set aside, so no later try meets it, of this call or another: there are no more of these than

@@ -30,8 +30,19 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// [`free_allocator_pages`](Self::free_allocator_pages) takes them away.
     pub fn free_pages(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
         if count == PageCount::ONE {
-            return self.free_page(at, owner);
+            if let Some(freed) = self.free_page(at, owner) {
+                return freed;
+            }
+            if self.free_reserved_page(at, owner).is_some() {
+                return Ok(());
+            }
         }
+        self.free_run(at, count, owner)
+    }
+
+    /// The same for any number of pages. On its own, so that who frees one page has no batch on its stack.
+    #[inline(never)]
+    fn free_run(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
         let pages = self.check_free(at, count, owner, Caller::Anybody)?;
         let mut freed = 0;
         {
@@ -89,10 +100,16 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         self.freed(freed, pages)
     }
 
+    #[inline]
     pub(super) fn freed(&self, freed: u32, pages: PageRange) -> Result<(), FreeError> {
         if freed == pages.count().get() {
             return Ok(());
         }
+        self.raced(freed, pages)
+    }
+
+    #[cold]
+    fn raced(&self, freed: u32, pages: PageRange) -> Result<(), FreeError> {
         self.record_free(self.layout.to_kernel(pages.to_ptr()), ViolationKind::InvalidFree);
         Err(FreeError::Raced { freed: PageCount::saturating(freed) })
     }
@@ -129,7 +146,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             return Err(FreeError::ZeroPages);
         }
         for page in pages.pages() {
-            look_at(self.state(page.number()), page, owner)?;
+            is_to_free(self.look_at(page.number()), page, owner)?;
         }
         Ok(pages)
     }
@@ -169,8 +186,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 }
 
 /// Whether a page whose slot says this is `owner`'s to free.
-#[inline]
-pub(super) fn look_at(seen: SlotState, page: PageIndex, owner: Owner) -> Result<(), FreeError> {
+fn is_to_free(seen: SlotState, page: PageIndex, owner: Owner) -> Result<(), FreeError> {
     match seen {
         SlotState::Mapped(_, theirs) | SlotState::Reserved(theirs) | SlotState::ScratchOverReserved(theirs) => {
             if theirs == owner { Ok(()) } else { Err(FreeError::NotOwner { page, owner: theirs }) }

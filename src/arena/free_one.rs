@@ -1,63 +1,68 @@
-//! Free of one page: the same steps as for many, without a batch.
+//! Free of one page that is there, and its owner's: the same steps as for many, without a batch.
 
 use super::claimed::Claimed;
-use super::free::{Caller, look_at};
-use super::transition::taken_away;
+use super::free::Caller;
 use super::{Arena, FreeError};
-use crate::addr::{ArenaPtr, PageCount, PageIndex, PageRange};
+use crate::addr::{ArenaPtr, PageCount, PageRange};
 use crate::arch::Arch;
 use crate::platform::{FlushScope, FrameSource, Platform};
 use crate::slot::{Owner, SlotState};
 use crate::sync::AtomicU64;
-use crate::violations::ViolationKind;
 
-/// A slot that was looked at, and what its word said.
+/// A page of the extent.
 struct Looked<'a> {
-    page: PageIndex,
+    single: PageRange,
     slot: &'a AtomicU64,
+    /// What its slot said.
     word: u64,
-    seen: SlotState,
 }
 
 impl<P: Platform, A: Arch> Arena<P, A> {
-    /// Looks once, and takes away what it saw: the exchange is from the very word that was found to be the owner's.
-    pub(super) fn free_page(&self, at: ArenaPtr, owner: Owner) -> Result<(), FreeError> {
-        let looked = self.look_at_page(at, owner).inspect_err(|_| {
-            self.record_free(self.layout.to_kernel(at), ViolationKind::InvalidFree);
-        })?;
-        let Looked { page, slot, word, seen } = looked;
-        let single = PageRange::of(page.number(), 1);
+    /// Looks once, and takes away what it saw: the exchange is from the very word that was found to be the owner's. `None` if
+    /// that is not a page; nothing was changed then, and why is found by who looks closer.
+    #[inline]
+    pub(super) fn free_page(&self, at: ArenaPtr, owner: Owner) -> Option<Result<(), FreeError>> {
+        let Looked { single, slot, word } = self.look_once(at, owner)?;
+        let frame = self.codec.frame_of(word, owner)?;
+        let page = single.first().number();
         // From before the slot is taken until the number is un-claimed.
-        let giving_back = self.maps.batch(page.number());
-        let Ok(was) = self.transition_from(slot, word, seen, |seen| taken_away(seen, owner, || self.next_tag())) else {
-            return self.freed(0, single);
-        };
+        let giving_back = self.maps.batch(page);
+        if A::compare_exchange(slot, word, self.codec.encode(SlotState::Vacated(self.next_tag()))).is_err() {
+            return Some(self.freed(0, single));
+        }
         // A platform that unwinds from here on costs the frame and the number, as in a batch.
         Claimed::new(&self.maps, single).hand_out();
-        if was.is_present() {
-            let range = [self.page_addresses(page.number(), 1)];
-            self.flush_for(Some(&giving_back), &range, FlushScope::Leaves);
-        }
-        if let Some(frame) = was.frame() {
-            // SAFETY: it came from this source; the exchange that took it from its slot was the right to free it, and the
-            // flush above was the last that anybody saw of it.
-            unsafe { self.platform.frames().free(frame) };
-        }
-        self.maps.unclaim_page(page.number());
-        if A::BREAK_BEFORE_MAKE && was.frame().is_some() {
+        self.flush_for(Some(&giving_back), &[self.page_addresses(page, 1)], FlushScope::Leaves);
+        // SAFETY: it came from this source; the exchange that took it from its slot was the right to free it, and the
+        // flush above was the last that anybody saw of it.
+        unsafe { self.platform.frames().free(frame) };
+        self.maps.unclaim_page(page);
+        if A::BREAK_BEFORE_MAKE {
             self.maps.note_unsettled(single);
         }
-        Ok(())
+        Some(Ok(()))
+    }
+
+    /// The same for a page that is reserved, and not scratched: there is nothing to flush or to give back. `None` if it is not,
+    /// or not any more.
+    #[inline(never)]
+    pub(super) fn free_reserved_page(&self, at: ArenaPtr, owner: Owner) -> Option<()> {
+        let Looked { single, slot, word } = self.look_once(at, owner)?;
+        if word != self.codec.encode(SlotState::Reserved(owner)) {
+            return None;
+        }
+        let page = single.first().number();
+        let _giving_back = self.maps.batch(page);
+        A::compare_exchange(slot, word, self.codec.encode(SlotState::Vacant)).ok()?;
+        self.maps.unclaim_page(page);
+        Some(())
     }
 
     #[inline]
-    fn look_at_page(&self, at: ArenaPtr, owner: Owner) -> Result<Looked<'_>, FreeError> {
-        let page = self.pages_at(at, PageCount::ONE)?.first();
-        let slot = self.slot(page.number()).ok_or(FreeError::Foreign { page })?;
-        let word = A::load(slot);
-        let seen = self.codec.decode(word);
-        look_at(seen, page, owner)?;
-        self.refuse_what_is_referred_to(page, owner, Caller::Anybody)?;
-        Ok(Looked { page, slot, word, seen })
+    fn look_once(&self, at: ArenaPtr, owner: Owner) -> Option<Looked<'_>> {
+        let single = self.pages_at(at, PageCount::ONE).ok()?;
+        self.refuse_what_is_referred_to(single.first(), owner, Caller::Anybody).ok()?;
+        let slot = self.slot(single.first().number())?;
+        Some(Looked { single, slot, word: A::load(slot) })
     }
 }

@@ -18,26 +18,15 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     pub(super) fn transition(
         &self,
         slot: &AtomicU64,
-        rule: impl FnMut(SlotState) -> Option<SlotState>,
-    ) -> Result<SlotState, SlotState> {
-        let word = A::load(slot);
-        self.transition_from(slot, word, self.codec.decode(word), rule)
-    }
-
-    /// The same, of a slot whose word was looked at already.
-    #[inline]
-    pub(super) fn transition_from(
-        &self,
-        slot: &AtomicU64,
-        mut word: u64,
-        mut seen: SlotState,
         mut rule: impl FnMut(SlotState) -> Option<SlotState>,
     ) -> Result<SlotState, SlotState> {
+        let mut word = A::load(slot);
         loop {
+            let seen = self.codec.decode(word);
             let next = rule(seen).ok_or(seen)?;
             match A::compare_exchange(slot, word, self.codec.encode(next)) {
                 Ok(()) => return Ok(seen),
-                Err(now) => (word, seen) = (now, self.codec.decode(now)),
+                Err(now) => word = now,
             }
         }
     }

@@ -65,8 +65,15 @@ impl PageMaps {
     /// The lowest page that nobody has and whose slot holds no scratch, from a fraction of the extent on.
     #[inline]
     pub(crate) fn find_one(&self, from: u16) -> Option<PageRange> {
-        let bit = self.claimed.lowest_one(self.bit_from(from), |block| self.marked_of(block))?;
+        // Most often nothing is marked, and no CPU has moved.
+        let bit = if from == 0 && !self.tainted.any() { self.claimed.guess() } else { None };
+        let bit = bit.or_else(|| self.find_one_from(self.bit_from(from)))?;
         Some(PageRange::of(self.page_of(bit), 1))
+    }
+
+    #[inline(never)]
+    fn find_one_from(&self, from: u32) -> Option<u32> {
+        self.claimed.lowest_one(from, |block| self.marked_of(block))
     }
 
     /// What is marked of a block; most often nothing is marked at all.

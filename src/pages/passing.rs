@@ -14,6 +14,8 @@
 //! exchange must acquire: the store of the next one who leaves is no part of the last one's release sequence.) The un-claims
 //! are Release and come after the taking: whoever sees one sees a place that is taken, or was left since.
 
+use core::num::NonZeroU64;
+
 use crate::sync::{AtomicU64, Figure, Line, Ordering, fence};
 
 /// log2 of the places.
@@ -54,8 +56,8 @@ pub(crate) struct Moment {
 #[must_use = "it is over when this is dropped"]
 pub(crate) struct GivingBack<'a> {
     place: &'a Place,
-    /// The count that leaves the place free; of the crowd, none.
-    left: Option<u64>,
+    /// The count that leaves the place free, which is never 0; of the crowd, none.
+    left: Option<NonZeroU64>,
 }
 
 impl Passing {
@@ -72,7 +74,7 @@ impl Passing {
         if count % 2 == 0
             && place.count.compare_exchange(count, count + 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
         {
-            return GivingBack { place, left: Some(count + 2) };
+            return GivingBack { place, left: NonZeroU64::new(count + 2) };
         }
         self.join_crowd()
     }
@@ -145,7 +147,7 @@ impl Drop for GivingBack<'_> {
     fn drop(&mut self) {
         // Release: pairs with the fence of `now`, and with who takes the place next.
         match self.left {
-            Some(count) => self.place.count.store(count, Ordering::Release),
+            Some(count) => self.place.count.store(count.get(), Ordering::Release),
             None => _ = self.place.count.fetch_add(ENDED, Ordering::Release),
         }
     }

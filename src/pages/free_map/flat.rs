@@ -57,6 +57,17 @@ impl FreeMap<FlatMap> {
         self.0.words.len() as u32
     }
 
+    /// A bit that is free, mostly the lowest: one of the first block that is not noted as full. `None` if there is none in that.
+    #[inline]
+    pub(crate) fn guess(&self) -> Option<u32> {
+        let first = self.0.next_open(0) * BLOCK_WORDS;
+        let words = self.0.words.get(first as usize..)?.iter().take(BLOCK_WORDS as usize);
+        // Relaxed: whoever claims it looks again.
+        let mut taken = (first..).zip(words).map(|(word, taken)| (word, taken.load(Ordering::Relaxed)));
+        let (word, taken) = taken.find(|(_, taken)| *taken != !0)?;
+        Some(word * 64 + taken.trailing_ones())
+    }
+
     /// How many bits are taken, counted word by word while others go on.
     pub(crate) fn count(&self) -> u32 {
         self.0.words.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum()
@@ -78,6 +89,11 @@ impl Blocks for FlatMap {
     fn words(&self, block: u32) -> Option<&[AtomicU64]> {
         let first = block as usize * BLOCK_WORDS as usize;
         self.words.get(first..self.words.len().min(first + BLOCK_WORDS as usize))
+    }
+
+    #[inline]
+    fn word(&self, word: u32) -> Option<&AtomicU64> {
+        self.words.get(word as usize)
     }
 
     #[inline]

@@ -47,6 +47,12 @@ pub(crate) trait Blocks {
     /// words.
     fn words(&self, block: u32) -> Option<&[AtomicU64]>;
 
+    /// One of all words, by number; what is missing is taken.
+    #[inline]
+    fn word(&self, word: u32) -> Option<&AtomicU64> {
+        self.words(word / BLOCK_WORDS)?.get((word % BLOCK_WORDS) as usize)
+    }
+
     /// The next block, from this one on, that has words; [`end`](Self::end) or more if there is none.
     #[inline]
     fn next_present(&self, block: u32) -> u32 {
@@ -75,8 +81,9 @@ pub(crate) trait Blocks {
 pub(crate) struct FreeMap<B>(pub(crate) B);
 
 impl<B: Blocks> FreeMap<B> {
+    #[inline]
     fn word(&self, word: u32) -> Option<&AtomicU64> {
-        self.0.words(word / BLOCK_WORDS)?.get((word % BLOCK_WORDS) as usize)
+        self.0.word(word)
     }
 
     /// The bits of a word that are taken.
