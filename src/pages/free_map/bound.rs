@@ -88,6 +88,9 @@ impl Known {
     /// All of the block is free.
     pub(super) const ALL: Self = Self { inner: BLOCK_BITS, head: BLOCK_BITS, tail: BLOCK_BITS };
 
+    /// None of a block is free.
+    pub(super) const NOTHING: Self = Self { inner: 0, head: 0, tail: 0 };
+
     /// Two blocks are wholly free.
     pub(super) const BOTH_ALL: u64 = both(TOP - WHOLE);
 
@@ -249,6 +252,25 @@ impl<'a> Measure<'a> {
             self.pair.fetch_and(!measured, Ordering::Relaxed);
         }
     }
+}
+
+/// Measures both blocks of a pair of which nothing is known, where all that is asked is whether they are full: what
+/// [`Measure`] does, without what it keeps in mind. `look` reads their words.
+#[inline]
+pub(super) fn are_full(pair: &AtomicU64, look: impl FnOnce() -> bool) -> bool {
+    const MARKED: u64 = both(MEASURING);
+    if pair.compare_exchange(both(UNKNOWN), MARKED, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+        return false;
+    }
+    #[cfg(kernel_arena_loom)]
+    crate::sync::fence(Ordering::SeqCst);
+    let full = look();
+    let to = if full { both(Known::NOTHING.to_bits()) } else { both(UNKNOWN) };
+    // Relaxed, and one attempt: as in `Measure::end`.
+    if pair.compare_exchange(MARKED, to, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        pair.fetch_and(both(UNKNOWN), Ordering::Relaxed);
+    }
+    full
 }
 
 /// What was found out, and of what was known before what says more.

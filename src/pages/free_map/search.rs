@@ -2,7 +2,7 @@
 
 use core::ops::ControlFlow;
 
-use super::bound::{Known, Measure, PairTest};
+use super::bound::{self, Known, Measure, PairTest};
 use super::scan::{Scan, ends};
 use super::{BLOCK_BITS, BLOCK_WORDS, Blocks, Bound, FreeMap, Words};
 use crate::sync::{AtomicU64, Ordering};
@@ -164,6 +164,13 @@ impl<B: Blocks> FreeMap<B> {
                     continue;
                 }
             }
+            if notes == Notes::Ignored && hinted == 0 && look.scan.run == 0 {
+                let next = self.skip_full(block);
+                if next != block {
+                    block = next;
+                    continue;
+                }
+            }
             let present = self.0.next_present(block);
             if present != block {
                 (block, look.scan.run, hinted) = (present, 0, 0);
@@ -177,6 +184,27 @@ impl<B: Blocks> FreeMap<B> {
             }
         }
         Err(missed)
+    }
+
+    /// The first block from this one on that is not seen to be full, pair by pair, of those that are noted as full and of which
+    /// nothing else is known. What was seen is left to the next search. Where all is taken, this is all that there is to look
+    /// at: so it is no more than that.
+    #[cold]
+    fn skip_full(&self, mut block: u32) -> u32 {
+        let open = self.0.next_open(block);
+        // SeqCst: as in `Look::read`.
+        let is_full = |block| {
+            let words = self.0.words(block).unwrap_or_default();
+            words.iter().all(|word| word.load(Ordering::SeqCst) == !0)
+        };
+        while block + 2 <= open {
+            let Some(Bound { pair, half: 0 }) = self.0.bound(block) else { break };
+            if !bound::are_full(pair, || is_full(block) && is_full(block + 1)) {
+                break;
+            }
+            block += 2;
+        }
+        block
     }
 }
 
