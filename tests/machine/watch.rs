@@ -7,8 +7,8 @@
 //!   break-before-make for scratch too, and for tables: I1);
 //! - a frame goes back that some TLB or walk cache remembers, or that is still in a table (I5).
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 
 use kernel_arena::platform::Frame;
@@ -26,7 +26,8 @@ const GUARD_END: u64 = (1 << 32) + (1 << 15);
 #[derive(Default)]
 pub(super) struct Watch {
     state: RefCell<State>,
-    recent: RefCell<VecDeque<u64>>,
+    /// The newest first, and 0 where there is none.
+    recent: Cell<[u64; RECENT]>,
 }
 
 #[derive(Default)]
@@ -60,13 +61,15 @@ struct Look<'a> {
 impl Watch {
     /// A frame's pointer was asked for: what is changed through it is changed soon.
     pub(super) fn note(&self, frame: Frame) {
-        let mut recent = self.recent.borrow_mut();
-        // Mostly one of the first.
-        if let Some(place) = recent.iter().position(|known| *known == frame.address()) {
-            recent.remove(place);
+        let mut recent = self.recent.get();
+        // Of what is checked by walking all tables, most is asked for again at once.
+        if recent[0] == frame.address() {
+            return;
         }
-        recent.push_front(frame.address());
-        recent.truncate(RECENT);
+        let place = recent.iter().position(|known| *known == frame.address()).unwrap_or(RECENT - 1);
+        recent.copy_within(..place, 1);
+        recent[0] = frame.address();
+        self.recent.set(recent);
     }
 }
 
@@ -82,7 +85,7 @@ impl Hardware {
         if look.state.tables.len() <= ALWAYS_LOOK_AT {
             look.queue.extend(tables);
         } else {
-            look.queue.extend(self.watch.recent.borrow().iter());
+            look.queue.extend(self.watch.recent.get());
         }
         while let Some(table) = look.queue.pop() {
             look.at_table(table);
