@@ -48,8 +48,8 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), String> {
-    if let Some(name) = &options.memory {
-        println!("{}", heap::memory_of(name).ok_or_else(|| format!("no allocator is called {name}"))?);
+    if let Some((name, case)) = &options.apart {
+        println!("{}", heap::run_apart(name, case).ok_or_else(|| format!("there is no {name}, or no {case}"))?);
         return Ok(());
     }
     let mut findings = Findings {
@@ -72,8 +72,8 @@ fn run(options: &Options) -> Result<(), String> {
                 findings.rows.extend(case.measure(options.effort));
             }
         }
-        if group == "heap" && options.wants_case("resident bytes") {
-            findings.rows.extend(heap::memory_rows());
+        if group == "heap" {
+            findings.rows.extend(heap::rows_apart(options.effort, |name| options.wants_case(name)));
         }
     }
     if let Some(file) = &options.kernel {

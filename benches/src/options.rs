@@ -15,7 +15,8 @@ usage: kernel-arena-benches [GROUP]... [--quick] [--case NAME]...
   --kernel FILE  figures that `cargo xtask bench` has counted in QEMU
   --json FILE    writes all rows there
   --html FILE    draws a page there
-  --memory NAME  nothing but the resident bytes a live byte of one allocator";
+  --apart NAME CASE
+                 nothing but what one allocator does in one case of many objects";
 
 /// A request, parsed.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub(crate) struct Options {
     pub(crate) kernel: Option<PathBuf>,
     pub(crate) json: Option<PathBuf>,
     pub(crate) html: Option<PathBuf>,
-    pub(crate) memory: Option<String>,
+    pub(crate) apart: Option<(String, String)>,
     cases: Vec<String>,
 }
 
@@ -45,7 +46,7 @@ impl Options {
             kernel: None,
             json: None,
             html: None,
-            memory: None,
+            apart: None,
             cases: Vec::new(),
         };
         while let Some(argument) = arguments.next() {
@@ -56,7 +57,7 @@ impl Options {
                 "--kernel" => options.kernel = Some(value()?.into()),
                 "--json" => options.json = Some(value()?.into()),
                 "--html" => options.html = Some(value()?.into()),
-                "--memory" => options.memory = Some(value()?),
+                "--apart" => options.apart = Some((value()?, value()?)),
                 group if GROUPS.contains(&group) => options.groups.push(argument),
                 other => return Err(format!("`{other}` is not understood")),
             }

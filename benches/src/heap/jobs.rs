@@ -91,6 +91,11 @@ impl Job {
         matches!(self, Self::Burst { objects: 10_000.. } | Self::Live { objects: 10_000.. } | Self::TwoMixed)
     }
 
+    /// Whether each thread gives back what it took itself, and stays.
+    pub(crate) const fn keeps_to_its_thread(self) -> bool {
+        !matches!(self, Self::Handed { .. } | Self::ShortThreads { .. })
+    }
+
     /// Times single operations, where there is one after the other.
     pub(crate) fn singles<S: Subject>(self, times: &mut [f64]) {
         let (Self::Pair { bytes } | Self::Touched { bytes }) = self else { return };

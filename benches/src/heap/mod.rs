@@ -1,16 +1,17 @@
 //! The heap beside other allocators: the same work for each, in one process, in turns.
 //!
 //! Every allocator is called through `GlobalAlloc` on a static, by a call that is not inlined, as a program calls its global
-//! allocator; this program's own is the system's. The limit is missing: a list that one thread has is no allocator.
+//! allocator; this program's own is the system's. The limit is a free list that one thread has, where no other gives back
+//! what it took. What wants very many objects, or tells resident bytes, is done in processes of their own (`apart`).
 
+mod apart;
 mod jobs;
-mod memory;
 mod peers;
 
 use std::time::Duration;
 
-use crate::harness::{Case, OURS, Role, Subject, Work};
-use crate::rows::{Row, Shape};
+use crate::harness::{Case, Effort, Role, Subject, Work};
+use crate::rows::Row;
 use jobs::Job;
 use peers::Peer;
 
@@ -74,47 +75,22 @@ pub(crate) fn cases() -> Vec<Box<dyn FnOnce() -> Case>> {
 }
 
 fn case(name: &str, job: Job, at: Option<(&'static str, f64)>) -> Case {
-    let can = |peer: &Peer| !peer.linear || !job.is_large();
+    let can =
+        |peer: &Peer| (!peer.linear || !job.is_large()) && (peer.role != Role::Limit || job.keeps_to_its_thread());
     let subjects = peers::all().into_iter().filter(can).map(|peer| {
         (peer.check)();
-        let role = if peer.name == OURS { Role::Ours } else { Role::Peer };
-        Subject { name: peer.name, role, work: Box::new(Allocator { peer, job }) }
+        Subject { name: peer.name, role: peer.role, work: Box::new(Allocator { peer, job }) }
     });
     Case { group: "heap", name: name.to_owned(), threads: job.threads(), at, subjects: subjects.collect() }
 }
 
-/// Resident bytes a live byte, of each allocator.
-pub(crate) fn memory_rows() -> Vec<Row> {
-    let figures = memory::all(&peers::all());
-    let names = ["resident bytes a live byte, 64 MiB live", "the same after everything was freed"];
-    let mut rows = Vec::new();
-    for (number, name) in names.into_iter().enumerate() {
-        let best = figures.iter().filter(|(subject, _)| *subject != OURS).map(|(_, figures)| figures[number]);
-        let best = best.reduce(f64::min);
-        rows.extend(figures.iter().map(|(subject, figures)| Row {
-            group: "heap".to_owned(),
-            case: name.to_owned(),
-            subject: (*subject).to_owned(),
-            threads: 1,
-            ns_median: None,
-            ns_p999: None,
-            ratio_to_limit: None,
-            // Of next to nothing a ratio says nothing.
-            ratio_to_best_peer: best.filter(|best| number == 0 && *best > 0.0).map(|best| figures[number] / best),
-            shape: Shape::Memory,
-            is_limit: false,
-            axis: None,
-            at: None,
-            figure: Some(figures[number]),
-            recorded: None,
-        }));
-    }
-    rows
+/// What is measured of each allocator in a process of its own.
+pub(crate) fn rows_apart(effort: Effort, wants: impl Fn(&str) -> bool) -> Vec<Row> {
+    // A round takes seconds.
+    apart::rows(&peers::all(), if effort.rounds < 10 { 1 } else { 3 }, wants)
 }
 
-/// Resident bytes a live byte of one allocator in this process, as two words; nothing of one that is not known.
-pub(crate) fn memory_of(name: &str) -> Option<String> {
-    let peer = peers::all().into_iter().find(|peer| peer.name == name)?;
-    let [full, empty] = memory::measure(&peer);
-    Some(format!("{full} {empty}"))
+/// A case of one allocator in this process, which was made for it.
+pub(crate) fn run_apart(name: &str, case: &str) -> Option<String> {
+    apart::run(&peers::all(), name, case)
 }

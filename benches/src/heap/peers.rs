@@ -3,9 +3,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::time::Duration;
 
+use super::apart::Many;
 use super::jobs::{Job, Subject, check};
-use super::memory;
+use crate::harness::Role;
 
+mod limit;
 mod locked;
 mod ours;
 #[cfg(feature = "peers-c")]
@@ -15,6 +17,7 @@ mod written_in_c;
 #[derive(Clone, Copy)]
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
+    pub(crate) role: Role,
     /// Runs a case for so many operations.
     pub(crate) run: fn(Job, usize) -> Duration,
     /// Times single operations of a case.
@@ -23,8 +26,8 @@ pub(crate) struct Peer {
     pub(crate) check: fn(),
     /// Whether it looks through all free objects: then the largest cases take minutes, and are left out.
     pub(crate) linear: bool,
-    /// Fills it for the comparison of memory.
-    pub(crate) fill: fn() -> memory::Live,
+    /// Does a case that wants a process of its own.
+    pub(crate) many: fn(Many) -> String,
 }
 
 /// Where an allocator's static is.
@@ -53,11 +56,12 @@ impl<H: Home> Subject for OutOfLine<H> {
 const fn peer<H: Home>(name: &'static str) -> Peer {
     Peer {
         name,
+        role: Role::Peer,
         linear: false,
         run: Job::run::<OutOfLine<H>>,
         singles: Job::singles::<OutOfLine<H>>,
         check: check::<OutOfLine<H>>,
-        fill: memory::fill::<OutOfLine<H>>,
+        many: Many::run::<OutOfLine<H>>,
     }
 }
 
@@ -69,12 +73,18 @@ impl Home for Libc {
     }
 }
 
-/// All of them, ours first.
+/// Lends those that get their memory beforehand so much, if they have none yet.
+pub(crate) fn lend(bytes: usize) {
+    locked::lend(bytes);
+}
+
+/// All of them, ours first, the limit last.
 pub(crate) fn all() -> Vec<Peer> {
     let mut peers = Vec::from(ours::all());
     #[cfg(feature = "peers-c")]
     peers.extend(written_in_c::all());
     peers.push(peer::<Libc>("the C library"));
     peers.extend(locked::all());
+    peers.push(limit::limit());
     peers
 }

@@ -4,15 +4,21 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Home, Peer, peer};
 
 /// What each of them gets.
-const HEAP_BYTES: usize = 1 << 29;
+static HEAP_BYTES: AtomicUsize = AtomicUsize::new(1 << 29);
+
+/// They get so much from now on: those that have nothing yet.
+pub(super) fn lend(bytes: usize) {
+    HEAP_BYTES.fetch_max(bytes, Ordering::Relaxed);
+}
 
 /// Zeroed memory that is never given back; the system puts pages behind it as they are touched.
 fn memory() -> &'static mut [MaybeUninit<u8>] {
-    Box::leak(Box::new_zeroed_slice(HEAP_BYTES))
+    Box::leak(Box::new_zeroed_slice(HEAP_BYTES.load(Ordering::Relaxed)))
 }
 
 struct LinkedList;
@@ -37,8 +43,9 @@ impl Home for Buddy {
         static HEAP: OnceLock<buddy_system_allocator::LockedHeap<33>> = OnceLock::new();
         HEAP.get_or_init(|| {
             let heap = buddy_system_allocator::LockedHeap::empty();
+            let memory = memory();
             // SAFETY: the memory is the heap's alone for ever.
-            unsafe { heap.lock().init(memory().as_mut_ptr().addr(), HEAP_BYTES) };
+            unsafe { heap.lock().init(memory.as_mut_ptr().addr(), memory.len()) };
             heap
         })
     }
@@ -54,16 +61,17 @@ impl Home for Talc {
         static HEAP: OnceLock<TalcHeap> = OnceLock::new();
         HEAP.get_or_init(|| {
             let heap = TalcHeap::new(talc::source::Manual);
+            let memory = memory();
             // SAFETY: the memory is the heap's alone for ever.
-            let claimed = unsafe { heap.lock().claim(memory().as_mut_ptr().cast(), HEAP_BYTES) };
+            let claimed = unsafe { heap.lock().claim(memory.as_mut_ptr().cast(), memory.len()) };
             assert!(claimed.is_some(), "talc takes its memory");
             heap
         })
     }
 }
 
-/// A two-level segregated fit with levels for half a gigabyte.
-struct LockedTlsf(spin::Mutex<rlsf::Tlsf<'static, u32, u32, 26, 32>>);
+/// A two-level segregated fit with levels for 4 GiB and more.
+struct LockedTlsf(spin::Mutex<rlsf::Tlsf<'static, u32, u32, 29, 32>>);
 
 // SAFETY: what the heap under the lock hands out.
 unsafe impl GlobalAlloc for LockedTlsf {

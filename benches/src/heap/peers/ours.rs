@@ -3,6 +3,7 @@
 use kernel_arena::hosted::HostHeap;
 
 use super::{Home, Peer, peer};
+use crate::harness::{OURS, Role};
 
 struct Ours;
 impl Home for Ours {
@@ -15,5 +16,5 @@ impl Home for Ours {
 }
 
 pub(super) fn all() -> [Peer; 1] {
-    [peer::<Ours>("kernel-arena")]
+    [Peer { role: Role::Ours, ..peer::<Ours>(OURS) }]
 }
