@@ -6,6 +6,9 @@
 //!
 //! What a fuzzer has found is looked at by putting its file into the corpus: the replay tells the file, and what its bytes mean.
 
+mod faults;
+#[cfg(feature = "zerocopy")]
+mod numbers;
 #[cfg(test)]
 mod replay;
 
@@ -22,6 +25,9 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("slab", crate::slab::life),
     ("heap", crate::heap::life),
     ("pool", crate::pool::tasks),
+    ("faults", faults::faults),
+    #[cfg(feature = "zerocopy")]
+    ("numbers", numbers::numbers),
 ];
 
 /// Values until the bytes end, but no more than `most`.

@@ -45,7 +45,19 @@ fn the_corpus_of_pools_goes_as_the_map_says() {
     replay("pool");
 }
 
+#[test]
+fn the_corpus_of_faults_goes_as_the_tables_say() {
+    replay("faults");
+}
+
+#[cfg(feature = "zerocopy")]
+#[test]
+fn the_corpus_of_numbers_harms_nothing() {
+    replay("numbers");
+}
+
 /// A target is a function here, a program of the fuzzer's, and a folder of the corpus.
+#[cfg(feature = "zerocopy")]
 #[test]
 fn each_target_is_everywhere() {
     let manifest = fs::read_to_string(folder().join("Cargo.toml")).unwrap();
