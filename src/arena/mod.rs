@@ -1,9 +1,9 @@
 //! The arena: pages of one window, allocated, freed, reserved and healed without a lock.
 //!
-//! Each operation is a file of its own. They share one rule of order: *claim the number, change the slot, flush, give the
-//! frame back, un-claim*; whoever holds a claim is alone with the slot, but for the fault path, which may put the scratch page
-//! on any slot without a translation, at any moment, on any CPU. So every change of a slot is a compare-exchange from the
-//! word that was looked at, and whoever loses looks again.
+//! Each subject is a folder, each operation a file; what they have in common is in `slots`. They share one rule of order:
+//! *claim the number, change the slot, flush, give the frame back, un-claim*; whoever holds a claim is alone with the slot, but
+//! for the fault path, which may put the scratch page on any slot without a translation, at any moment, on any CPU. So every
+//! change of a slot is a compare-exchange from the word that was looked at, and whoever loses looks again.
 //!
 //! No operation takes a lock or waits for another (I8); each one's documentation says in which contexts it may be called.
 
@@ -22,51 +22,27 @@ use crate::views::ViewList;
 use crate::violations::ViolationRing;
 
 mod alloc;
-mod alloc_one;
-mod batch;
 mod behalf;
-mod claimed;
-mod create;
-mod destroy;
 mod error;
-mod few;
-mod find;
-mod flush;
-mod foreign;
-mod frames;
+mod faults;
 mod free;
-mod free_one;
-mod install;
-mod lent;
-mod moved;
-mod program_fault;
-mod reach;
+mod life;
 mod reclaim;
-mod record;
-mod recover;
-mod request;
-mod reservation;
 mod reserve;
-mod resume;
-mod rows;
-mod settle;
+mod slots;
 mod stats;
-mod transition;
-mod validate;
 mod views;
 
-pub use create::CreateRefused;
-pub use destroy::{DestroyRefused, Destroyed};
+pub use alloc::{AllocRequest, Context, Placement};
 pub use error::{AllocError, CreateError, FreeError, Reclaimable, ReserveError};
+pub use life::{CreateRefused, DestroyRefused, Destroyed, ValidateError};
 pub use reclaim::Reclaimed;
-pub use request::{AllocRequest, Context, Placement};
 pub use stats::Stats;
-pub use validate::ValidateError;
 
-use foreign::LastForeign;
-use lent::Metadata;
-use moved::Moved;
-use rows::FaultRows;
+use alloc::Moved;
+use faults::FaultRows;
+use life::Metadata;
+use slots::LastForeign;
 use stats::Counters;
 
 /// The pages of one 4 GiB window of the kernel's address space.

@@ -1,15 +1,26 @@
 //! Allocation: a look for room, then frames, then a number, then the slot.
 
-use super::claimed::Claimed;
-use super::frames::FrameChain;
-use super::install::Collided;
-use super::{AllocError, AllocRequest, Arena, Context, Placement, Reclaimable};
+mod find;
+mod frames;
+mod install;
+mod moved;
+mod one;
+mod request;
+
+pub use request::{AllocRequest, Context, Placement};
+
+pub(super) use moved::Moved;
+
 use crate::addr::{ArenaPtr, PAGE_SIZE, PageCount, PageIndex, PageRange};
 use crate::arch::Arch;
+use crate::arena::slots::claimed::Claimed;
+use crate::arena::{AllocError, Arena, Reclaimable};
 use crate::pages::Taken;
 use crate::platform::Platform;
 use crate::slot::SlotState;
 use crate::sync::Ordering;
+use frames::FrameChain;
+use install::Collided;
 
 /// How many runs of pages an allocation tries that faults keep scratching meanwhile.
 const TRIES: u32 = 8;

@@ -1,11 +1,11 @@
 //! Putting frames into slots that were claimed.
 
-use super::claimed::Claimed;
 use super::frames::FrameChain;
-use super::transition::{healed, installed, queued};
-use super::{AllocRequest, Arena, Context, Placement};
 use crate::addr::PageRange;
 use crate::arch::Arch;
+use crate::arena::slots::claimed::Claimed;
+use crate::arena::slots::transition::{healed, installed, queued};
+use crate::arena::{AllocRequest, Arena, Context, Placement};
 use crate::platform::{FlushScope, Frame, Platform};
 use crate::slot::{Owner, SlotState};
 use crate::sync::AtomicU64;
@@ -151,7 +151,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// S5 for a page that was installed but not handed out. A wrong free of it may have come first: then there is nothing to
     /// queue, or a page that was allocated again to the same owner meanwhile, and this is that owner's wrong free (I6).
-    pub(super) fn queue(&self, page: u32, owner: Owner) {
+    pub(in crate::arena) fn queue(&self, page: u32, owner: Owner) {
         if self.slot(page).is_some_and(|slot| self.transition(slot, |seen| queued(seen, owner)).is_ok()) {
             self.maps.deferred.put_bit(self.maps.bit_of(page));
         }

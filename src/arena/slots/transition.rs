@@ -5,8 +5,8 @@
 //! again. That ends, for what comes between is bounded: a fault puts scratch on a slot without a translation, housekeeping
 //! settles a vacated one, and every other change takes the slot away from the rule, which then says `None`.
 
-use super::Arena;
 use crate::arch::Arch;
+use crate::arena::Arena;
 use crate::platform::{Frame, Platform};
 use crate::slot::{Owner, SlotState, Tag};
 use crate::sync::AtomicU64;
@@ -15,7 +15,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Changes a slot by a rule, in one compare-exchange. Returns the state that gave way.
     ///
     /// The error is a state that the rule does not change.
-    pub(super) fn transition(
+    pub(in crate::arena) fn transition(
         &self,
         slot: &AtomicU64,
         mut rule: impl FnMut(SlotState) -> Option<SlotState>,
@@ -33,7 +33,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 }
 
 /// S1: the scratch page, where nothing is translated. The fault path tries it once, from the word that it read.
-pub(super) const fn scratched(seen: SlotState) -> Option<SlotState> {
+pub(in crate::arena) const fn scratched(seen: SlotState) -> Option<SlotState> {
     match seen {
         SlotState::Vacant | SlotState::Vacated(_) => Some(SlotState::Scratch),
         SlotState::Reserved(owner) => Some(SlotState::ScratchOverReserved(owner)),
@@ -42,17 +42,17 @@ pub(super) const fn scratched(seen: SlotState) -> Option<SlotState> {
 }
 
 /// S2: a page, where the number is claimed.
-pub(super) fn installed(seen: SlotState, frame: Frame, owner: Owner) -> Option<SlotState> {
+pub(in crate::arena) fn installed(seen: SlotState, frame: Frame, owner: Owner) -> Option<SlotState> {
     seen.is_vacant().then_some(SlotState::Mapped(frame, owner))
 }
 
 /// S3: the scratch page taken away, where the number is claimed or is nobody's to claim. A shootdown must follow.
-pub(super) fn healed(seen: SlotState) -> Option<SlotState> {
+pub(in crate::arena) fn healed(seen: SlotState) -> Option<SlotState> {
     (seen == SlotState::Scratch).then_some(SlotState::Vacant)
 }
 
 /// S4: what belongs to `owner`, taken away. Its success is the right to free, and the number is the caller's again.
-pub(super) fn taken_away(seen: SlotState, owner: Owner, tag: impl FnOnce() -> Tag) -> Option<SlotState> {
+pub(in crate::arena) fn taken_away(seen: SlotState, owner: Owner, tag: impl FnOnce() -> Tag) -> Option<SlotState> {
     match seen {
         SlotState::Mapped(_, theirs) if theirs == owner => Some(SlotState::Vacated(tag())),
         SlotState::Reserved(theirs) | SlotState::ScratchOverReserved(theirs) if theirs == owner => {
@@ -63,12 +63,12 @@ pub(super) fn taken_away(seen: SlotState, owner: Owner, tag: impl FnOnce() -> Ta
 }
 
 /// S4: what a deferred free left, by whoever took its queue bit.
-pub(super) fn finished(seen: SlotState, tag: impl FnOnce() -> Tag) -> Option<SlotState> {
+pub(in crate::arena) fn finished(seen: SlotState, tag: impl FnOnce() -> Tag) -> Option<SlotState> {
     matches!(seen, SlotState::Deferred(..)).then(|| SlotState::Vacated(tag()))
 }
 
 /// S6: what is reserved for `owner`, given up. The number is the caller's again; scratch that is there stays.
-pub(super) fn unreserved(seen: SlotState, owner: Owner) -> Option<SlotState> {
+pub(in crate::arena) fn unreserved(seen: SlotState, owner: Owner) -> Option<SlotState> {
     match seen {
         SlotState::Reserved(theirs) if theirs == owner => Some(SlotState::Vacant),
         SlotState::ScratchOverReserved(theirs) if theirs == owner => Some(SlotState::Scratch),
@@ -77,7 +77,7 @@ pub(super) fn unreserved(seen: SlotState, owner: Owner) -> Option<SlotState> {
 }
 
 /// S5: a page of `owner`'s, queued. The queue's bit is set after it.
-pub(super) fn queued(seen: SlotState, owner: Owner) -> Option<SlotState> {
+pub(in crate::arena) fn queued(seen: SlotState, owner: Owner) -> Option<SlotState> {
     match seen {
         SlotState::Mapped(frame, theirs) if theirs == owner => Some(SlotState::Deferred(frame, owner)),
         _ => None,
@@ -86,12 +86,12 @@ pub(super) fn queued(seen: SlotState, owner: Owner) -> Option<SlotState> {
 
 /// S5 or S6: whatever belongs to `owner`, freed without a shootdown. Where it was only reserved, the number is the caller's
 /// again, and where scratch stays, the page is marked before it is un-claimed.
-pub(super) fn deferred(seen: SlotState, owner: Owner) -> Option<SlotState> {
+pub(in crate::arena) fn deferred(seen: SlotState, owner: Owner) -> Option<SlotState> {
     unreserved(seen, owner).or_else(|| queued(seen, owner))
 }
 
 /// Reserve: a claimed page, set aside. Scratch that is there stays.
-pub(super) const fn set_aside(seen: SlotState, owner: Owner) -> Option<SlotState> {
+pub(in crate::arena) const fn set_aside(seen: SlotState, owner: Owner) -> Option<SlotState> {
     match seen {
         SlotState::Vacant | SlotState::Vacated(_) => Some(SlotState::Reserved(owner)),
         SlotState::Scratch => Some(SlotState::ScratchOverReserved(owner)),

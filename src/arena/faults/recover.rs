@@ -7,10 +7,11 @@
 //! It claims nothing, for the claim may be held by what it interrupted. That is safe because it changes only slots that have
 //! no translation, and only to the scratch page (S1), which every claimer expects to find.
 
-use super::transition::scratched;
-use super::{Arena, reach};
 use crate::addr::{GUARD_SIZE, PAGE_SHIFT, WINDOW_PAGES, WINDOW_SIZE};
 use crate::arch::Arch;
+use crate::arena::Arena;
+use crate::arena::life::reach;
+use crate::arena::slots::transition::scratched;
 use crate::fault::{Fault, FaultOutcome};
 use crate::layout::Sharing;
 use crate::platform::{CpuId, FlushScope, Platform};
@@ -18,7 +19,7 @@ use crate::slot::SlotState;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Where a fault is recovered.
-pub(super) enum Place<'a> {
+pub(in crate::arena) enum Place<'a> {
     /// A slot; its bit in `tainted`; its page, numbered on into the guard.
     Slot(&'a AtomicU64, u32, u32),
     /// The directory entry of a region without a leaf table of its own; its number.
@@ -121,7 +122,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// The word that decides over an offset from the window's start; `None` if it is not ours.
-    pub(super) fn place(&self, offset: u64) -> Option<Place<'_>> {
+    pub(in crate::arena) fn place(&self, offset: u64) -> Option<Place<'_>> {
         match self.tables.built_slot(&self.platform, offset >> PAGE_SHIFT) {
             Some((slot, page)) => Some(Place::Slot(slot, self.maps.bit_of(page), page)),
             None => self.place_beside(offset),
@@ -199,7 +200,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// A fault that found its slot present. Under a root that does not lead to the slot it would come for ever.
-    pub(super) fn spurious(&self, fault: &Fault, offset: u64, cpu: Option<CpuId>) -> FaultOutcome {
+    pub(in crate::arena) fn spurious(&self, fault: &Fault, offset: u64, cpu: Option<CpuId>) -> FaultOutcome {
         self.shared.0.counters.spurious.fetch_add(1, Ordering::Relaxed);
         if !A::FAULTS_TELL_LEVELS && reach::is_cut_off::<A>(fault.address, offset, &self.platform) {
             return FaultOutcome::NotOurs;

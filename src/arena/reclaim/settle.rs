@@ -9,8 +9,8 @@
 //! exchange is from the very word that was read, whose tag no later batch uses, so it fails if the slot was used meanwhile.
 //! An allocation or a reservation that has claimed the number since finds one vacant word in place of another.
 
-use super::Arena;
 use crate::arch::Arch;
+use crate::arena::Arena;
 use crate::platform::Platform;
 use crate::slot::SlotState;
 

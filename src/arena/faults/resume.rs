@@ -14,9 +14,9 @@
 //! A copy has two sides. Where the kernel's own is a buffer in a private arena, a page that is missing there is not the hole that
 //! the caller asked about: such a fault is recovered as a wild access of the kernel's, and the copy goes on.
 
-use super::Arena;
 use super::recover::Place;
 use crate::arch::Arch;
+use crate::arena::Arena;
 use crate::fault::{Fault, FaultOutcome, InstructionAddr};
 use crate::platform::{CpuId, Platform};
 use crate::slot::SlotState;
@@ -25,7 +25,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Answers a fault of an access that stops. One look: were it taken for a page and then freed, the next look might
     /// install scratch for an access that must leave none.
     #[cold]
-    pub(super) fn stop(&self, to: InstructionAddr, fault: &Fault, offset: u64, cpu: Option<CpuId>) -> FaultOutcome {
+    pub(in crate::arena) fn stop(
+        &self,
+        to: InstructionAddr,
+        fault: &Fault,
+        offset: u64,
+        cpu: Option<CpuId>,
+    ) -> FaultOutcome {
         let Some(place) = self.place(offset) else { return FaultOutcome::NotOurs };
         match self.seen_at(&place) {
             Seen::Hole => {

@@ -5,18 +5,18 @@
 //! owner could install into one slot: the exchange that takes the reservation away is the right to it. What comes to nothing
 //! is set aside again.
 
-use super::batch::Batch;
-use super::claimed::Claimed;
-use super::transition::{taken_away, unreserved};
-use super::{AllocError, AllocRequest, Arena, Context};
 use crate::addr::{PageIndex, PageRange};
 use crate::arch::Arch;
+use crate::arena::slots::batch::Batch;
+use crate::arena::slots::claimed::Claimed;
+use crate::arena::slots::transition::{taken_away, unreserved};
+use crate::arena::{AllocError, AllocRequest, Arena, Context};
 use crate::platform::Platform;
 use crate::slot::{Owner, SlotState};
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Whether all of these pages are reserved for `owner`.
-    pub(super) fn check_reserved(&self, pages: PageRange, owner: Owner) -> Result<(), AllocError> {
+    pub(in crate::arena) fn check_reserved(&self, pages: PageRange, owner: Owner) -> Result<(), AllocError> {
         for page in pages.pages() {
             match self.state(page.number()) {
                 SlotState::Reserved(theirs) | SlotState::ScratchOverReserved(theirs) if theirs == owner => {}
@@ -31,7 +31,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Takes the numbers of pages that are reserved for `owner`: all, or none.
-    pub(super) fn claim_reserved(&self, pages: PageRange, owner: Owner) -> Result<Claimed<'_>, AllocError> {
+    pub(in crate::arena) fn claim_reserved(&self, pages: PageRange, owner: Owner) -> Result<Claimed<'_>, AllocError> {
         // All are looked at before any is changed.
         self.check_reserved(pages, owner)?;
         let first = pages.first().number();
@@ -49,7 +49,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// Undoes an allocation of reserved `pages` that failed where `rest` begins: all of them are reserved again. Where nothing
     /// may wait, those that had been installed are queued to be freed instead, for their translation may have been used.
-    pub(super) fn set_aside_again(&self, pages: PageRange, rest: Claimed<'_>, request: &AllocRequest) {
+    pub(in crate::arena) fn set_aside_again(&self, pages: PageRange, rest: Claimed<'_>, request: &AllocRequest) {
         let owner = request.owner;
         for page in pages.first().number()..rest.pages().first().number() {
             if request.context == Context::Any {

@@ -10,9 +10,9 @@
 
 use core::ptr::NonNull;
 
-use super::Arena;
 use crate::addr::{KernelAddr, PAGE_SHIFT, VirtAddr, WINDOW_SIZE};
 use crate::arch::{Arch, UnsupportedCpu, WalkEnd};
+use crate::arena::Arena;
 use crate::layout::ArenaLayout;
 use crate::platform::{Frame, PhysMap, Platform};
 
@@ -21,7 +21,7 @@ const WINDOW_ENTRY_SHIFT: u32 = 30;
 const GUARD_ENTRY_SHIFT: u32 = 21;
 
 /// The lent entries are empty, and the walk ends at them.
-pub(super) fn ends_at_lent_entries<A: Arch>(
+pub(in crate::arena) fn ends_at_lent_entries<A: Arch>(
     layout: &ArenaLayout,
     platform: &impl Platform,
 ) -> Result<(), UnsupportedCpu> {
@@ -29,7 +29,7 @@ pub(super) fn ends_at_lent_entries<A: Arch>(
 }
 
 /// The lent entries lead to the arena's tables: the walk comes further.
-pub(super) fn goes_beyond_lent_entries<A: Arch>(
+pub(in crate::arena) fn goes_beyond_lent_entries<A: Arch>(
     layout: &ArenaLayout,
     platform: &impl Platform,
 ) -> Result<(), UnsupportedCpu> {
@@ -41,7 +41,7 @@ pub(super) fn goes_beyond_lent_entries<A: Arch>(
 
 /// Whether the root that is loaded does not lead to the lent entry for an address at this offset from the base, so that an
 /// access to it is a fault whatever the arena's tables hold. A few loads: for the fault path.
-pub(super) fn is_cut_off<A: Arch>(address: KernelAddr, offset: u64, platform: &impl Platform) -> bool {
+pub(in crate::arena) fn is_cut_off<A: Arch>(address: KernelAddr, offset: u64, platform: &impl Platform) -> bool {
     let lent = if offset < WINDOW_SIZE { WINDOW_ENTRY_SHIFT } else { GUARD_ENTRY_SHIFT };
     let end = probe::<A>(VirtAddr::new(address.value()), platform);
     matches!(end, Some(WalkEnd::Missing { shift }) if shift >= lent)
@@ -71,7 +71,7 @@ fn ask<A: Arch>(
 }
 
 /// Whether a frame of the arena's, where the physical map has it, is memory of the kind that its pages will be.
-pub(super) fn check_memory<A: Arch>(
+pub(in crate::arena) fn check_memory<A: Arch>(
     layout: &ArenaLayout,
     map: &impl PhysMap,
     frame: Frame,

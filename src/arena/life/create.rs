@@ -3,13 +3,13 @@
 use core::fmt;
 use core::mem::MaybeUninit;
 
-use super::foreign::LastForeign;
-use super::moved::Moved;
 use super::reach;
-use super::rows::FaultRows;
-use super::stats::Counters;
-use super::{Arena, CreateError, Metadata, Shared};
 use crate::arch::Arch;
+use crate::arena::alloc::Moved;
+use crate::arena::faults::FaultRows;
+use crate::arena::slots::LastForeign;
+use crate::arena::stats::Counters;
+use crate::arena::{Arena, CreateError, Metadata, Shared};
 use crate::layout::ArenaLayout;
 use crate::metadata::MetadataWord;
 use crate::metadata::Parts;

@@ -9,34 +9,34 @@
 //!
 //! A page that is queued without being deferred is one of these: nothing else sets a queue bit before its slot is deferred.
 
-use super::Arena;
 use super::claimed::Claimed;
 use crate::addr::{PageIndex, PageRange};
 use crate::arch::Arch;
+use crate::arena::Arena;
 use crate::platform::Platform;
 use crate::slot::SlotState;
 use crate::sync::{Figure, Ordering};
 
 /// The page at which a foreign word was last found, to be named in errors: its number and 1, or 0. Relaxed: it is a hint.
 #[derive(Debug)]
-pub(super) struct LastForeign(Figure);
+pub(in crate::arena) struct LastForeign(Figure);
 
 impl LastForeign {
-    pub(super) fn new() -> Self {
+    pub(in crate::arena) fn new() -> Self {
         Self(Figure::new(0))
     }
 
-    pub(super) fn set(&self, page: u32) {
+    pub(in crate::arena) fn set(&self, page: u32) {
         self.0.store(u64::from(page) + 1, Ordering::Relaxed);
     }
 
-    pub(super) fn get(&self) -> Option<PageIndex> {
+    pub(in crate::arena) fn get(&self) -> Option<PageIndex> {
         let number = self.0.load(Ordering::Relaxed).checked_sub(1)?;
         PageIndex::new(u32::try_from(number).ok()?)
     }
 
     /// Forgets this page, if no other was found since.
-    pub(super) fn forget(&self, page: PageIndex) {
+    pub(in crate::arena) fn forget(&self, page: PageIndex) {
         let seen = u64::from(page.number()) + 1;
         // Another was found meanwhile: it stays.
         let _ = self.0.compare_exchange(seen, 0, Ordering::Relaxed, Ordering::Relaxed);
@@ -44,18 +44,18 @@ impl LastForeign {
 }
 
 impl<P: Platform, A: Arch> Arena<P, A> {
-    pub(super) fn is_foreign(&self, page: u32) -> bool {
+    pub(in crate::arena) fn is_foreign(&self, page: u32) -> bool {
         matches!(self.state(page), SlotState::Foreign(_))
     }
 
     /// The first of these pages whose slot holds a foreign word.
-    pub(super) fn first_foreign(&self, pages: PageRange) -> Option<PageIndex> {
+    pub(in crate::arena) fn first_foreign(&self, pages: PageRange) -> Option<PageIndex> {
         pages.pages().find(|page| self.is_foreign(page.number()))
     }
 
     /// Gives up claimed pages, of which this one was found to hold a foreign word: it is set aside, if it still does.
     #[cold]
-    pub(super) fn give_up_foreign(&self, claimed: Claimed<'_>, page: PageIndex) {
+    pub(in crate::arena) fn give_up_foreign(&self, claimed: Claimed<'_>, page: PageIndex) {
         drop(claimed);
         let single = PageRange::of(page.number(), 1);
         // If it is taken, somebody else has met it, or uses it, for the word is gone.
@@ -69,7 +69,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// Queues a page whose number stays claimed, until its foreign word is gone.
     #[cold]
-    pub(super) fn set_aside_foreign(&self, page: u32) {
+    pub(in crate::arena) fn set_aside_foreign(&self, page: u32) {
         self.shared.0.foreign.set(page);
         self.maps.deferred.put_bit(self.maps.bit_of(page));
     }

@@ -5,11 +5,11 @@
 //! until the shootdown a stale writer may still reach it. Dropping a batch settles it, so the debt cannot be forgotten; the
 //! order inside is I2 and I5: flush, frames, un-claim.
 
-use super::Arena;
 use super::claimed::Claimed;
 use super::few::Few;
 use crate::addr::{AddressRange, PageRange};
 use crate::arch::Arch;
+use crate::arena::Arena;
 use crate::pages::GivingBack;
 use crate::platform::{FlushScope, Frame, FrameSource, Platform};
 use crate::slot::{SlotState, Tag};
@@ -35,7 +35,7 @@ enum Number {
 }
 
 /// A debt of at most [`BATCH_PAGES`] pages.
-pub(super) struct Batch<'a, P: Platform, A: Arch> {
+pub(in crate::arena) struct Batch<'a, P: Platform, A: Arch> {
     arena: &'a Arena<P, A>,
     owed: Few<Owed, BATCH_PAGES>,
     /// What to flush, pages that follow one another together: no more ranges than pages, so there is room.
@@ -46,18 +46,18 @@ pub(super) struct Batch<'a, P: Platform, A: Arch> {
 }
 
 /// Room for one page in a batch, made before the page's slot is changed.
-pub(super) struct Room<'b, 'a, P: Platform, A: Arch>(&'b mut Batch<'a, P, A>);
+pub(in crate::arena) struct Room<'b, 'a, P: Platform, A: Arch>(&'b mut Batch<'a, P, A>);
 
 impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
     /// None is owed, of pages of which one may be `near`. Inlined, so that it is made where it stays.
     #[inline(always)]
-    pub(super) fn new(arena: &'a Arena<P, A>, near: u32) -> Self {
+    pub(in crate::arena) fn new(arena: &'a Arena<P, A>, near: u32) -> Self {
         let giving_back = arena.maps.batch(near);
         Self { arena, owed: Few::new(), stale: Few::new(), tag: None, giving_back }
     }
 
     /// Room for one page more: a full batch is settled first.
-    pub(super) fn room(&mut self) -> Room<'_, 'a, P, A> {
+    pub(in crate::arena) fn room(&mut self) -> Room<'_, 'a, P, A> {
         if self.owed.is_full() {
             self.settle();
         }
@@ -110,21 +110,21 @@ fn unclaim_runs<P: Platform, A: Arch>(arena: &Arena<P, A>, owed: &[Owed]) {
 
 impl<P: Platform, A: Arch> Room<'_, '_, P, A> {
     /// The batch's tag, the same for all its pages.
-    pub(super) fn tag(&mut self) -> Tag {
+    pub(in crate::arena) fn tag(&mut self) -> Tag {
         let arena = self.0.arena;
         *self.0.tag.get_or_insert_with(|| arena.next_tag())
     }
 
     /// Adds a claimed page whose slot was in state `was`: its translation is to be flushed, if it had one, its frame to be
     /// given back, its number to be un-claimed.
-    pub(super) fn owe(self, claimed: Claimed<'_>, was: SlotState) {
+    pub(in crate::arena) fn owe(self, claimed: Claimed<'_>, was: SlotState) {
         let page = claimed.owe().first().number();
         self.add(Owed { page, frame: was.frame(), number: Number::Owed }, was);
     }
 
     /// Adds a page whose number is not the batch's to un-claim, because nobody claims it (then it may be the upper guard's,
     /// numbered on from the window's end) or because somebody keeps it. Its slot was in state `was`.
-    pub(super) fn owe_unclaimed(self, page: u32, was: SlotState) {
+    pub(in crate::arena) fn owe_unclaimed(self, page: u32, was: SlotState) {
         self.add(Owed { page, frame: was.frame(), number: Number::Kept }, was);
     }
 

@@ -1,8 +1,8 @@
 //! What goes into the record, what comes out, and whose it is.
 
-use super::Arena;
 use crate::addr::KernelAddr;
 use crate::arch::Arch;
+use crate::arena::Arena;
 use crate::platform::{CpuId, Platform};
 use crate::programs::{ProgramId, ProgramScope};
 use crate::report;
@@ -24,7 +24,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Records that a program's bytecode accessed what is not there. Each call is a violation of its own, whether the page holds
-    /// scratch or not: nothing is installed, so nothing hides the next one. [`Stats::violations`](super::Stats::violations)
+    /// scratch or not: nothing is installed, so nothing hides the next one. [`Stats::violations`](crate::Stats::violations)
     /// counts it also where the record is full, and so does the [scope](ProgramScope::violations) of its program.
     ///
     /// Context: *any*.
@@ -59,7 +59,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// Into the ring, and to the account of the program that the CPU works for.
     #[inline]
-    pub(super) fn record_here(&self, offence: Offence, cpu: Option<CpuId>) {
+    pub(in crate::arena) fn record_here(&self, offence: Offence, cpu: Option<CpuId>) {
         self.violations.record(offence.on(cpu).of(self.running.charge(cpu)));
     }
 }

@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use super::Arena;
 use crate::addr::WINDOW_PAGES;
 use crate::arch::Arch;
+use crate::arena::Arena;
 use crate::metadata::REGIONS;
 use crate::platform::Platform;
 use crate::slot::SlotState;

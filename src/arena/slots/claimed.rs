@@ -15,35 +15,35 @@ use crate::pages::PageMaps;
 /// Claimed numbers: un-claimed when dropped. Holding one proves that nobody else installs into the slots.
 #[derive(Debug)]
 #[must_use = "dropping it un-claims the pages"]
-pub(super) struct Claimed<'a> {
+pub(in crate::arena) struct Claimed<'a> {
     maps: &'a PageMaps,
     pages: PageRange,
 }
 
 impl<'a> Claimed<'a> {
     /// Numbers that the caller has claimed in `maps`, or whose slots it has just taken from their owner.
-    pub(super) const fn new(maps: &'a PageMaps, pages: PageRange) -> Self {
+    pub(in crate::arena) const fn new(maps: &'a PageMaps, pages: PageRange) -> Self {
         Self { maps, pages }
     }
 
     /// Which they are.
-    pub(super) const fn pages(&self) -> PageRange {
+    pub(in crate::arena) const fn pages(&self) -> PageRange {
         self.pages
     }
 
     /// Hands the first page out: its slot says from now on whose it is.
-    pub(super) const fn hand_out_first(&mut self) {
+    pub(in crate::arena) const fn hand_out_first(&mut self) {
         let (first, count) = (self.pages.first().number(), self.pages.count().get());
         self.pages = PageRange::of(first + 1, count.saturating_sub(1));
     }
 
     /// Hands out what is left: the slots say from now on whose the pages are.
-    pub(super) const fn hand_out(self) {
+    pub(in crate::arena) const fn hand_out(self) {
         mem::forget(self);
     }
 
     /// Passes the duty to un-claim to a batch.
-    pub(super) const fn owe(self) -> PageRange {
+    pub(in crate::arena) const fn owe(self) -> PageRange {
         let pages = self.pages;
         mem::forget(self);
         pages

@@ -1,12 +1,14 @@
 //! Free, at once and deferred.
 
-use super::alloc::RangeError;
-use super::batch::Batch;
-use super::claimed::Claimed;
-use super::transition::{deferred, taken_away};
-use super::{Arena, FreeError};
+mod one;
+
 use crate::addr::{ArenaPtr, PageCount, PageIndex, PageRange};
 use crate::arch::Arch;
+use crate::arena::alloc::RangeError;
+use crate::arena::slots::batch::Batch;
+use crate::arena::slots::claimed::Claimed;
+use crate::arena::slots::transition::{deferred, taken_away};
+use crate::arena::{Arena, FreeError};
 use crate::layout::Sharing;
 use crate::pages::{masks, ones};
 use crate::platform::Platform;

@@ -1,10 +1,10 @@
 //! Allocation of one page that may be anywhere: the same steps as for many, where nothing comes between.
 
-use super::claimed::Claimed;
 use super::frames::Fresh;
-use super::{AllocError, AllocRequest, Arena};
 use crate::addr::PageRange;
 use crate::arch::Arch;
+use crate::arena::slots::claimed::Claimed;
+use crate::arena::{AllocError, AllocRequest, Arena};
 use crate::platform::Platform;
 use crate::slot::SlotCodec;
 

@@ -9,16 +9,16 @@ use crate::sync::{Figure, Line, Ordering};
 
 /// A bit for each CPU, modulo 64. Relaxed: it is a hint, also if it is another CPU by now.
 #[derive(Debug)]
-pub(super) struct Moved(Line<Figure>);
+pub(in crate::arena) struct Moved(Line<Figure>);
 
 impl Moved {
-    pub(super) const fn none() -> Self {
+    pub(in crate::arena) const fn none() -> Self {
         Self(Line(Figure::new(0)))
     }
 
     /// Where a CPU begins to search, as a fraction of the extent in 2^-16. It is asked for only if some have moved.
     #[inline]
-    pub(super) fn start(&self, cpu: impl FnOnce() -> Option<CpuId>) -> u16 {
+    pub(in crate::arena) fn start(&self, cpu: impl FnOnce() -> Option<CpuId>) -> u16 {
         match self.0.0.load(Ordering::Relaxed) {
             0 => 0,
             moved => cpu().filter(|cpu| moved & bit(*cpu) != 0).map_or(0, own_start),
@@ -26,7 +26,7 @@ impl Moved {
     }
 
     /// This CPU has met another: where it goes on.
-    pub(super) fn lost(&self, cpu: Option<CpuId>) -> u16 {
+    pub(in crate::arena) fn lost(&self, cpu: Option<CpuId>) -> u16 {
         let Some(cpu) = cpu else { return 0 };
         if self.0.0.load(Ordering::Relaxed) & bit(cpu) == 0 && own_start(cpu) != 0 {
             self.0.0.fetch_or(bit(cpu), Ordering::Relaxed);
@@ -36,7 +36,7 @@ impl Moved {
 
     /// There is no room above this CPU's start: it goes back.
     #[cold]
-    pub(super) fn full(&self, cpu: Option<CpuId>) {
+    pub(in crate::arena) fn full(&self, cpu: Option<CpuId>) {
         self.0.0.fetch_and(!cpu.map_or(0, bit), Ordering::Relaxed);
     }
 }

@@ -50,11 +50,11 @@ pub enum Context {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct AllocRequest {
-    pub(super) count: PageCount,
-    pub(super) owner: Owner,
-    pub(super) placement: Placement,
-    pub(super) node: Option<NodeId>,
-    pub(super) context: Context,
+    pub(in crate::arena) count: PageCount,
+    pub(in crate::arena) owner: Owner,
+    pub(in crate::arena) placement: Placement,
+    pub(in crate::arena) node: Option<NodeId>,
+    pub(in crate::arena) context: Context,
 }
 
 impl AllocRequest {
@@ -66,7 +66,7 @@ impl AllocRequest {
 
     /// Whether it asks for one page, wherever it may be.
     #[inline]
-    pub(super) const fn is_for_one_page(&self) -> bool {
+    pub(in crate::arena) const fn is_for_one_page(&self) -> bool {
         matches!(self.placement, Placement::Anywhere { align } if align.get() == 1) && self.count.get() == 1
     }
 

@@ -19,18 +19,18 @@ use crate::sync::{AtomicU64, Ordering};
 /// and 1 µs, or a few with a hypervisor below it, so this many take about 0.1 s: longer than any interrupt handler or lost
 /// race lasts, short enough that a watchdog does not come first. On the word that CPUs without a name share it is twice
 /// the number of CPUs that there can be.
-pub(super) const STUCK: u64 = 1 << 17;
+pub(in crate::arena) const STUCK: u64 = 1 << 17;
 
 /// What stands for the address of a program's fault, of its offset in the window. No offset of the kernel's is like it: the
 /// upper guard's last is far below. Four bytes share one.
-pub(super) const fn of_a_program(offset: u64) -> u64 {
+pub(in crate::arena) const fn of_a_program(offset: u64) -> u64 {
     0b11 << (LENGTH_SHIFT - 2) | (offset & 0xffff_ffff) >> 2
 }
 
 /// One word for each CPU, and a last one that the others share. Relaxed throughout: nothing is ordered by a row. A handler
 /// that interrupts another between its load and its store loses a count or two, which matters to nobody.
 #[derive(Debug)]
-pub(super) struct FaultRows {
+pub(in crate::arena) struct FaultRows {
     words: &'static [AtomicU64],
 }
 
@@ -39,12 +39,12 @@ const LENGTH_SHIFT: u32 = 33;
 const OFFSET_MASK: u64 = (1 << LENGTH_SHIFT) - 1;
 
 impl FaultRows {
-    pub(super) const fn new(words: &'static [AtomicU64]) -> Self {
+    pub(in crate::arena) const fn new(words: &'static [AtomicU64]) -> Self {
         Self { words }
     }
 
     /// Counts a fault at `offset` that found a present slot. Whether it is the [`STUCK`]th in a row.
-    pub(super) fn is_stuck(&self, cpu: Option<CpuId>, offset: u64) -> bool {
+    pub(in crate::arena) fn is_stuck(&self, cpu: Option<CpuId>, offset: u64) -> bool {
         let Some(word) = self.word(cpu) else { return false };
         let last = word.load(Ordering::Relaxed);
         let length = if last & OFFSET_MASK == offset & OFFSET_MASK { last >> LENGTH_SHIFT } else { 0 } + 1;
@@ -56,7 +56,7 @@ impl FaultRows {
 
     /// Ends the CPU's row: this fault had a reason.
     #[inline]
-    pub(super) fn end(&self, cpu: Option<CpuId>) {
+    pub(in crate::arena) fn end(&self, cpu: Option<CpuId>) {
         if let Some(word) = self.word(cpu) {
             word.store(0, Ordering::Relaxed);
         }

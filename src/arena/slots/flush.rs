@@ -5,9 +5,9 @@
 //! that is to be flushed, with a full barrier between them (`views::list`): a view that is not found was linked later, and no
 //! walk through it finds what was there.
 
-use super::Arena;
 use crate::addr::{AddressRange, PAGE_SHIFT, VirtAddr, WINDOW_SIZE};
 use crate::arch::Arch;
+use crate::arena::Arena;
 use crate::pages::GivingBack;
 use crate::platform::{FlushScope, Platform, Shootdown};
 use crate::views::Listed;
@@ -17,20 +17,20 @@ const RANGES: usize = 32;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// The addresses of pages, numbered from the window's start on into the guard, in the kernel view.
-    pub(super) const fn page_addresses(&self, first: u32, count: u32) -> AddressRange {
+    pub(in crate::arena) const fn page_addresses(&self, first: u32, count: u32) -> AddressRange {
         let offset = (first as u64) << PAGE_SHIFT;
         let start = VirtAddr::new(self.layout.base().value() + offset);
         AddressRange::new(start, (count as u64) << PAGE_SHIFT)
     }
 
     /// Has every CPU forget these addresses of the kernel view, and what they are in the others.
-    pub(super) fn flush(&self, ranges: &[AddressRange], scope: FlushScope) {
+    pub(in crate::arena) fn flush(&self, ranges: &[AddressRange], scope: FlushScope) {
         self.flush_for(None, ranges, scope);
     }
 
     /// The same, for an operation that counts its shootdowns itself.
     #[inline]
-    pub(super) fn flush_for(&self, by: Option<&GivingBack<'_>>, ranges: &[AddressRange], scope: FlushScope) {
+    pub(in crate::arena) fn flush_for(&self, by: Option<&GivingBack<'_>>, ranges: &[AddressRange], scope: FlushScope) {
         if ranges.is_empty() {
             return;
         }
@@ -74,7 +74,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Has every CPU forget a view, and how to get there.
-    pub(super) fn flush_view(&self, base: u64) {
+    pub(in crate::arena) fn flush_view(&self, base: u64) {
         self.shootdown(None, &[AddressRange::new(VirtAddr::new(base), WINDOW_SIZE)], FlushScope::Tables);
     }
 }

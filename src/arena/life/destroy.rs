@@ -3,8 +3,8 @@
 use core::fmt;
 use core::mem::MaybeUninit;
 
-use super::Arena;
 use crate::arch::{Arch, Native};
+use crate::arena::Arena;
 use crate::metadata::MetadataWord;
 use crate::platform::{FlushScope, FrameSource, Platform};
 use crate::report;

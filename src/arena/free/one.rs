@@ -1,10 +1,10 @@
 //! Free of one page that is there, and its owner's: the same steps as for many, without a batch.
 
-use super::claimed::Claimed;
-use super::free::Caller;
-use super::{Arena, FreeError};
+use super::Caller;
 use crate::addr::{ArenaPtr, PageCount, PageRange};
 use crate::arch::Arch;
+use crate::arena::slots::claimed::Claimed;
+use crate::arena::{Arena, FreeError};
 use crate::platform::{FlushScope, FrameSource, Platform};
 use crate::slot::{Owner, SlotState};
 use crate::sync::AtomicU64;

@@ -11,9 +11,10 @@
 //! (`rows`): a long row of them, on one CPU at one address with no other answer in between, is refused, for the reason that the
 //! last has.
 
-use super::{AllocError, AllocRequest, Arena, Context, rows};
+use super::rows;
 use crate::addr::{PAGE_SHIFT, PageCount, PageIndex, PageRange};
 use crate::arch::Arch;
+use crate::arena::{AllocError, AllocRequest, Arena, Context};
 use crate::platform::Platform;
 use crate::slot::{Owner, SlotState};
 use crate::sync::Ordering;
@@ -29,7 +30,7 @@ const BUSY: Again = Again(Refusal::Busy);
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// What becomes of a fault that a program took in this view: by the view's policy it gets a page, or the access is refused
-    /// and the kernel ends the program, or tells it. `Refused` and `PageGiven` are counted ([`Stats`](super::Stats)).
+    /// and the kernel ends the program, or tells it. `Refused` and `PageGiven` are counted ([`Stats`](crate::Stats)).
     ///
     /// Context: *any*; with interrupts on or off. It calls the frame source, by the policy *lazy*.
     ///

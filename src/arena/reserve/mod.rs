@@ -1,11 +1,13 @@
 //! Reservation: a number that is set aside, without a frame.
 
-use super::alloc::RangeError;
-use super::claimed::Claimed;
-use super::transition::set_aside;
-use super::{Arena, ReserveError};
+mod reservation;
+
 use crate::addr::{ArenaPtr, PageCount, PageIndex};
 use crate::arch::Arch;
+use crate::arena::alloc::RangeError;
+use crate::arena::slots::claimed::Claimed;
+use crate::arena::slots::transition::set_aside;
+use crate::arena::{Arena, ReserveError};
 use crate::pages::Taken;
 use crate::platform::Platform;
 use crate::slot::{Owner, SlotState};

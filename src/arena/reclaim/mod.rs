@@ -1,11 +1,13 @@
 //! Housekeeping: what deferred frees left to do, and the healing of pages that hold scratch.
 
-use super::Arena;
-use super::batch::Batch;
-use super::claimed::Claimed;
-use super::transition::{finished, healed};
+mod settle;
+
 use crate::addr::{AddressRange, PAGE_BYTES, PageRange, WINDOW_PAGES};
 use crate::arch::Arch;
+use crate::arena::Arena;
+use crate::arena::slots::batch::Batch;
+use crate::arena::slots::claimed::Claimed;
+use crate::arena::slots::transition::{finished, healed};
 use crate::pages::ones;
 use crate::platform::{FlushScope, PhysMap, Platform};
 use crate::slot::SlotState;

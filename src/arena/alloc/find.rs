@@ -6,9 +6,9 @@
 //! was nothing, there is no space. Then pages that are being *allocated* count as taken, as they will be; if an allocation
 //! gives up instead, because a fault scratched its pages, that is a moment later.
 
-use super::{AllocError, Arena, Context};
 use crate::addr::PageRange;
 use crate::arch::Arch;
+use crate::arena::{AllocError, Arena, Context};
 use crate::pages::{Avoid, Moment};
 use crate::platform::Platform;
 use crate::sync::Ordering;

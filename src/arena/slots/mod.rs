@@ -1,0 +1,10 @@
+//! What the operations have in common: a claimed number, the change of a slot, its flush, and what is owed after it.
+
+pub(super) mod batch;
+pub(super) mod claimed;
+mod few;
+mod flush;
+mod foreign;
+pub(super) mod transition;
+
+pub(super) use foreign::LastForeign;
