@@ -1,7 +1,7 @@
 //! Typed access and masks, at whatever numbers: an access that stops says where the first hole is, and leaves none behind.
 
 use kernel_arena::access::{ArenaSlice, Hole, TryCopyError};
-use kernel_arena::masks::{ChangeError, MaskIds, SharedMask};
+use kernel_arena::masks::{ChangeError, MaskIds, SharedMask, words};
 use kernel_arena::platform::CpuId;
 use kernel_arena::sync::Ordering;
 use kernel_arena::{ArenaPtr, GUARD_SIZE, Owner, PageIndex, SlotState, WINDOW_SIZE};
@@ -118,6 +118,10 @@ impl<F: Format> World<'_, F> {
         let Ok(mask) = mask else { return };
         let (base, nr) = (mask.span().base(), mask.span().nr());
         assert!(u64::from(base) + u64::from(nr) <= u64::from(ids.get()), "{base} and {nr} of {ids:?}");
+        // Nobody has changed the header since.
+        let mut header = [0; 3];
+        memory.try_copy_in(ArenaPtr::new(mask_start(at[0])).unwrap(), &mut header).unwrap();
+        assert!(header[..2] == [base, nr] && words(nr) <= u64::from(header[2]), "{header:?}");
         let inside = (base..base + nr).contains(&u32::from(id));
         let cpu = CpuId::new(id);
         assert!(inside || mask.test(cpu) == Ok(false), "{id} is none of {base} and {nr}");
