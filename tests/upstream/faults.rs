@@ -1,5 +1,6 @@
 //! Accesses to what is not there: recovered, recorded exactly, and the program goes on.
 
+use kernel_arena::arch::MODEL_TRY;
 use kernel_arena::platform::CpuId;
 use kernel_arena::{
     Access, ArenaPtr, Fault, FaultOutcome, GUARD_SIZE, InstructionAddr, KernelAddr, ProgramId, SlotState, Violation,
@@ -7,7 +8,7 @@ use kernel_arena::{
 };
 
 use super::{after, alloc, defer, guard, index, page, request, reserve, state};
-use crate::machine::{Cause, Declined, Format, INSTRUCTION, Machine};
+use crate::machine::{Cause, Declined, Format, INSTRUCTION, Machine, Point};
 
 /// The only violation that waits to be taken.
 fn only_violation<F: Format>(m: &Machine<F>) -> Violation {
@@ -127,6 +128,21 @@ fn the_upper_guard_is_recovered_and_the_lower_is_not<F: Format>() {
     m.finish();
 }
 
+/// A kernel has faults of its own before it can tell its CPUs apart: were it asked where it is, those would come here, too.
+fn of_a_fault_that_is_not_the_arenas_nobody_is_asked_which_cpu_it_is<F: Format>() {
+    let m = Machine::<F>::builder().build();
+    m.hook(Point::CpuIdentity, |_| panic!("which CPU this is"));
+    let (base, end) = (m.arena().layout().base().value(), guard(&m).value());
+    for address in [0, base - 1, end + GUARD_SIZE, u64::MAX] {
+        for instruction in [InstructionAddr::new(INSTRUCTION), MODEL_TRY] {
+            let fault = Fault { address: KernelAddr::new(address), access: Access::Read, instruction };
+            assert_eq!(m.arena().handle_kernel_fault(&fault), FaultOutcome::NotOurs, "{address:#x}");
+        }
+    }
+    m.clear_hooks();
+    m.finish();
+}
+
 /// N17: upstream finds the arena by the program on the stack. N7: there need be none.
 fn a_fault_is_attributed_to_the_arena_of_its_address<F: Format>() {
     let m = Machine::<F>::builder().arenas(3).build();
@@ -219,6 +235,7 @@ each_format!(
     an_access_across_two_pages_is_recorded_where_it_misses,
     an_access_to_an_unpopulated_page_recovers_and_the_program_goes_on,
     the_upper_guard_is_recovered_and_the_lower_is_not,
+    of_a_fault_that_is_not_the_arenas_nobody_is_asked_which_cpu_it_is,
     a_fault_is_attributed_to_the_arena_of_its_address,
     a_wild_store_is_not_seen_in_another_arena,
     a_repeated_violation_is_seen_once_per_healing,

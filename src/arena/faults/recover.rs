@@ -74,22 +74,24 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// [`ArenaLayout::recoverable`]: crate::ArenaLayout::recoverable
     pub fn handle_kernel_fault(&self, fault: &Fault) -> FaultOutcome {
         let offset = fault.address.value().wrapping_sub(self.layout.base().value());
-        let cpu = self.cpu();
         if let Some(to) = A::resume_point(fault.instruction) {
             // In a private arena it is the kernel's side of a copy that has no page: that is wild, as any other access of the
             // kernel's, and no hole of what it copies.
             if self.layout.sharing() == Sharing::Shared {
-                return self.stop(to, fault, offset, cpu);
+                return self.stop(to, fault, offset);
             }
         }
         let (slot, bit, page) = match self.tables.built_slot(&self.platform, offset >> PAGE_SHIFT) {
             Some((slot, page)) => (slot, self.maps.bit_of(page), page),
             None => match self.place_beside(offset) {
                 Some(Place::Slot(slot, bit, page)) => (slot, bit, page),
-                Some(Place::Region(entry, region)) => return self.scratch_region(entry, region, fault, offset, cpu),
+                Some(Place::Region(entry, region)) => return self.scratch_region(entry, region, fault, offset),
                 None => return FaultOutcome::NotOurs,
             },
         };
+        // Not before: of a fault that is not the arena's, nobody is asked where it is. A kernel has such faults before it can
+        // tell its CPUs apart.
+        let cpu = self.cpu();
         match self.scratch_slot(slot, page) {
             Ok(()) => {
                 self.maps.tainted.mark_page(bit);
@@ -169,14 +171,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// Links the scratch table over a region: one attempt.
     #[cold]
-    fn scratch_region(
-        &self,
-        entry: &AtomicU64,
-        region: u32,
-        fault: &Fault,
-        offset: u64,
-        cpu: Option<CpuId>,
-    ) -> FaultOutcome {
+    fn scratch_region(&self, entry: &AtomicU64, region: u32, fault: &Fault, offset: u64) -> FaultOutcome {
+        let cpu = self.cpu();
         match self.link_scratch(entry) {
             Ok(()) => {
                 self.maps.tainted.mark_region(region);

@@ -18,21 +18,16 @@ use super::recover::Place;
 use crate::arch::Arch;
 use crate::arena::Arena;
 use crate::fault::{Fault, FaultOutcome, InstructionAddr};
-use crate::platform::{CpuId, Platform};
+use crate::platform::Platform;
 use crate::slot::SlotState;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Answers a fault of an access that stops. One look: were it taken for a page and then freed, the next look might
     /// install scratch for an access that must leave none.
     #[cold]
-    pub(in crate::arena) fn stop(
-        &self,
-        to: InstructionAddr,
-        fault: &Fault,
-        offset: u64,
-        cpu: Option<CpuId>,
-    ) -> FaultOutcome {
+    pub(in crate::arena) fn stop(&self, to: InstructionAddr, fault: &Fault, offset: u64) -> FaultOutcome {
         let Some(place) = self.place(offset) else { return FaultOutcome::NotOurs };
+        let cpu = self.cpu();
         match self.seen_at(&place) {
             Seen::Hole => {
                 self.rows.end(cpu);
