@@ -67,10 +67,10 @@ impl Bench {
         self.machine.frames()
     }
 
-    /// Runs a race on an arena of its own; gives its verdict, and a line of figures.
-    pub(crate) fn run(&self, race: &Race) -> (Checked, String) {
+    /// Runs a race on an arena of its own, with this seed of what it leaves to chance; gives its verdict, and a line of figures.
+    pub(crate) fn run(&self, race: &Race, seed: u32) -> (Checked, String) {
         let frames = self.frames().free_count();
-        let (outcome, figures) = match self.with_arena(race) {
+        let (outcome, figures) = match self.with_arena(race, seed) {
             Ok(done) => done,
             Err(failure) => (Err(failure), String::from("none")),
         };
@@ -83,13 +83,14 @@ impl Bench {
         holds("some fault has lost the race for a slot", self.lost_installs.load(Ordering::Relaxed) > 0)
     }
 
-    fn with_arena(&self, race: &Race) -> Result<(Checked, String), Failure> {
+    fn with_arena(&self, race: &Race, seed: u32) -> Result<(Checked, String), Failure> {
         let arena = self.create(race.pages)?;
         let site = Site {
             machine: self.machine,
             arena,
             cpus: self.machine.cpu_count(),
             effort: self.effort,
+            seed,
             trouble: Trouble::new(),
             other: OtherArenas::default(),
         };

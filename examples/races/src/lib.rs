@@ -7,6 +7,8 @@
 //! The kernel prints, for each race, `ok NAME` or `FAILED NAME: why`, then `figures NAME: …`; then `operations N`, `exceptions N`
 //! (the page faults or data aborts that it took), and last `N passed, N failed`. Words on the command line: `list` prints
 //! `test NAME` for each race and runs none; `long` plays many more rounds; a race's name plays that one alone.
+//! `seed=N` is another seed, from 0, of what each CPU leaves to chance; `soak=MINUTES` plays heavy weather alone, round after round,
+//! each with the seed after that of the last, and prints `round N, seed N: …` for each.
 
 #![no_std]
 #![cfg(target_os = "none")]
@@ -20,6 +22,7 @@ mod platform;
 mod play;
 mod races;
 mod site;
+mod soak;
 mod tally;
 mod user_pages;
 
@@ -44,8 +47,11 @@ pub fn main(machine: &'static Machine) -> ExitCode {
         return ExitCode::Passed;
     }
     set_fault_handler(fault::handle);
-    let effort = if words().any(|word| word == "long") { Effort::Long } else { Effort::Fast };
+    let effort =
+        if words().any(|word| word == "long" || word.starts_with("soak=")) { Effort::Long } else { Effort::Fast };
     let named = |name: &str| words().any(|word| word == name);
+    let number = |name: &str| words().find_map(|word| word.strip_prefix(name)?.parse::<u32>().ok());
+    let (soak, seed) = (number("soak="), number("seed=").unwrap_or(0));
     let any_named = races::all().any(|race| named(race.name));
     println!("{} CPUs, {}", machine.cpu_count(), support::ARCHITECTURE);
 
@@ -61,12 +67,15 @@ pub fn main(machine: &'static Machine) -> ExitCode {
             println!("FAILED {name}: {failure}");
         }
     };
-    for race in races::all().filter(|race| !any_named || named(race.name)) {
-        let (outcome, figures) = bench.run(race);
+    if let Some(minutes) = soak {
+        tell(races::of_soak().name, soak::play(&bench, minutes, seed));
+    }
+    for race in races::all().filter(|race| soak.is_none() && (!any_named || named(race.name))) {
+        let (outcome, figures) = bench.run(race, seed);
         tell(race.name, outcome);
         println!("figures {}: {figures}", race.name);
     }
-    if !any_named {
+    if soak.is_none() && !any_named {
         match (bench.have_cpus_met(), effort) {
             // A busy host may run one CPU at a time for as long as the fast suite takes: then the races above have shown less, which
             // is said, but nothing has failed. The long suite goes on until they meet.

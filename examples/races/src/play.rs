@@ -78,7 +78,8 @@ pub(crate) fn play(
     };
     site.machine.run_on_all(|id| {
         let number = u32::from(id.number());
-        let mut player = Player { site, number, round: 0, random: Random::new(u64::from(number)) };
+        let mut player =
+            Player { site, number, round: 0, random: Random::new(u64::from(site.seed) << 8 | u64::from(number)) };
         while !over.load(Ordering::Relaxed) {
             play_round(&mut player, &barrier, phases);
             player.round += 1;

@@ -42,6 +42,8 @@ pub(crate) struct Site {
     pub(crate) arena: KernelArena,
     pub(crate) cpus: u32,
     pub(crate) effort: Effort,
+    /// Of what is left to chance.
+    pub(crate) seed: u32,
     pub(crate) trouble: Trouble,
     /// Figures of arenas that the race has made and unmade by itself.
     pub(crate) other: OtherArenas,

@@ -4,6 +4,7 @@
 pub(crate) const HELP: &str = "\
 usage: cargo xtask demo [--arch ARCH] [--log | --print-qemu]
        cargo xtask test [PART] [--arch ARCH] [--long] [--list] [FILTER]
+       cargo xtask test --soak MINUTES [--seed N] [--arch ARCH]
        cargo xtask setup
        cargo xtask lint
        cargo xtask objects
@@ -36,6 +37,13 @@ test   runs tests: prints `ok NAME`, `FAILED NAME` or `not run NAME` for each,
          --long         races and heaps of four CPUs instead of two, a million
                         operations on each machine, and the published tests of
                         the crate hashbrown on the heap: some minutes
+         --soak MINUTES instead of all tests heavy weather on four CPUs, for so
+                        long on each machine: every operation, faults and
+                        interrupts, in rounds of some seconds; after each all
+                        accounts must be exact, and a line says what was done
+         --seed N       the seed of the soak's first round: that of a round
+                        which failed makes the same choices (the default is a
+                        random one; each round's is printed)
          --list         prints the NAMEs instead
        for example: cargo xtask test claims --arch x86_64 frees
 

@@ -1,5 +1,7 @@
 //! The command line: what can be asked for. What it prints about itself is in [`HELP`].
 
+use std::time::SystemTime;
+
 use crate::arch::Arch;
 use crate::part::Part;
 use crate::status::Stop;
@@ -83,6 +85,17 @@ pub(crate) enum Length {
     Fast,
     /// Many rounds of four.
     Long,
+    /// Heavy weather alone, of four, round after round.
+    Soak(Soak),
+}
+
+/// How long a soak is, and how it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Soak {
+    /// How many minutes on each machine.
+    pub(crate) minutes: u32,
+    /// The seed of its first round.
+    pub(crate) seed: u32,
 }
 
 /// What to do with the tests.
@@ -148,9 +161,12 @@ fn parse_test(rest: &[&str]) -> Result<Task, Stop> {
         length: Length::Fast,
     };
     let mut is_first = true;
+    let (mut minutes, mut seed) = (None, None);
     let mut words = rest.iter().copied();
     while let Some(word) = words.next() {
         match word {
+            "--soak" => minutes = Some(number(word, words.next())?),
+            "--seed" => seed = Some(number(word, words.next())?),
             "--list" => tests.mode = TestMode::List,
             "--long" => tests.length = Length::Long,
             _ if word.starts_with('-') => {
@@ -166,7 +182,29 @@ fn parse_test(rest: &[&str]) -> Result<Task, Stop> {
             }
         }
     }
+    if let Some(minutes) = minutes {
+        let is_plain = tests.filters.is_empty() && tests.mode == TestMode::Run && tests.length == Length::Fast;
+        if !is_plain || !matches!(tests.part, Part::All | Part::Races) {
+            return Err(Stop::usage(
+                "--soak plays one test of the kernel `races`: say nothing else but --arch and --seed",
+            ));
+        }
+        (tests.part, tests.length) = (Part::Races, Length::Soak(Soak { minutes, seed: seed.unwrap_or_else(any_seed) }));
+    } else if seed.is_some() {
+        return Err(Stop::usage("--seed is for --soak"));
+    }
     Ok(Task::Test(tests))
+}
+
+/// The number that an option takes.
+fn number(option: &str, word: Option<&str>) -> Result<u32, Stop> {
+    word.and_then(|word| word.parse().ok()).ok_or_else(|| Stop::usage(format!("{option} takes a number")))
+}
+
+/// A seed that nobody has chosen.
+fn any_seed() -> u32 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    since.subsec_nanos()
 }
 
 fn parse_parity(rest: &[&str]) -> Result<Task, Stop> {
@@ -264,6 +302,16 @@ mod tests {
     }
 
     #[test]
+    fn a_soak_is_of_one_kernel_and_has_a_seed() {
+        let soak = |line: &str| match parsed(line) {
+            Ok(Task::Test(Tests { part: Part::Races, length: Length::Soak(soak), .. })) => soak,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert_eq!(soak("test --soak 60 --seed 7 --arch arm64"), Soak { minutes: 60, seed: 7 });
+        assert_eq!(soak("test races --soak 0").minutes, 0);
+    }
+
+    #[test]
     fn nonsense_is_a_usage_error() {
         for line in [
             "",
@@ -273,6 +321,12 @@ mod tests {
             "demo x86_64",
             "demo --log --print-qemu",
             "test all --fast",
+            "test --soak",
+            "test --soak long",
+            "test --seed 3",
+            "test heap --soak 3",
+            "test --soak 3 --long",
+            "test races --soak 3 heavy_weather",
             "test --arch mips",
             "setup now",
             "bench everything",

@@ -85,7 +85,14 @@ impl Bench<'_> {
             exception_log,
         };
         let name = self.name(kernel);
-        let run = machine.run(&mut Pulse::new(&name, Some(kernel.limit())), &mut |_| Heard::Only);
+        let run = machine.run(&mut Pulse::new(&name, Some(kernel.limit())), &mut |line| {
+            // One would not wait for an hour's end to see them.
+            if !matches!(self.length, Length::Soak(_)) || !line.starts_with("round ") {
+                return Heard::Only;
+            }
+            eprintln!("   {line}");
+            Heard::Shown
+        });
         term::note(&format!("{name}: {:.1} s in QEMU", run.elapsed.as_secs_f64()));
         run
     }

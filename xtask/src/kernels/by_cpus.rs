@@ -63,7 +63,7 @@ impl ByCpus {
     fn runs(&self, length: Length) -> [(Kernel, &'static [&'static str]); 2] {
         match length {
             Length::Fast => [(self.one, &[]), (self.several, &[])],
-            Length::Long => [(self.one, &[]), (self.long, &[LONG])],
+            Length::Long | Length::Soak(_) => [(self.one, &[]), (self.long, &[LONG])],
         }
     }
 

@@ -131,6 +131,11 @@ const CLAIMS_MESSAGES: &[&str] = &[
 ];
 
 impl Kernel {
+    /// The races for a soak of so many minutes, which end by themselves; the machine's clock may be another.
+    pub(super) fn soak(minutes: u32) -> Self {
+        Self { usual_seconds: 6 + 6 * u64::from(minutes), ..LONG_RACES }
+    }
+
     /// How long a run may take before it counts as hung.
     pub(crate) fn limit(self) -> Duration {
         (Duration::from_secs(self.usual_seconds) * PATIENCE).max(LEAST_LIMIT)

@@ -25,7 +25,7 @@ const SAMPLE: &[&str] = &[
 fn with(length: Length) -> (Kernel, &'static [&'static str]) {
     match length {
         Length::Fast => (PROGRAMS, &[]),
-        Length::Long => (LONG_PROGRAMS, &[LONG]),
+        Length::Long | Length::Soak(_) => (LONG_PROGRAMS, &[LONG]),
     }
 }
 

@@ -8,7 +8,7 @@ use super::bench::Bench;
 use super::judge::AGREEMENT;
 use super::kernel::{Kernel, LONG_RACES, RACES};
 use super::sampled::Booted;
-use crate::cli::Length;
+use crate::cli::{Length, Soak};
 use crate::status::Stop;
 use crate::verdict::Report;
 
@@ -22,10 +22,13 @@ const SAMPLE: &[&str] = &[
 ];
 
 /// The kernel as it is booted for so long a test, and its arguments.
-fn with(length: Length) -> (Kernel, &'static [&'static str]) {
+fn with(length: Length) -> (Kernel, Vec<String>) {
     match length {
-        Length::Fast => (RACES, &[]),
-        Length::Long => (LONG_RACES, &[LONG]),
+        Length::Fast => (RACES, Vec::new()),
+        Length::Long => (LONG_RACES, vec![LONG.to_owned()]),
+        Length::Soak(Soak { minutes, seed }) => {
+            (Kernel::soak(minutes), vec![format!("soak={minutes}"), format!("seed={seed}")])
+        }
     }
 }
 
@@ -33,9 +36,12 @@ fn with(length: Length) -> (Kernel, &'static [&'static str]) {
 pub(crate) fn run(bench: &Bench<'_>, report: &mut Report) {
     let Some(file) = bench.build(RACES, report) else { return };
     let (kernel, arguments) = with(bench.length);
-    let run = Booted { bench, kernel, file: &file, arguments };
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let run = Booted { bench, kernel, file: &file, arguments: &arguments };
     let whole = run.run_whole(&bench.name(RACES), &["figures ", "operations "], report);
-    Booted { bench, kernel: RACES, file: &file, arguments: SAMPLE }.run_sample(whole, report);
+    if !matches!(bench.length, Length::Soak(_)) {
+        Booted { bench, kernel: RACES, file: &file, arguments: SAMPLE }.run_sample(whole, report);
+    }
 }
 
 /// The names of one machine's tests; boots the kernel to ask it.
@@ -56,8 +62,11 @@ mod tests {
     #[test]
     fn a_long_test_has_more_cpus_and_more_patience() {
         let ((fast, none), (long, arguments)) = (with(Length::Fast), with(Length::Long));
-        assert_eq!((fast.cpus, none, long.cpus, arguments), (2, &[][..], 4, &["long"][..]));
+        assert_eq!((fast.cpus, none, long.cpus, arguments), (2, Vec::new(), 4, vec!["long".to_owned()]));
         assert!(fast.limit() < long.limit());
         assert_eq!(fast.name, long.name);
+        let (soak, arguments) = with(Length::Soak(Soak { minutes: 60, seed: 9 }));
+        assert_eq!((soak.cpus, arguments), (4, vec!["soak=60".to_owned(), "seed=9".to_owned()]));
+        assert_eq!(soak.limit().as_secs(), 2 * 3600 + 120);
     }
 }

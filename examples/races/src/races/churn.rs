@@ -9,8 +9,8 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use kernel_arena::{AllocError, AllocRequest, FreeError, Owner};
-use support::switch_context;
+use kernel_arena::{AllocError, AllocRequest, Context, FreeError, Owner};
+use support::{Random, switch_context};
 
 use super::{Told, races};
 use crate::check::{Checked, Failure, holds};
@@ -24,7 +24,7 @@ races! {
 }
 
 /// Where in a page its owner's canaries are.
-const CANARIES: [u64; 2] = [8, 4088];
+pub(super) const CANARIES: [u64; 2] = [8, 4088];
 /// Where CPUs write that do not own it, each to a word of its own.
 const WILD: u64 = 2048;
 /// The most pages of one allocation.
@@ -51,22 +51,24 @@ impl Run {
 
 /// How pages are given back.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     AtOnce,
     Deferred,
+    /// Now so, now so.
+    Either,
 }
 
 /// What has happened.
 #[derive(Default)]
-struct Tale {
+pub(super) struct Tale {
     allocated: AtomicU64,
     no_room: AtomicU64,
     refused_again: AtomicU64,
 }
 
 /// One CPU's part.
-struct Part<'a, 'b> {
-    player: &'a mut Player<'b>,
+pub(super) struct Part<'a, 'b> {
+    pub(super) player: &'a mut Player<'b>,
     tale: &'a Tale,
     way: Way,
     owner: Owner,
@@ -101,17 +103,22 @@ fn churn(site: &Site, way: Way, rounds: (u32, u32)) -> Told {
 }
 
 /// What a canary says: which page, whose, and which of his.
-fn canary(number: u32, cpu: u32, serial: u64) -> u64 {
+pub(super) fn canary(number: u32, cpu: u32, serial: u64) -> u64 {
     1 << 63 | serial << 32 | u64::from(cpu) << 24 | u64::from(number)
 }
 
 /// The page that a canary, or a wild write, names.
-fn named(word: u64) -> u64 {
+pub(super) fn named(word: u64) -> u64 {
     word & 0xff_ffff
 }
 
+/// Any page of the extent.
+pub(super) fn any_page(site: &Site, random: &mut Random) -> u32 {
+    site.first() + random.below(site.arena.layout().extent().count().get())
+}
+
 impl<'a, 'b> Part<'a, 'b> {
-    fn new(player: &'a mut Player<'b>, tale: &'a Tale, way: Way) -> Self {
+    pub(super) fn new(player: &'a mut Player<'b>, tale: &'a Tale, way: Way) -> Self {
         // Owners differ as far as there are enough, so that one's late free is not another's.
         let owner = [Owner::Kernel, Owner::Program, Owner::Allocator][player.number as usize % 3];
         Self { player, tale, way, owner, held: Vec::with_capacity(MOST_RUNS), gone: None, serial: 0 }
@@ -119,16 +126,30 @@ impl<'a, 'b> Part<'a, 'b> {
 
     fn play(mut self) -> Checked {
         for _ in 0..self.site().of(STEPS) {
-            match self.player.random.below(16) {
-                0..=3 => self.allocate()?,
-                4..=6 => self.give_back()?,
-                7..=8 => self.look_at_all()?,
-                9..=11 => self.read_wildly()?,
-                12..=13 => self.write_wildly()?,
-                14 => self.free_again()?,
-                _ => self.tidy(),
+            if self.player.random.one_in(16) {
+                self.free_again()?;
+            } else {
+                self.step()?;
             }
         }
+        self.end()
+    }
+
+    /// One thing that is right whatever else is done to the arena, as long as words of its pages that are not zero name them.
+    pub(super) fn step(&mut self) -> Checked {
+        match self.player.random.below(15) {
+            0..=3 => self.allocate()?,
+            4..=6 => self.give_back()?,
+            7..=8 => self.look_at_all()?,
+            9..=11 => self.read_wildly()?,
+            12..=13 => self.write_wildly()?,
+            _ => self.tidy(),
+        }
+        Ok(())
+    }
+
+    /// Gives all back.
+    pub(super) fn end(&mut self) -> Checked {
         while !self.held.is_empty() {
             self.give_back()?;
         }
@@ -143,7 +164,7 @@ impl<'a, 'b> Part<'a, 'b> {
         if self.player.random.one_in(4) {
             switch_context();
         }
-        if self.way == Way::Deferred || self.player.random.one_in(8) {
+        if self.way != Way::AtOnce || self.player.random.one_in(8) {
             self.site().reclaim();
         }
     }
@@ -153,7 +174,8 @@ impl<'a, 'b> Part<'a, 'b> {
             return Ok(());
         }
         let count = 1 + self.player.random.below(MOST_PAGES);
-        let got = match self.site().alloc(AllocRequest::new(pages(count), self.owner)) {
+        let context = if self.player.random.one_in(4) { Context::Any } else { Context::MayWait };
+        let got = match self.site().alloc(AllocRequest::new(pages(count), self.owner).in_context(context)) {
             Ok(got) => got,
             Err(AllocError::NoSpace(_) | AllocError::Busy(_)) => {
                 self.tale.no_room.fetch_add(1, Ordering::Relaxed);
@@ -204,8 +226,9 @@ impl<'a, 'b> Part<'a, 'b> {
         let run = self.held.swap_remove(self.player.random.below(last) as usize);
         self.look_at(run)?;
         match self.way {
+            Way::Either if self.player.random.one_in(2) => self.site().free(run.first, run.count, self.owner)?,
             Way::AtOnce => self.site().free(run.first, run.count, self.owner)?,
-            Way::Deferred => self.site().defer(run.first, run.count, self.owner)?,
+            Way::Deferred | Way::Either => self.site().defer(run.first, run.count, self.owner)?,
         }
         self.gone = Some(run);
         Ok(())
@@ -225,14 +248,8 @@ impl<'a, 'b> Part<'a, 'b> {
         holds(&format!("a free of pages that are another's is refused: {answer:?}"), is_right)
     }
 
-    /// Any page of the extent.
-    fn any_page(&mut self) -> u32 {
-        let extent = self.site().arena.layout().extent();
-        extent.first().number() + self.player.random.below(extent.count().get())
-    }
-
     fn read_wildly(&mut self) -> Checked {
-        let number = self.any_page();
+        let number = any_page(self.site(), &mut self.player.random);
         for place in CANARIES {
             let word = self.site().read(page(number) + place).ok_or_else(|| Failure::new("a read was given up"))?;
             if word != 0 && named(word) != u64::from(number) {
@@ -244,7 +261,7 @@ impl<'a, 'b> Part<'a, 'b> {
     }
 
     fn write_wildly(&mut self) -> Checked {
-        let number = self.any_page();
+        let number = any_page(self.site(), &mut self.player.random);
         let word = canary(number, self.player.number, 0);
         self.site().writes(page(number) + WILD + 8 * u64::from(self.player.number), word)
     }

@@ -31,9 +31,15 @@ const BUDGET: u64 = 3;
 
 /// A program that is nothing but its number.
 #[derive(Debug)]
-struct Program<'a> {
+pub(super) struct Program<'a> {
     arena: &'a KernelArena,
     number: u32,
+}
+
+impl<'a> Program<'a> {
+    pub(super) const fn new(arena: &'a KernelArena, number: u32) -> Self {
+        Self { arena, number }
+    }
 }
 
 impl<'a> Member<'a, RacePlatform> for Program<'a> {
@@ -46,7 +52,7 @@ impl<'a> Member<'a, RacePlatform> for Program<'a> {
     }
 }
 
-type Programs<'a> = Group<'a, RacePlatform, Program<'a>, 2>;
+pub(super) type Programs<'a> = Group<'a, RacePlatform, Program<'a>, 2>;
 
 /// The group, and who is in it.
 struct Play<'a> {
@@ -130,7 +136,7 @@ impl Play<'_> {
 
 fn no_callback_runs_when_its_group_is_disabled(site: &Site) -> Told {
     let arena = &site.arena;
-    let group = Group::register([None, Some(Program { arena, number: 7 })], BUDGET)
+    let group = Group::register([None, Some(Program::new(arena, 7))], BUDGET)
         .map_err(|refused| Failure::new(format!("{}", refused.error)))?;
     let play = Play {
         group,

@@ -21,6 +21,7 @@ mod ring;
 mod stale;
 mod too_early;
 mod views;
+mod weather;
 
 /// What a race tells besides its figures.
 pub(crate) type Told = Result<String, Failure>;
@@ -46,6 +47,11 @@ macro_rules! races {
 }
 use races;
 
+/// The race that a soak plays.
+pub(crate) fn of_soak() -> &'static Race {
+    &weather::RACES[0]
+}
+
 /// All races, in the order in which they are run: what others rest on comes first.
 pub(crate) fn all() -> impl Iterator<Item = &'static Race> {
     [
@@ -64,6 +70,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Race> {
         programs::RACES,
         views::RACES,
         groups::RACES,
+        weather::RACES,
     ]
     .into_iter()
     .flatten()

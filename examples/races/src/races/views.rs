@@ -3,6 +3,7 @@
 //!
 //! The kernel reads there as a program would, with user mode's pages let through: nothing else may be at those addresses.
 
+use alloc::boxed::Box;
 use alloc::format;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -41,26 +42,29 @@ const TIMES: u32 = 12;
 type Attached = View<ProgramWindow>;
 
 /// An arena that a view can be attached to, and the view, if there is one.
-struct Shown {
+pub(super) struct Shown {
     arena: KernelArena,
     view: Mutex<Option<Attached>>,
 }
 
 impl Shown {
-    fn new(site: &Site) -> Result<Self, Failure> {
+    pub(super) fn new(site: &Site) -> Result<Self, Failure> {
         let platform = RacePlatform::lend(site.machine).ok_or_else(|| Failure::new("all windows are lent"))?;
         let layout = layout(site.machine, &platform, PAGES)?.with_views(1);
         Ok(Self { arena: Arena::new(platform, layout, metadata(&layout))?, view: Mutex::new(None) })
     }
 
-    fn end(self, site: &Site) -> Checked {
+    pub(super) fn end(self, site: &Site) -> Checked {
         site.other.add(&self.arena.stats());
         self.arena.reclaim();
         self.arena.validate()?;
-        equal("pages that are left", self.arena.destroy().map_err(|_| Failure::new("a view is left"))?.pages, 0)
+        let destroyed = self.arena.destroy().map_err(|_| Failure::new("a view is left"))?;
+        // SAFETY: `metadata` leaked it, and the arena that had it is gone.
+        drop(unsafe { Box::from_raw(destroyed.metadata) });
+        equal("pages that are left", destroyed.pages, 0)
     }
 
-    fn attach(&self, rights: ViewRights, policy: FaultPolicy) -> Result<ViewId, Failure> {
+    pub(super) fn attach(&self, rights: ViewRights, policy: FaultPolicy) -> Result<ViewId, Failure> {
         let platform = self.arena.platform();
         let root = Native::loaded_root(VirtAddr::new(BASE)).ok_or_else(|| Failure::new("no root is loaded"))?;
         let base = ProgramAddr::new(BASE);
@@ -80,7 +84,7 @@ impl Shown {
         Ok(id)
     }
 
-    fn detach(&self) -> Checked {
+    pub(super) fn detach(&self) -> Checked {
         self.give_back(self.take_away()?)
     }
 
@@ -103,7 +107,7 @@ impl Shown {
         Ok(())
     }
 
-    fn is_attached(&self) -> bool {
+    pub(super) fn is_attached(&self) -> bool {
         self.view.lock().is_some()
     }
 
@@ -200,7 +204,7 @@ fn no_cpu_sees_in_a_view_what_was_taken_away(site: &Site) -> Told {
 
 /// What others than the one whose turn it is have seen.
 #[derive(Default)]
-struct Sums {
+pub(super) struct Sums {
     views: AtomicU64,
     /// Pages that were theirs and in the view.
     seen: AtomicU64,
@@ -254,7 +258,7 @@ fn views_come_and_go_while_pages_do(site: &Site) -> Told {
 }
 
 /// A page that only this CPU allocates: as long as it is there, the view shows it or is gone; when it was freed, it never does.
-fn own_a_page(
+pub(super) fn own_a_page(
     player: &mut Player<'_>,
     shown: &Shown,
     rights: ViewRights,

@@ -1,0 +1,222 @@
+//! Heavy weather: all CPUs do anything at all at once, faults and a timer's handler come in between, and when it is over every
+//! account is exact.
+//!
+//! There are four arenas: that of the race, whose pages change hands while all CPUs access them wildly; one for a pool, reservations
+//! and a group whose programs are called while it comes and goes; one of a view that does so; and a private one under a heap. On
+//! each CPU a timer's handler takes and frees pages and blocks in any context, and faults ([`guest`]).
+//!
+//! Then all is taken down. What the arenas, the heap, the pool and the handlers had must be back, to the last frame of pages, tables
+//! and bookkeeping. A soak plays this again and again, with another seed each time: on each CPU the same seed makes the same
+//! choices, and who gets there first is left to the machine.
+
+use alloc::boxed::Box;
+use alloc::format;
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use kernel_arena::Arena;
+use kernel_arena::groups::{DisableError, Group};
+use kernel_arena::heap::Heap;
+use kernel_arena::pool::Pool;
+use kernel_arena::slab::Mode;
+use kernel_arena::source::{ArenaPages, FrameMetadata};
+use kernel_arena::views::{ViewId, ViewRights};
+use spin::Mutex;
+use support::{interruptible, milliseconds, set_interrupt_handler, ticks};
+
+use super::churn::Tale;
+use super::groups::{Program, Programs};
+use super::views::{Shown, Sums};
+use super::{Told, races};
+use crate::bench::{KernelArena, layout, metadata};
+use crate::check::{Checked, Failure, equal};
+use crate::fault::REGISTRY;
+use crate::platform::RacePlatform;
+use crate::play::Phase::{All, One};
+use crate::play::Player;
+use crate::site::{Site, violation_of};
+use guest::Guest;
+use part::Part;
+
+mod blocks;
+mod guest;
+mod part;
+
+races! {
+    heavy_weather_leaves_every_account_exact in 64 pages,
+}
+
+/// How long it lasts, in milliseconds.
+const LASTS_MS: (u32, u32) = (1000, 3000);
+/// Pages of the arena that all sorts of things share, and of the heap's.
+const PAGES: (u32, u32) = (192, 4096);
+/// How many violations of the group's programs are let pass.
+const BUDGET: u64 = 20;
+
+type Pages<'a> = ArenaPages<'a, RacePlatform>;
+type Books<'a> = FrameMetadata<'a, RacePlatform>;
+
+/// What was done, on all CPUs.
+#[derive(Default)]
+struct Deeds {
+    ticks: AtomicU64,
+    blocks: AtomicU64,
+    refusals: AtomicU64,
+    reservations: AtomicU64,
+    views: AtomicU64,
+    groups: AtomicU64,
+    calls: AtomicU64,
+}
+
+impl Deeds {
+    fn add(deed: &AtomicU64) {
+        deed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Display for Deeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ticks, blocks, refusals, reservations, views, groups, calls } = self;
+        let deeds = [ticks, blocks, refusals, reservations, views, groups, calls];
+        let [ticks, blocks, refusals, reservations, views, groups, calls] =
+            deeds.map(|deed| deed.load(Ordering::Relaxed));
+        write!(
+            f,
+            "{ticks} ticks, {blocks} blocks, {reservations} reservations, {views} views, {groups} groups with {calls} calls, \
+             {refusals} refusals"
+        )
+    }
+}
+
+/// What all CPUs have.
+struct Weather<'a> {
+    site: &'a Site,
+    common: &'a KernelArena,
+    pool: Pool<Pages<'a>, Books<'a>>,
+    heap: Heap<Pages<'a>, Books<'a>>,
+    group: Programs<'a>,
+    /// Whether the group is enabled, for whoever changes that.
+    is_enabled: Mutex<bool>,
+    shown: &'a Shown,
+    rights: ViewRights,
+    id: Mutex<Option<ViewId>>,
+    /// For whoever attaches the view, or detaches it.
+    turn: Mutex<()>,
+    sums: Sums,
+    deeds: Deeds,
+}
+
+/// Whether programs may see an arena.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Shared,
+    Private,
+}
+
+fn heavy_weather_leaves_every_account_exact(site: &Site) -> Told {
+    set_interrupt_handler(guest::ticked);
+    with_arena(site, Kind::Shared, PAGES.0, |common| {
+        with_arena(site, Kind::Private, PAGES.1, |private| {
+            let shown = Shown::new(site)?;
+            let told = weather(site, common, private, &shown);
+            told.and_then(|told| shown.end(site).map(|()| told))
+        })
+    })
+}
+
+/// Lets `body` have an arena that is registered; all must come back.
+fn with_arena(site: &Site, kind: Kind, pages: u32, body: impl FnOnce(&KernelArena) -> Told) -> Told {
+    let platform = RacePlatform::lend(site.machine).ok_or_else(|| Failure::new("all windows are lent"))?;
+    let layout = layout(site.machine, &platform, pages)?;
+    let layout = if kind == Kind::Private { layout.private() } else { layout };
+    let arena = Box::new(Arena::new(platform, layout, metadata(&layout))?);
+    // SAFETY: the arena stays in its box until `remove` below has returned `Ok`; if it does not, the kernel panics.
+    let registration = unsafe { REGISTRY.register(&arena) }?;
+    let told = body(&arena);
+    while violation_of(&arena).is_some() {}
+    arena.reclaim();
+    let stats = arena.stats();
+    let validated = arena.validate();
+    site.other.add(&stats);
+    REGISTRY.remove(registration).expect("no fault is in flight: no job runs, and the arena is used by jobs alone");
+    let told = told?;
+    validated?;
+    let rest = [stats.claimed_pages, stats.deferred_pages, stats.tainted_pages, stats.tainted_regions];
+    equal("pages claimed, queued, marked, and regions marked in an arena beside", rest, [0; 4])?;
+    let destroyed = arena.destroy().map_err(|_| Failure::new("something still holds an arena"))?;
+    // SAFETY: `metadata` leaked it, and the arena that had it is gone.
+    drop(unsafe { Box::from_raw(destroyed.metadata) });
+    equal("pages at the end", destroyed.pages, 0)?;
+    Ok(told)
+}
+
+fn weather(site: &Site, common: &KernelArena, private: &KernelArena, shown: &Shown) -> Told {
+    let heap = Heap::new();
+    let (pages, books) = (ArenaPages::new(private), FrameMetadata::new(private.platform()));
+    heap.init(pages, books, Mode::Fast).map_err(|refused| Failure::new(format!("{}", refused.error)))?;
+    let weather = Weather {
+        site,
+        common,
+        pool: Pool::new(ArenaPages::new(common), FrameMetadata::new(common.platform())),
+        heap,
+        group: Group::register([None, Some(Program::new(common, 7))], BUDGET)
+            .map_err(|refused| Failure::new(format!("{}", refused.error)))?,
+        is_enabled: Mutex::new(false),
+        shown,
+        rights: [ViewRights::ReadWrite, ViewRights::ReadOnly][usize::from(site.seed % 2 == 1)],
+        id: Mutex::new(None),
+        turn: Mutex::new(()),
+        sums: Sums::default(),
+        deeds: Deeds::default(),
+    };
+    let storm = |player: &mut Player<'_>| weather.storm(player);
+    let calm = |_: &mut Player<'_>| {
+        site.reclaim();
+        site.drain();
+        Ok(())
+    };
+    let played = site.play((1, 1), &|| true, &[All(&storm), One(&calm)]);
+    let deeds = format!("{}", weather.deeds);
+    let gone = weather.end();
+    played.and(gone).map(|()| deeds)
+}
+
+impl Weather<'_> {
+    /// What one CPU does until the time is over, and its handler.
+    fn storm(&self, player: &mut Player<'_>) -> Checked {
+        let guest = Guest::new(self, player.random.bits());
+        let start = ticks();
+        let lasts = u64::from(self.site.of(LASTS_MS));
+        let tale = Tale::default();
+        let mut part = Part::new(self, &tale, player);
+        let done = guest::ticking(&guest, || {
+            interruptible(|| {
+                while milliseconds(ticks().wrapping_sub(start)) < lasts && !self.site.trouble.is_there() {
+                    (0..16).try_for_each(|_| part.step())?;
+                }
+                Ok(())
+            })
+        });
+        let gone = part.end();
+        done.and(gone).and(guest.end())
+    }
+
+    /// Takes it all down.
+    fn end(self) -> Checked {
+        if self.shown.is_attached() {
+            self.shown.detach()?;
+        }
+        match self.group.disable(|_| ()) {
+            Ok(()) | Err(DisableError::NotEnabled) => {}
+            Err(error) => return Err(error.into()),
+        }
+        drop(self.group);
+        let pool = self.pool.destroy();
+        equal("blocks of the pool that are still out", (pool.live_blocks, pool.live_bytes), (0, 0))?;
+        let misuses = self.heap.stats().map(|stats| stats.slab.misuses);
+        equal("misuses of the heap", misuses, Some(0))?;
+        let slab = self.heap.into_slab().ok_or_else(|| Failure::new("the heap has no memory"))?.destroy();
+        let out = (slab.objects, slab.bytes, slab.run_bytes);
+        equal("objects of the heap that are still out, their bytes, and those of runs", out, (0, 0, 0))
+    }
+}
