@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use kernel_arena::groups::{DisableError, EnableError, Group, Member, MembersError};
+use kernel_arena::groups::{DisableError, EnableError, Group, Hold, Member, MembersError};
 use kernel_arena::masks::MaskIds;
 use kernel_arena::platform::CpuId;
 use kernel_arena::pool::PoolError;
@@ -55,6 +55,17 @@ fn taken<F: Format>(m: &Machine<F>) -> (usize, u32, u64) {
     m.arena().reclaim();
     let stats = m.arena().stats();
     (m.frames_in_use(), stats.claimed_pages, stats.holds)
+}
+
+/// Where the compiler does not see the borrow any more.
+fn an_arena_that_is_held_is_not_destroyed<F: Format>() {
+    let said = crate::machine::failure(|| {
+        let m = Machine::<F>::builder().build();
+        drop(Hold::new(m.arena()));
+        std::mem::forget(Hold::new(m.arena()));
+        m.finish();
+    });
+    assert!(said.contains("DestroyRefused { views: 0, holds: 1"), "destroyed under who holds it: {said}");
 }
 
 fn a_group_has_exactly_one_arena<F: Format>() {
@@ -274,6 +285,7 @@ fn a_panic_of_the_kernels_code_leaves_nothing_behind<F: Format>() {
 }
 
 each_format!(
+    an_arena_that_is_held_is_not_destroyed,
     a_group_has_exactly_one_arena,
     programs_are_walked_in_the_order_of_their_slots,
     whatever_step_of_enabling_fails_nothing_is_left,
