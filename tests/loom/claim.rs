@@ -7,12 +7,10 @@
 
 use kernel_arena::{AllocError, Context, Owner, PageCount, PageRange, ReserveError, SlotState};
 
+use crate::explore::{UNBOUNDED, explore, preemptions, preemptions_if_long};
 use crate::machine::{Reached, Small, on_cpu};
 use crate::race::race;
-use crate::world::{
-    ModelArena, UNBOUNDED, all_read, at, explore, one_page, own, page, preemptions, preemptions_if_long, retire, start,
-    wild_load,
-};
+use crate::world::{ModelArena, all_read, at, one_page, own, page, retire, start, wild_load};
 
 const TWO: PageCount = PageCount::new(2).expect("small");
 

@@ -10,8 +10,8 @@ use kernel_arena::sync::{AtomicU64, Ordering};
 
 use crate::bitmap::Bitmap;
 use crate::counted::AtLeast;
+use crate::explore::{UNBOUNDED, explore_without_arena, preemptions};
 use crate::race::race_of_three;
-use crate::world::{UNBOUNDED, explore_without_arena, preemptions};
 
 struct Marks {
     bits: Bitmap,

@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use crate::bump::{Bump, Span};
+use crate::explore::{explore_without_arena, preemptions};
 use crate::race::{race, race_of_three};
 use crate::watched::Watched;
-use crate::world::{explore_without_arena, preemptions};
 
 /// A region of a few bytes, each with something that whoever has it may change.
 struct Region {

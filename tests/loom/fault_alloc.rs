@@ -9,11 +9,10 @@ use std::sync::Arc;
 
 use kernel_arena::{AllocError, AllocRequest, Context, Owner, PageCount};
 
+use crate::explore::{bounded_unless_long, explore};
 use crate::machine::{Reached, Small, on_cpu};
 use crate::race::{First, race};
-use crate::world::{
-    ModelArena, all_read, at, bounded_unless_long, explore, one_page, own, page, retire, start, wild_load,
-};
+use crate::world::{ModelArena, all_read, at, one_page, own, page, retire, start, wild_load};
 
 /// What was at the page before.
 #[derive(Clone, Copy)]

@@ -12,12 +12,10 @@ use std::sync::Arc;
 
 use kernel_arena::{AllocError, ArenaPtr, Context, FreeError, Owner, PageCount};
 
+use crate::explore::{UNBOUNDED, bounded_unless_long, explore, preemptions};
 use crate::machine::{Reached, Small, on_cpu};
 use crate::race::{race, race_of_three};
-use crate::world::{
-    ModelArena, UNBOUNDED, all_read, bounded_unless_long, explore, one_page, own, page, preemptions, retire, start,
-    wild_load,
-};
+use crate::world::{ModelArena, all_read, one_page, own, page, retire, start, wild_load};
 
 const OLD: u64 = 5;
 const NEW: u64 = 9;

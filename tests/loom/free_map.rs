@@ -11,8 +11,8 @@ use kernel_arena::platform::{CpuCount, CpuIdentity, CpuLevel};
 use kernel_arena::source::{PageSource, Region, region_words};
 use kernel_arena::{MetadataWord, PageCount, PageIndex, PageRange};
 
+use crate::explore::{explore_without_arena, preemptions};
 use crate::race::{race, race_of_three};
-use crate::world::{explore_without_arena, preemptions};
 
 /// Pages of a block, in a model.
 const BLOCK: u32 = 128;

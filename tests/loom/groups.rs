@@ -8,10 +8,10 @@
 
 use std::sync::Arc;
 
+use crate::explore::{UNBOUNDED, explore_without_arena, preemptions};
 use crate::presence::{NotNow, Presence};
 use crate::race::{race, race_of_three};
 use crate::watched::Watched;
-use crate::world::{UNBOUNDED, explore_without_arena, preemptions};
 
 /// A group, as far as it is a question of who may what.
 struct Group {

@@ -7,9 +7,10 @@
 
 use kernel_arena::{Context, FreeError, Owner, PageCount};
 
+use crate::explore::{UNBOUNDED, explore};
 use crate::machine::Small;
 use crate::race::race;
-use crate::world::{ModelArena, UNBOUNDED, at, explore, one_page, own, retire, start};
+use crate::world::{ModelArena, at, one_page, own, retire, start};
 
 fn free(arena: &ModelArena) -> Result<(), FreeError> {
     arena.free_pages(at(1), PageCount::ONE, Owner::Kernel)

@@ -10,8 +10,9 @@ use std::mem::MaybeUninit;
 
 use kernel_arena::{Arena, ArenaLayout, Context, MetadataWord};
 
+use crate::explore::{UNBOUNDED, explore};
 use crate::machine::{Machine, Reached, Small, on_cpu};
-use crate::world::{UNBOUNDED, explore, layout, one_page, page};
+use crate::world::{layout, one_page, page};
 
 /// A machine without an arena, and metadata for one.
 fn machine(

@@ -27,6 +27,7 @@ mod claim;
 mod counted;
 mod counting;
 mod early;
+mod explore;
 mod fault_alloc;
 mod frames;
 mod free_alloc;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use kernel_arena::sync::{AtomicU64, Ordering};
 
+use crate::explore::{UNBOUNDED, explore_without_arena, preemptions_if_long};
 use crate::operations::Passing;
 use crate::race::{race, race_of_three};
-use crate::world::{UNBOUNDED, explore_without_arena, preemptions_if_long};
 
 struct Pages {
     passing: Passing,

@@ -18,9 +18,9 @@ use kernel_arena::pool::{GRANULE_BYTES, Pool};
 use kernel_arena::source::{MetadataPage, MetadataSource, PageSource, Region};
 use kernel_arena::{AllocError, ArenaPtr, MetadataWord, Misuse, PageCount, PageRange, Sharing};
 
+use crate::explore::{UNBOUNDED, explore, preemptions};
 use crate::race::First;
 use crate::watched::Watched;
-use crate::world::{UNBOUNDED, explore, preemptions};
 
 /// Pages of the region.
 const PAGES: usize = 4;

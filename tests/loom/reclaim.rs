@@ -9,13 +9,11 @@
 
 use kernel_arena::{Context, FaultOutcome, Owner, PageCount, SlotState};
 
+use crate::explore::{UNBOUNDED, bounded_unless_long, explore, preemptions, preemptions_if_long};
 use crate::machine::{Reached, Small, on_cpu};
 use crate::race::{race, race_of_three};
 use crate::stale::Stale;
-use crate::world::{
-    ModelArena, UNBOUNDED, all_read, at, bounded_unless_long, explore, fault_at, one_page, own, page, preemptions,
-    preemptions_if_long, retire, start, wild_load,
-};
+use crate::world::{ModelArena, all_read, at, fault_at, one_page, own, page, retire, start, wild_load};
 
 #[test]
 fn a_deferred_page_is_reclaimed_once_by_whoever_takes_it() {

@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use kernel_arena::{FaultOutcome, Registration, Registry, RemoveError};
 
+use crate::explore::{UNBOUNDED, bounded_unless_long, explore, preemptions};
 use crate::machine::{Machine, Small};
 use crate::race::{race, race_of_three};
-use crate::world::{ModelArena, UNBOUNDED, bounded_unless_long, explore, fault_at, page, preemptions, retire, start};
+use crate::world::{ModelArena, fault_at, page, retire, start};
 
 type Arenas = Registry<Machine, 1, Small>;
 

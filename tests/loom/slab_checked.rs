@@ -7,9 +7,9 @@
 use kernel_arena::slab::Mode;
 use kernel_arena::{ArenaPtr, Misuse};
 
+use crate::explore::{UNBOUNDED, explore_without_arena, preemptions};
 use crate::race::{race, race_of_three};
 use crate::slab::{Cpus, LARGE, ModelSlab, SMALL, drain, finish, lists_are_complete, start};
-use crate::world::{UNBOUNDED, explore_without_arena, preemptions};
 
 fn free(slab: &ModelSlab, object: ArenaPtr) -> u32 {
     match slab.free_checked(Some(object)) {

@@ -6,9 +6,9 @@ use std::alloc::Layout;
 
 use kernel_arena::slab::Mode;
 
+use crate::explore::{explore_without_arena, preemptions};
 use crate::race::race;
 use crate::slab::{Cpus, ModelSlab, alloc, drain, finish, free, lists_are_complete, start};
-use crate::world::{explore_without_arena, preemptions};
 
 /// With its canary a large object.
 const WATCHED: Layout = match Layout::from_size_align(2040, 8) {

@@ -5,10 +5,10 @@
 
 use kernel_arena::slab::Mode;
 
+use crate::explore::{explore_without_arena, preemptions, preemptions_if_long};
 use crate::machine::on_cpu;
 use crate::race::race;
 use crate::slab::{Cpus, LARGE, ModelSlab, alloc, drain, finish, free, lists_are_complete, start};
-use crate::world::{explore_without_arena, preemptions, preemptions_if_long};
 
 #[test]
 fn two_cpus_make_their_first_slabs_at_once() {

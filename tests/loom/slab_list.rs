@@ -10,9 +10,9 @@ use kernel_arena::ArenaPtr;
 use kernel_arena::slab::Mode;
 use std::sync::Arc;
 
+use crate::explore::{UNBOUNDED, bounded_unless_long, explore_without_arena, preemptions};
 use crate::race::{race, race_of_three};
 use crate::slab::{Cpus, LARGE, ModelSlab, SMALL, alloc, drain, finish, free, lists_are_complete, start};
-use crate::world::{UNBOUNDED, bounded_unless_long, explore_without_arena, preemptions};
 
 /// A slab that is on the list although both of its objects are out, and these.
 fn both_out(pages: u32) -> (Arc<ModelSlab>, ArenaPtr, ArenaPtr) {

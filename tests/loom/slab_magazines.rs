@@ -6,10 +6,10 @@
 
 use kernel_arena::slab::Mode;
 
+use crate::explore::{explore_without_arena, preemptions};
 use crate::machine::on_cpu;
 use crate::race::race;
 use crate::slab::{Cpus, LARGE, ModelSlab, SMALL, alloc, drain, finish, free, lists_are_complete, start};
-use crate::world::{explore_without_arena, preemptions};
 
 #[test]
 fn a_full_magazine_goes_from_one_cpu_to_another() {

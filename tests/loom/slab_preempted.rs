@@ -6,9 +6,9 @@
 
 use kernel_arena::slab::Mode;
 
+use crate::explore::{explore_without_arena, preemptions};
 use crate::race::{First, race};
 use crate::slab::{Cpus, LARGE, ModelSlab, SMALL, alloc, drain, finish, free, start};
-use crate::world::{explore_without_arena, preemptions};
 
 /// Two threads at magazines that hold an object each: one takes two, one gives two and takes one.
 fn at_one_rack(first: First, cpus: Cpus) {

@@ -12,12 +12,12 @@ use std::sync::Arc;
 use kernel_arena::ArenaPtr;
 use kernel_arena::slab::Mode;
 
+use crate::explore::{explore_without_arena, preemptions, preemptions_if_long};
 use crate::race::{race, race_of_three};
 use crate::slab::{
     Cpus, LARGE, ModelSlab, SMALL, alloc, drain, finish, free, headers_come_back, lists_are_complete, spare, start,
     try_alloc,
 };
-use crate::world::{explore_without_arena, preemptions, preemptions_if_long};
 
 /// The last free of the slab, and then, if its page went back, a slab of another class on it, with the same header.
 fn free_and_reuse(slab: &ModelSlab, object: ArenaPtr) -> Option<ArenaPtr> {

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use kernel_arena::ArenaPtr;
 use kernel_arena::slab::Mode;
 
+use crate::explore::{explore_without_arena, preemptions, preemptions_if_long};
 use crate::race::race;
 use crate::slab::{
     Cpus, LARGE, ModelSlab, SMALL, alloc, finish, free, headers_come_back, lists_are_complete, spare, start, try_alloc,
 };
-use crate::world::{explore_without_arena, preemptions, preemptions_if_long};
 
 /// Frees what is left; all must be as if nothing had happened.
 fn rest(slab: Arc<ModelSlab>, large: Option<ArenaPtr>, small: Option<ArenaPtr>) {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use kernel_arena::sync::AtomicU32;
 
+use crate::explore::{UNBOUNDED, explore_without_arena, preemptions};
 use crate::race::{race, race_of_three};
 use crate::tagged_stack::{Links, TaggedStack};
 use crate::watched::Watched;
-use crate::world::{UNBOUNDED, explore_without_arena, preemptions};
 
 /// A few numbers, each with a link and something that whoever has it may change.
 struct Numbers {

@@ -13,12 +13,11 @@ use kernel_arena::sync::AtomicU64;
 use kernel_arena::views::{FaultPolicy, ProgramAccess, ProgramFault, ProgramFaultOutcome, View, ViewId, ViewRights};
 use kernel_arena::{AllocError, AllocRequest, Context, InstructionAddr, Owner, PageCount, ProgramAddr, SlotState};
 
+use crate::explore::{UNBOUNDED, explore, preemptions, preemptions_if_long};
 use crate::frames::Memory;
 use crate::machine::{Missing, Reached, VIEW_BASE, on_cpu};
 use crate::race::{race, race_of_three};
-use crate::world::{
-    ModelArena, UNBOUNDED, at, explore, page, preemptions, preemptions_if_long, retire, start_with_view, wild_load,
-};
+use crate::world::{ModelArena, at, page, retire, start_with_view, wild_load};
 
 const OLD: u64 = 5;
 const NEW: u64 = 9;

@@ -13,9 +13,10 @@ use kernel_arena::{
     Access, ArenaPtr, Bytecode, FreeError, Owner, PageCount, ProgramHole, ProgramId, Violation, ViolationKind,
 };
 
+use crate::explore::{explore, preemptions, preemptions_if_long};
 use crate::machine::{BASE, Small, on_cpu};
 use crate::race::race_of_three;
-use crate::world::{ModelArena, explore, preemptions, preemptions_if_long, retire, start};
+use crate::world::{ModelArena, retire, start};
 
 /// A record that names this CPU.
 fn offend(arena: &ModelArena, cpu: u16) {

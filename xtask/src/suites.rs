@@ -91,4 +91,20 @@ pub(crate) const SUITES: &[Suite] = &[
         target: "",
         only: Some(Length::Long),
     },
+    Suite {
+        title: "random runs",
+        prefix: "shuttle::",
+        arguments: &["--release", "--package", "kernel-arena-shuttle"],
+        environment: &[],
+        target: "",
+        only: Some(Length::Fast),
+    },
+    Suite {
+        title: "random runs, a hundred times as many",
+        prefix: "shuttle::",
+        arguments: &["--release", "--package", "kernel-arena-shuttle", "--features", "long"],
+        environment: &[],
+        target: "",
+        only: Some(Length::Long),
+    },
 ];

@@ -24,7 +24,7 @@ demo   builds the demo kernel and boots it in QEMU, its console on this
 test   runs tests: prints `ok NAME`, `FAILED NAME` or `not run NAME` for each,
        and last `N passed, N failed`
          PART           host     all that needs no QEMU: unit, integration and
-                                 doc tests, loom and protocol models
+                                 doc tests, loom, shuttle, protocol models
                         models   the protocol models
                         adopt    the package in a kernel of edition 2018: of
                                  this `host` has what needs no cross compiler

@@ -100,7 +100,7 @@ fn cargo(
         cargo.arg("--all-features");
     }
     // As the suites build them: what those have built of others' packages serves here, too. Models are long without optimisation.
-    if test.package == "kernel-arena-loom" {
+    if ["kernel-arena-loom", "kernel-arena-shuttle"].contains(&test.package.as_str()) {
         cargo.arg("--release");
     }
     cargo
