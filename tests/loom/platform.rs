@@ -1,15 +1,16 @@
 //! What the machine lends to an arena.
 
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use kernel_arena::platform::{
     CpuCount, CpuIdentity, CpuLevel, EntryAttributes, FlushScope, Frame, FrameSource, NodeId, PhysMap, Shootdown,
-    UpperSlots,
+    UpperSlots, ViewEntries,
 };
 use kernel_arena::sync::AtomicU64;
-use kernel_arena::{AddressRange, KernelAddr, Platform};
+use kernel_arena::{AddressRange, KernelAddr, Platform, ProgramAddr};
 
-use crate::machine::{BASE, CPUS, Machine};
+use crate::machine::{BASE, CPUS, Machine, VIEW_BASE};
 
 impl FrameSource for Machine {
     fn alloc(&self, _node: Option<NodeId>) -> Option<Frame> {
@@ -59,6 +60,27 @@ impl UpperSlots for Machine {
 
     unsafe fn guard_entry(&self) -> &AtomicU64 {
         &self.upper()[4]
+    }
+}
+
+/// The entries that the machine walks for a program.
+pub(crate) struct Lent(Arc<[AtomicU64; 4]>);
+
+// SAFETY: the machine's walker reads them for its only program view, and shootdowns reach what it remembers of that.
+unsafe impl ViewEntries for Lent {
+    fn view_base(&self) -> ProgramAddr {
+        ProgramAddr::new(VIEW_BASE)
+    }
+
+    unsafe fn view_entries(&self) -> [&AtomicU64; 4] {
+        self.0.each_ref()
+    }
+}
+
+impl Machine {
+    /// What an arena is lent for the program view.
+    pub(crate) fn lent_view(&self) -> Lent {
+        Lent(self.view())
     }
 }
 

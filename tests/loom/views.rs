@@ -8,36 +8,21 @@
 
 use std::sync::Arc;
 
-use kernel_arena::platform::ViewEntries;
-use kernel_arena::sync::AtomicU64;
 use kernel_arena::views::{FaultPolicy, ProgramAccess, ProgramFault, ProgramFaultOutcome, View, ViewId, ViewRights};
 use kernel_arena::{AllocError, AllocRequest, Context, InstructionAddr, Owner, PageCount, ProgramAddr, SlotState};
 
 use crate::explore::{UNBOUNDED, explore, preemptions, preemptions_if_long};
 use crate::frames::Memory;
 use crate::machine::{Missing, Reached, VIEW_BASE, on_cpu};
+use crate::platform::Lent;
 use crate::race::{race, race_of_three};
-use crate::world::{ModelArena, at, page, retire, start_with_view, wild_load};
+use crate::world::{ModelArena, at, own_as, page, retire, start_with_view, wild_load};
 
 const OLD: u64 = 5;
 const NEW: u64 = 9;
 
-/// The entries that the machine walks for a program.
-struct Lent(Arc<[AtomicU64; 4]>);
-
-// SAFETY: the machine's walker reads them for its only program view, and shootdowns reach what it remembers of that.
-unsafe impl ViewEntries for Lent {
-    fn view_base(&self) -> ProgramAddr {
-        ProgramAddr::new(VIEW_BASE)
-    }
-
-    unsafe fn view_entries(&self) -> [&AtomicU64; 4] {
-        self.0.each_ref()
-    }
-}
-
 fn attach(arena: &ModelArena, policy: FaultPolicy) -> View<Lent> {
-    let lent = Lent(arena.platform().view());
+    let lent = arena.platform().lent_view();
     arena.attach_view(lent, ViewRights::ReadWrite, policy).expect("there is room")
 }
 
@@ -57,14 +42,9 @@ fn free(arena: &ModelArena) {
     arena.free_pages(at(1), PageCount::ONE, Owner::Program).expect("freed once");
 }
 
-/// The page is the program's, zeroed, and every TLB knows no other frame for it, in either view.
+/// The page is the program's, and new.
 fn own(arena: &ModelArena) {
-    let Some(SlotState::Mapped(frame, Owner::Program)) = arena.page_state(page(1)) else {
-        panic!("{:?}", arena.page_state(page(1)));
-    };
-    arena.platform().assert_no_tlb_differs(page(1), frame);
-    assert_eq!(arena.platform().load(page(1)), Ok(Reached::Page(0)), "a new page is zero");
-    assert_eq!(arena.platform().store(page(1), NEW), Ok(Reached::Page(NEW)));
+    own_as(arena, Owner::Program, page(1), NEW);
 }
 
 /// An arena whose only page is allocated and holds [`OLD`].

@@ -89,12 +89,17 @@ pub(crate) fn wild_load<A: Arch>(arena: &ModelArena<A>, page: PageIndex) -> Opti
         .ok()
 }
 
-/// Whoever has allocated the page finds it zeroed, through his own CPU, and every TLB knows no other frame for it (I2).
+/// Whoever has allocated the page for the kernel finds it as [`own_as`] says.
 pub(crate) fn own<A: Arch>(arena: &ModelArena<A>, pages: PageRange, value: u64) {
-    let page = pages.first();
-    let Some(SlotState::Mapped(frame, Owner::Kernel)) = arena.page_state(page) else {
-        panic!("{page:?} was allocated: {:?}", arena.page_state(page));
-    };
+    own_as(arena, Owner::Kernel, pages.first(), value);
+}
+
+/// Whoever has allocated the page finds it zeroed, through his own CPU, and every TLB knows no other frame for it (I2), in
+/// either view.
+pub(crate) fn own_as<A: Arch>(arena: &ModelArena<A>, owner: Owner, page: PageIndex, value: u64) {
+    let state = arena.page_state(page);
+    let Some(SlotState::Mapped(frame, theirs)) = state else { panic!("{page:?} was allocated: {state:?}") };
+    assert_eq!(theirs, owner, "{page:?}");
     arena.platform().assert_no_tlb_differs(page, frame);
     assert_eq!(arena.platform().load(page), Ok(Reached::Page(0)), "a new page is zero");
     assert_eq!(arena.platform().store(page, value), Ok(Reached::Page(value)));

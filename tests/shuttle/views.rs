@@ -5,33 +5,17 @@
 
 use std::sync::{Arc, Mutex};
 
-use kernel_arena::platform::ViewEntries;
-use kernel_arena::sync::AtomicU64;
 use kernel_arena::views::{FaultPolicy, ProgramAccess, ProgramFault, ProgramFaultOutcome, ViewId, ViewRights};
-use kernel_arena::{AllocError, AllocRequest, Context, InstructionAddr, Owner, PageCount, ProgramAddr, SlotState};
+use kernel_arena::{AllocError, AllocRequest, Context, InstructionAddr, Owner, PageCount, ProgramAddr};
 
 use crate::frames::Memory;
 use crate::machine::{Missing, Reached, VIEW_BASE, on_cpu};
 use crate::run::{all_cpus, at_random, below};
-use crate::world::{ModelArena, at, page, retire, start_with_view, wild_load};
+use crate::world::{ModelArena, at, own_as, page, retire, start_with_view, wild_load};
 
 /// What each CPU does.
 const OPERATIONS: usize = 6;
 const NEW: u64 = 9;
-
-/// The entries that the machine walks for a program.
-struct Lent(Arc<[AtomicU64; 4]>);
-
-// SAFETY: the machine's walker reads them for its only program view, and shootdowns reach what it remembers of that.
-unsafe impl ViewEntries for Lent {
-    fn view_base(&self) -> ProgramAddr {
-        ProgramAddr::new(VIEW_BASE)
-    }
-
-    unsafe fn view_entries(&self) -> [&AtomicU64; 4] {
-        self.0.each_ref()
-    }
-}
 
 struct Scene {
     arena: Arc<ModelArena>,
@@ -39,14 +23,9 @@ struct Scene {
     view: Mutex<Option<ViewId>>,
 }
 
-/// The page is the caller's, zeroed, and every TLB knows no other frame for it, in either view.
+/// The page is the caller's, and new.
 fn own(arena: &ModelArena) {
-    let Some(SlotState::Mapped(frame, Owner::Program)) = arena.page_state(page(1)) else {
-        panic!("{:?}", arena.page_state(page(1)));
-    };
-    arena.platform().assert_no_tlb_differs(page(1), frame);
-    assert_eq!(arena.platform().load(page(1)), Ok(Reached::Page(0)), "a new page is zero");
-    assert_eq!(arena.platform().store(page(1), NEW), Ok(Reached::Page(NEW)));
+    own_as(arena, Owner::Program, page(1), NEW);
 }
 
 fn free(arena: &ModelArena) {
@@ -63,7 +42,7 @@ fn attaches(scene: &Scene) {
     let arena = &scene.arena;
     for _ in 0..OPERATIONS / 2 {
         let policy = if below(2) == 0 { FaultPolicy::Lazy } else { FaultPolicy::Segv };
-        let lent = Lent(arena.platform().view());
+        let lent = arena.platform().lent_view();
         let view = arena.attach_view(lent, ViewRights::ReadWrite, policy).expect("there is room");
         *scene.view.lock().expect("not poisoned") = Some(view.id());
         reads(arena);
