@@ -257,8 +257,22 @@ fn violations_are_charged_to_the_group_whose_call_they_were_in<F: Format>() {
     // Enabled again, it begins anew.
     assert_eq!((group.enable(ids(64), nothing), group.violations()), (Ok(()), 0));
     assert!(!group.charge(3) && group.charge(1) && !group.charge(1), "one call ejects");
+    assert_eq!(group.violations(), 4, "and nothing is charged to who is not there");
     assert_eq!(group.disable(|_| ()), Ok(()));
     m.arena().free_pages(kernels, PageCount::ONE, Owner::Kernel).unwrap();
+    drop(group);
+    m.finish();
+}
+
+/// A sum that goes round would be within the budget again.
+fn a_sum_of_violations_stays_at_its_end<F: Format>() {
+    let m = Machine::<F>::builder().build();
+    let group = group(&m, u64::MAX);
+    assert!(!group.charge(1), "not enabled");
+    assert_eq!((group.enable(ids(64), nothing), group.violations()), (Ok(()), 0));
+    assert!(!group.charge(u64::MAX) && !group.charge(2));
+    assert_eq!((group.violations(), group.is_present()), (u64::MAX, true), "of such a budget none ejects");
+    assert_eq!(group.disable(|_| ()), Ok(()), "who charges is gone");
     drop(group);
     m.finish();
 }
@@ -292,5 +306,6 @@ each_format!(
     callbacks_come_after_init_and_before_exit,
     a_group_that_is_dropped_gives_everything_back,
     violations_are_charged_to_the_group_whose_call_they_were_in,
+    a_sum_of_violations_stays_at_its_end,
     a_panic_of_the_kernels_code_leaves_nothing_behind,
 );

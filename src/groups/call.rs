@@ -71,14 +71,10 @@ where
     P::PhysMap: ReversibleMap,
 {
     fn drop(&mut self) {
-        // Charged before it is counted out: whoever finds nobody inside finds all violations counted.
         let violations = self.violations();
         // What comes from here on is not the program's, and would be charged to nobody.
         self.scope = None;
-        if violations > 0 {
-            self.group.charge(violations.into());
-        }
-        self.group.leave();
+        self.group.leave(violations);
     }
 }
 

@@ -4,6 +4,7 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::ops::ControlFlow;
 
+use super::account::Account;
 use super::equipment::Lent;
 use super::presence::{NotNow, Presence};
 use super::{Caller, DisableError, EnableError, Equipment, Hold, MembersError, MembersRefused};
@@ -13,7 +14,6 @@ use crate::layout::Sharing;
 use crate::masks::MaskIds;
 use crate::platform::{Platform, ReversibleMap};
 use crate::programs::ProgramId;
-use crate::sync::{AtomicU64, Ordering};
 
 /// What a group has to know of a program.
 pub trait Member<'a, P: Platform, A: Arch = Native> {
@@ -84,8 +84,7 @@ where
     presence: Presence,
     /// Written by who has the right of `Presence::begin_up` or `begin_down`, read by callers.
     equipment: UnsafeCell<Option<Equipment<'a, P, A>>>,
-    violations: AtomicU64,
-    budget: u64,
+    account: Account,
     // The last field: the arena goes last.
     hold: Hold<'a, P, A>,
 }
@@ -117,8 +116,7 @@ where
                 members,
                 presence: Presence::new(),
                 equipment: UnsafeCell::new(None),
-                violations: AtomicU64::new(0),
-                budget,
+                account: Account::new(budget),
                 hold: Hold::new(arena),
             }),
             Err(error) => Err(MembersRefused { error, members }),
@@ -173,7 +171,7 @@ where
         init(equipment.get()).map_err(EnableError::Init)?;
         // SAFETY: this is the only one that sets, and there are no callers (`presence`).
         unsafe { *self.equipment.get() = Some(equipment.keep()) };
-        self.violations.store(0, Ordering::Relaxed);
+        self.account.begin();
         core::mem::forget(setting);
         self.presence.set();
         Ok(())
@@ -206,22 +204,23 @@ where
         self.presence.close()
     }
 
-    /// How many violations there were since the group was enabled.
+    /// How many violations there were since the group was enabled; at most `u64::MAX`.
     pub fn violations(&self) -> u64 {
-        self.violations.load(Ordering::Relaxed)
+        self.account.violations()
     }
 
     /// How many are let pass.
     pub const fn budget(&self) -> u64 {
-        self.budget
+        self.account.budget()
     }
 
-    /// Counts violations, and ejects the group if its budget is spent. Those of calls are counted already, where the kernel knows
-    /// the CPU; whether it was this call that ejected.
+    /// Counts violations that were found outside a call, and ejects the group if its budget is spent. Those of calls are counted
+    /// already, where the kernel knows the CPU. Whether it was this call that ejected. Nothing is counted where callers may not be:
+    /// a group that is not enabled, or ejected, has nobody whose violations they are.
+    ///
+    /// Context: *any*. It counts as a caller while it runs.
     pub fn charge(&self, violations: u64) -> bool {
-        // Relaxed: a sum; whoever brings it over the budget knows, for each adds its own.
-        let before = self.violations.fetch_add(violations, Ordering::Relaxed);
-        before.saturating_add(violations) > self.budget && self.eject()
+        self.account.charge(&self.presence, violations)
     }
 
     /// Takes the group down: lets no more callers in, and when none is inside any more, `exit` runs, then the masks go, then
@@ -253,8 +252,9 @@ where
         core::mem::replace(&mut self.members, [const { None }; SLOTS])
     }
 
-    pub(super) fn leave(&self) {
-        self.presence.leave();
+    /// The end of a call in which there were so many violations.
+    pub(super) fn leave(&self, violations: u32) {
+        self.account.leave(&self.presence, violations.into());
     }
 
     /// For a caller.

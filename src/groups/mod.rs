@@ -22,6 +22,7 @@
 //! [`ArenaPtr::to_program`](crate::ArenaPtr::to_program), a number comes in by
 //! [`ArenaPtr::from_low_bits`](crate::ArenaPtr::from_low_bits), which is `None` for null whatever is above its low half.
 
+mod account;
 mod call;
 mod equipment;
 mod error;

@@ -13,6 +13,9 @@
 //! Run with `cargo test --release -p kernel-arena-loom`, and `-- --nocapture` to see how many executions each model took. The
 //! package compiles the library's sources a second time, with loom's atomics: what is published does not depend on loom.
 
+/// The crate's own file: what it holds is not public.
+#[path = "../../src/groups/account.rs"]
+mod account;
 /// The crate's own file: what it holds is not public, and not all of it is asked here.
 #[path = "../../src/pages/bitmap.rs"]
 #[expect(dead_code, reason = "the maps use more of it")]
