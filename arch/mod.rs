@@ -2,18 +2,14 @@
 
 pub mod aarch64;
 pub mod portable;
-#[cfg(all(feature = "zerocopy", not(kernel_arena_loom), any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(feature = "zerocopy", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) mod stubs;
 pub mod x86_64;
 
 /// The accesses of a window by the processor that the crate is compiled for.
-#[cfg(all(
-    not(kernel_arena_loom),
-    feature = "zerocopy",
-    not(any(target_arch = "x86_64", target_arch = "aarch64"))
-))]
+#[cfg(all(feature = "zerocopy", not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(crate) use portable::access;
-#[cfg(all(not(kernel_arena_loom), feature = "zerocopy", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(feature = "zerocopy", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) use stubs as access;
 
 /// The interrupt masks of the CPU that runs.

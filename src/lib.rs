@@ -150,7 +150,7 @@
 #[cfg(all(feature = "std", unix, not(kernel_arena_loom)))]
 extern crate std;
 
-#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(feature = "zerocopy")]
 pub mod access;
 pub mod arch;
 pub mod groups;

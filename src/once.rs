@@ -19,7 +19,13 @@ const READY: u32 = 2;
 unsafe impl<T: Send + Sync> Sync for Once<T> {}
 
 impl<T> Once<T> {
+    #[cfg(not(kernel_arena_loom))]
     pub(crate) const fn new() -> Self {
+        Self { state: AtomicU32::new(EMPTY), value: UnsafeCell::new(MaybeUninit::uninit()) }
+    }
+
+    #[cfg(kernel_arena_loom)]
+    pub(crate) fn new() -> Self {
         Self { state: AtomicU32::new(EMPTY), value: UnsafeCell::new(MaybeUninit::uninit()) }
     }
 

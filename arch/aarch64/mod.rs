@@ -25,9 +25,9 @@ use core::ptr::NonNull;
 
 use crate::addr::VirtAddr;
 use crate::arch::{Arch, Leaf, MemoryTypeError, Root, TableReach, UnsupportedCpu, WalkEnd};
-#[cfg(all(target_arch = "aarch64", feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(all(target_arch = "aarch64", feature = "zerocopy"))]
 use crate::arch::{backends::stubs, resume};
-#[cfg(all(target_arch = "aarch64", feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(all(target_arch = "aarch64", feature = "zerocopy"))]
 use crate::fault::InstructionAddr;
 use crate::layout::ArenaLayout;
 use crate::platform::{EntryAttributes, Frame, PhysMap};
@@ -104,7 +104,7 @@ unsafe impl Arch for AArch64 {
         tlb::observe();
     }
 
-    #[cfg(all(target_arch = "aarch64", feature = "zerocopy", not(kernel_arena_loom)))]
+    #[cfg(all(target_arch = "aarch64", feature = "zerocopy"))]
     #[inline]
     fn resume_point(instruction: InstructionAddr) -> Option<InstructionAddr> {
         stubs::stub_map().resume_point(instruction).or_else(|| resume::of_a_model(instruction))

@@ -6,7 +6,7 @@
 #[cfg(all(not(kernel_arena_loom), any(unix, windows, not(any(target_arch = "x86_64", target_arch = "aarch64")))))]
 pub(crate) mod interrupts;
 
-#[cfg(all(not(kernel_arena_loom), feature = "zerocopy", not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(all(feature = "zerocopy", not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(crate) mod access;
 
 use crate::arch::{Arch, Leaf, Reach, TableReach, UnsupportedCpu};

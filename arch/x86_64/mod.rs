@@ -25,9 +25,9 @@ use core::ptr::NonNull;
 
 use crate::addr::VirtAddr;
 use crate::arch::{Arch, Leaf, MemoryTypeError, Root, TableReach, UnsupportedCpu, walk};
-#[cfg(all(target_arch = "x86_64", feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(all(target_arch = "x86_64", feature = "zerocopy"))]
 use crate::arch::{backends::stubs, resume};
-#[cfg(all(target_arch = "x86_64", feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(all(target_arch = "x86_64", feature = "zerocopy"))]
 use crate::fault::InstructionAddr;
 use crate::layout::ArenaLayout;
 use crate::platform::{EntryAttributes, Frame, PhysMap};
@@ -95,7 +95,7 @@ unsafe impl Arch for X86_64 {
         slot::swap(slot, new)
     }
 
-    #[cfg(all(target_arch = "x86_64", feature = "zerocopy", not(kernel_arena_loom)))]
+    #[cfg(all(target_arch = "x86_64", feature = "zerocopy"))]
     #[inline]
     fn resume_point(instruction: InstructionAddr) -> Option<InstructionAddr> {
         stubs::stub_map().resume_point(instruction).or_else(|| resume::of_a_model(instruction))

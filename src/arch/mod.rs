@@ -13,7 +13,7 @@ use crate::layout::ArenaLayout;
 use crate::platform::{EntryAttributes, Frame, PhysMap};
 use crate::sync::{AtomicU64, Ordering};
 
-#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(feature = "zerocopy")]
 pub(crate) mod access;
 mod refused;
 pub(crate) mod resume;
@@ -22,7 +22,7 @@ mod walk;
 #[path = "../../arch/mod.rs"]
 mod backends;
 
-#[cfg(all(not(kernel_arena_loom), feature = "zerocopy"))]
+#[cfg(feature = "zerocopy")]
 pub(crate) use backends::access as native;
 #[cfg(not(kernel_arena_loom))]
 pub(crate) use backends::interrupts;

@@ -20,30 +20,30 @@
 //! [`SharedMask`]: https://docs.rs/kernel-arena/latest/kernel_arena/masks/struct.SharedMask.html
 
 mod error;
-#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(feature = "zerocopy")]
 mod grid;
-#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(feature = "zerocopy")]
 mod iter;
 mod kernel;
-#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(feature = "zerocopy")]
 mod operations;
 mod per_cpu;
-#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(feature = "zerocopy")]
 mod refused;
-#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(feature = "zerocopy")]
 mod shared;
 mod span;
-#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(feature = "zerocopy")]
 mod write;
 
 pub use error::PlaceError;
-#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(feature = "zerocopy")]
 pub use iter::MaskIter;
 pub use kernel::KernelMask;
 pub use per_cpu::PerCpuMasks;
-#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(feature = "zerocopy")]
 pub use refused::{ChangeError, MaskError};
-#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(feature = "zerocopy")]
 pub use shared::SharedMask;
 pub use span::{MaskIds, MaskSpan, words};
 
@@ -80,13 +80,13 @@ const fn check_place(ptr: ArenaPtr<MaskHeader>, words: u32) -> Result<(), PlaceE
 }
 
 /// A place within a mask that was checked.
-#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(feature = "zerocopy")]
 fn field<T>(mask: ArenaPtr<MaskHeader>, offset_bytes: u32) -> ArenaPtr<T> {
     ArenaPtr::in_page(mask.offset() + offset_bytes)
 }
 
 /// The place of a word, counted from the mask's first.
-#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(feature = "zerocopy")]
 fn word<T>(mask: ArenaPtr<MaskHeader>, index: u32) -> ArenaPtr<T> {
     field(mask, HEADER_BYTES + index * WORD_BYTES)
 }

@@ -54,11 +54,12 @@ mod listing;
 mod live;
 mod magazine;
 mod map;
+#[cfg(kernel_arena_loom)]
+mod modelled;
 mod place;
 mod racks;
 mod reclaim;
 mod retire;
-#[cfg_attr(kernel_arena_loom, expect(dead_code, reason = "no model has a heap"))]
 mod run_cache;
 #[cfg_attr(kernel_arena_loom, expect(dead_code, reason = "no model has a heap"))]
 mod runs;

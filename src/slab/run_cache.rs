@@ -17,14 +17,14 @@ use crate::platform::CpuIdentity;
 use crate::source::{MetadataSource, PageSource};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
-/// Runs that a rack keeps: none under `cfg(kernel_arena_loom)`, where no model has a heap.
-const RUNS: usize = if cfg!(kernel_arena_loom) { 0 } else { 4 };
+/// Runs that a rack keeps.
+const RUNS: usize = if cfg!(kernel_arena_loom) { 1 } else { 4 };
 /// Pages that a rack keeps, at most: 1 MiB.
 const MOST_PAGES: u32 = 256;
 /// Pages of a run that is kept, at most: 256 KiB.
 const LONGEST: u32 = 64;
 /// All racks together keep so small a part of the extent, where none was filled before there were all.
-const FRACTION: u32 = 64;
+const FRACTION: u32 = if cfg!(kernel_arena_loom) { 1 } else { 64 };
 
 /// The runs of a rack.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl RunCache {
     /// None is kept.
     #[cfg(kernel_arena_loom)]
     pub(super) fn blank() -> Self {
-        Self { runs: [], turn: AtomicU32::new(0) }
+        Self { runs: core::array::from_fn(|_| AtomicU64::new(0)), turn: AtomicU32::new(0) }
     }
 
     /// The runs that are kept. Relaxed, as all here: whoever holds the place is alone, and others look for figures.
@@ -155,10 +155,6 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Gives the runs that are kept where this runs, and by CPUs that nobody is now, back to the source; says how many.
     pub(super) fn give_kept_runs(&self) -> u32 {
         let mut given = 0;
-        // A model has none to look for.
-        if RUNS == 0 {
-            return given;
-        }
         // As many as there are places: whoever is preempted here, and followed by others, stays no longer.
         let taken = core::iter::from_fn(|| self.on_rack(|rack| rack.runs.take(|_| true)).flatten());
         taken.take(RUNS).for_each(|run| {

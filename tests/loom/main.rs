@@ -13,6 +13,7 @@
 //! Run with `cargo test --release -p kernel-arena-loom`, and `-- --nocapture` to see how many executions each model took. The
 //! package compiles the library's sources a second time, with loom's atomics: what is published does not depend on loom.
 
+mod accessor;
 /// The crate's own file: what it holds is not public.
 #[path = "../../src/groups/account.rs"]
 mod account;
@@ -39,6 +40,8 @@ mod groups;
 mod guess;
 mod lifetime;
 mod machine;
+mod masks;
+mod once;
 /// The crate's own file: what it holds is not public.
 #[path = "../../src/pages/passing.rs"]
 #[expect(dead_code, reason = "figures decide nothing")]
@@ -52,6 +55,14 @@ mod presence;
 mod race;
 mod reclaim;
 mod registry;
+/// What a program's accesses come to, from the crate that runs them.
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "a page of the machine is one word; a crate of its own says what is public"
+)]
+#[path = "../../bpf/src/window.rs"]
+mod runner;
 mod slab;
 mod slab_checked;
 mod slab_debug;
@@ -61,6 +72,7 @@ mod slab_magazines;
 mod slab_preempted;
 mod slab_retire;
 mod slab_reuse;
+mod slab_runs;
 mod stack;
 mod stale;
 mod sync;
@@ -70,7 +82,12 @@ mod tagged_stack;
 mod views;
 mod violations;
 mod watched;
+mod window;
 mod world;
+/// The crate's own file: what it holds is not public.
+#[path = "../../src/once.rs"]
+#[expect(dead_code, reason = "a heap ends with it")]
+mod written_once;
 
 /// The sources as this package compiles them, by their usual name.
 extern crate kernel_arena_loom as kernel_arena;

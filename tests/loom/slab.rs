@@ -26,6 +26,9 @@ pub(crate) const SMALL: Layout = layout(1 << 10);
 /// Two of them are a page, and a word.
 pub(crate) const LARGE: Layout = layout(1 << 11);
 
+/// A run of one page.
+pub(crate) const RUN: Layout = layout(PAGE);
+
 const fn layout(size: usize) -> Layout {
     match Layout::from_size_align(size, 8) {
         Ok(layout) => layout,
@@ -151,6 +154,16 @@ impl Lent {
     /// How many pages are out.
     pub(crate) fn pages_lent(&self) -> usize {
         self.0.pages_lent()
+    }
+
+    /// Somebody has memory, and writes to it.
+    pub(crate) fn hand_out(&self, object: ArenaPtr, layout: Layout) {
+        self.0.hand_out(object, layout);
+    }
+
+    /// Somebody writes to memory for the last time.
+    pub(crate) fn hand_back(&self, object: ArenaPtr, layout: Layout) {
+        self.0.hand_back(object, layout);
     }
 
     /// The CPU goes down; whoever has its number next comes after all that it did.

@@ -70,7 +70,7 @@ enum Seen {
 }
 
 /// What accesses ask before they come to a page.
-#[cfg(all(feature = "zerocopy", not(kernel_arena_loom)))]
+#[cfg(feature = "zerocopy")]
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Whether any page may hold scratch.
     #[inline(always)]
