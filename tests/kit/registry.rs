@@ -21,13 +21,17 @@ impl Shootdown for Nobody {
 }
 
 type Kernel = Parts<&'static Memory, FixedOffset, Nobody, Unnamed, Window<X86_64>>;
-type Small = Registry<Kernel, ARENAS, X86_64>;
+type Small = Registry<Kernel, ENTRIES, X86_64>;
 
-const ARENAS: usize = 8;
+const ENTRIES: usize = 8;
+/// Three times as many, so that several look for their entries from the same one on.
+const ARENAS: u64 = 24;
 const FIRST: u64 = 0xffff_9010_0000_0000;
 
-/// Windows that leave room for each other's guards, and such as follow one another by less regular steps.
-const WINDOWS: [u64; ARENAS] = [0, 2, 4, 6, 9, 31, 64, 67];
+/// Windows that leave room for each other's guards, by regular steps and by others.
+fn window(number: u64) -> u64 {
+    FIRST + (2 * number + number * number / 8) * WINDOW_SIZE
+}
 
 fn create(memory: &'static Memory, root: Root, base: u64) -> &'static Arena<Kernel, X86_64> {
     let layout = ArenaLayout::fixed(base, AddressWidth::BITS_48, 16);
@@ -62,9 +66,9 @@ fn check(registry: &Small, arenas: &[&'static Arena<Kernel, X86_64>], registered
 
 #[test]
 fn each_of_many_arenas_is_found_by_its_own_faults_whatever_came_and_went() {
-    let memory: &'static Memory = Box::leak(Box::new(Memory::of(512)));
+    let memory: &'static Memory = Box::leak(Box::new(Memory::of(1024)));
     let (_, root) = memory.root(48);
-    let arenas = WINDOWS.map(|window| create(memory, root, FIRST + window * WINDOW_SIZE));
+    let arenas: Vec<_> = (0..ARENAS).map(|number| create(memory, root, window(number))).collect();
     let registry = Small::new();
     let mut registered = BTreeMap::new();
     check(&registry, &arenas, &registered);
@@ -74,19 +78,20 @@ fn each_of_many_arenas_is_found_by_its_own_faults_whatever_came_and_went() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) as usize % below
     };
-    for _ in 0..60 {
-        let number = next(ARENAS);
+    for _ in 0..200 {
+        let number = next(arenas.len());
         match registered.remove(&number) {
             Some(registration) => registry.remove(registration).unwrap(),
+            None if registered.len() == ENTRIES => {
+                assert_eq!(registry.register_static(arenas[number]), Err(RegisterError::Full));
+                let nth = next(ENTRIES);
+                let taken_out = *registered.keys().nth(nth).unwrap();
+                registry.remove(registered.remove(&taken_out).unwrap()).unwrap();
+            }
             None => _ = registered.insert(number, registry.register_static(arenas[number]).unwrap()),
         }
         check(&registry, &arenas, &registered);
     }
-    for (number, arena) in arenas.iter().enumerate() {
-        registered.entry(number).or_insert_with(|| registry.register_static(arena).unwrap());
-    }
-    check(&registry, &arenas, &registered);
-    assert_eq!(registry.register_static(arenas[0]), Err(RegisterError::Full));
 }
 
 #[test]
