@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 
 use kernel_arena::arch::x86_64::X86_64;
 use kernel_arena::arch::{Arch, Leaf, MemoryTypeError, Root, TableReach, UnsupportedCpu, WalkEnd};
-use kernel_arena::kit::{Parts, Window};
-use kernel_arena::platform::{CpuCount, CpuIdentity, CpuLevel, EntryAttributes, FixedOffset, Frame};
+use kernel_arena::kit::{LinkError, Parts, Window};
+use kernel_arena::platform::{CpuCount, CpuIdentity, CpuLevel, EntryAttributes, FixedOffset, Frame, PhysMap};
 use kernel_arena::sync::AtomicU64;
 use kernel_arena::{
     Access, AddressWidth, Arena, ArenaLayout, CreateError, Fault, FaultOutcome, InstructionAddr, KernelAddr, VirtAddr,
@@ -23,6 +23,9 @@ thread_local! {
     /// What stands for CR3, and for IA32_PAT.
     static LOADED: Cell<Option<Root>> = const { Cell::new(None) };
     static MEMORY_TYPE: Cell<Result<(), MemoryTypeError>> = const { Cell::new(Ok(())) };
+    /// What a walk comes to where the physical map has a table: that table, or not. And which was asked for last.
+    static MAP_IS_TRUE: Cell<bool> = const { Cell::new(true) };
+    static ASKED: Cell<Option<Frame>> = const { Cell::new(None) };
 }
 
 /// x86_64 with a root that is loaded.
@@ -62,6 +65,10 @@ unsafe impl Arch for Walked {
     }
     fn loaded_root(_address: VirtAddr) -> Option<Root> {
         LOADED.get()
+    }
+    unsafe fn has_where_mapped(frame: Frame, _map: &impl PhysMap) -> bool {
+        ASKED.set(Some(frame));
+        MAP_IS_TRUE.get()
     }
 }
 
@@ -239,4 +246,29 @@ fn creation_refuses_memory_of_another_kind() {
     assert_eq!(error, CreateError::UnsupportedCpu(UnsupportedCpu::MemoryType(device)));
     assert_eq!(error.to_string(), "AttrIndx 0 is device memory, take normal_memory(): MAIR_EL1 has 0x04 there");
     assert_eq!(site.memory.left(), left);
+}
+
+/// The table that is asked for is the loaded root's own, without an encryption bit that CR3 has.
+#[test]
+fn a_map_that_shows_other_memory_as_the_root_is_refused_before_anything_is_written() {
+    let memory = Memory::of(16);
+    let (table, _) = memory.root(48);
+    for bit in [0, 1 << 51] {
+        LOADED.set(Root::new(table.address() | bit, 48));
+        // SAFETY: as `map`.
+        let map = unsafe { FixedOffset::new(0, EntryAttributes { leaf: bit, table: bit }) };
+        let left = memory.left();
+        // SAFETY: the root is a table of this test's, at the map's address.
+        let link = || unsafe { Window::<Walked>::link(&LAYOUT, &memory, &map) };
+        MAP_IS_TRUE.set(false);
+        assert_eq!(link().map(drop), Err(LinkError::WrongMap { address: VirtAddr::new(table.address()) }));
+        assert_eq!(ASKED.take(), Some(table));
+        MAP_IS_TRUE.set(true);
+        assert_eq!(memory.left(), left);
+        assert!(entries(table).iter().all(|entry| entry.load(Ordering::Relaxed) == 0));
+
+        assert_eq!(link().unwrap().tables_made(), 2);
+        assert_eq!(ASKED.take(), Some(table));
+        entries(table).iter().for_each(|entry| entry.store(0, Ordering::Relaxed));
+    }
 }
