@@ -221,3 +221,27 @@ fn an_interrupt_that_finds_no_memory_loses_none() {
         bench.finish();
     }
 }
+
+/// A handler that looks for an object takes the slab off the list that is just going: the retirement passes its header on.
+#[test]
+fn bookkeeping_of_a_slab_that_is_unlisted_while_it_goes_is_used_again() {
+    let bench = Bench::new(64);
+    let rounds = |count: u64| {
+        for round in 0..count {
+            let object = bench.alloc(bytes(512)).unwrap();
+            bench.free(object);
+            let inner = Rc::clone(&bench);
+            interrupt_at(round % 4, move || {
+                let object = inner.alloc(bytes(512)).unwrap();
+                inner.free(object);
+            });
+            bench.slab.drain();
+            interrupted();
+            bench.slab.drain();
+        }
+        bench.lab.metadata_out()
+    };
+    nameless(|| assert_eq!(rounds(40), rounds(1000)));
+    assert_eq!(bench.lab.pages_out(), 0);
+    bench.finish();
+}
