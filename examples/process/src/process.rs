@@ -1,14 +1,13 @@
 //! A process: an address space with the program in it, and perhaps a view of the arena.
 
-use kernel_arena::ProgramAddr;
 use kernel_arena::kit::ProgramWindow;
 use kernel_arena::platform::Platform;
 use kernel_arena::views::{FaultPolicy, View, ViewId, ViewRights};
+use kernel_arena::{Arena, ProgramAddr};
 use support::Machine;
 use support::check::{Checked, Failure};
 use support::user::{AddressSpace, Rights, Thread};
 
-use crate::KernelArena;
 use crate::image;
 
 /// Where a process's stack ends; it has four pages. A page below the program's own 1 GiB entry's end.
@@ -71,16 +70,16 @@ impl Process {
     /// # Errors
     ///
     /// Why not.
-    pub fn attach(
+    pub fn attach<P: Platform>(
         &self,
-        arena: &KernelArena,
+        arena: &Arena<P>,
         base: u64,
         rights: ViewRights,
         policy: FaultPolicy,
     ) -> Result<Attached, Failure> {
         let platform = arena.platform();
         let (frames, map) = (platform.frames(), platform.phys_map());
-        // SAFETY: the root is this process's, which the kernel edits no more; the map reaches all of it.
+        // SAFETY: the root is this process's, which the kernel edits no more; each platform of these kernels has the one map, of all RAM.
         let window = unsafe {
             ProgramWindow::link_below(self.space.root(), ProgramAddr::new(base), arena.layout(), frames, map)
         }?;
@@ -96,7 +95,7 @@ impl Process {
 /// # Errors
 ///
 /// What went wrong.
-pub fn detach(arena: &KernelArena, view: Attached) -> Result<ViewId, Failure> {
+pub fn detach<P: Platform>(arena: &Arena<P>, view: Attached) -> Result<ViewId, Failure> {
     let id = view.id();
     give_back(arena, arena.detach_view(view)?).map(|()| id)
 }
@@ -105,7 +104,7 @@ pub fn detach(arena: &KernelArena, view: Attached) -> Result<ViewId, Failure> {
 ///
 /// # Errors
 /// What went wrong.
-pub fn give_back(arena: &KernelArena, window: ProgramWindow) -> Checked {
+pub fn give_back<P: Platform>(arena: &Arena<P>, window: ProgramWindow) -> Checked {
     let platform = arena.platform();
     // SAFETY: source and map are those of `link_below`, and no other root leads there.
     unsafe { window.unlink(platform.frames(), platform.phys_map(), platform.shootdown()) }?;
@@ -117,9 +116,9 @@ pub fn give_back(arena: &KernelArena, window: ProgramWindow) -> Checked {
 /// # Errors
 ///
 /// What went wrong.
-pub fn with_view(
+pub fn with_view<P: Platform>(
     machine: &Machine,
-    arena: &KernelArena,
+    arena: &Arena<P>,
     (rights, policy): (ViewRights, FaultPolicy),
     body: impl FnOnce(&Process, &Attached) -> Checked,
 ) -> Checked {

@@ -1,11 +1,10 @@
 //! What the kernel does for a program while it runs: system calls, and its faults.
 
 use kernel_arena::views::{ProgramFaultOutcome, Refusal, ViewId};
-use kernel_arena::{AllocError, Context, FreeError, PageRange, ProgramBase, ReserveError};
-use support::FaultFrame;
+use kernel_arena::{AllocError, Arena, Context, FreeError, PageRange, Platform, ProgramBase, ReserveError};
 use support::user::{AddressSpace, Event, Thread};
+use support::{FaultFrame, KernelPlatform};
 
-use crate::KernelArena;
 use guests::abi::{ALLOC, ECHO, EXIT, FREE, REFUSED, RESERVE, TELL};
 
 /// How a run of a program ended.
@@ -30,7 +29,7 @@ pub trait Witness {
     /// A system call and its answer.
     fn called(&mut self, number: u64, arguments: [u64; 4], answer: u64);
     /// A fault, before anybody has looked at it: what goes on meanwhile.
-    fn faulting(&mut self, _address: u64) {}
+    fn faulting(&mut self, _frame: &FaultFrame) {}
     /// A fault and what became of it.
     fn faulted(&mut self, address: u64, outcome: ProgramFaultOutcome);
 }
@@ -45,17 +44,17 @@ impl Witness for Nobody {
 }
 
 /// A program that sees an arena, or none.
-#[derive(Clone, Copy, Debug)]
-pub struct Served<'a> {
+#[derive(Debug)]
+pub struct Served<'a, P: Platform = KernelPlatform> {
     /// The arena that its calls are about.
-    pub arena: &'a KernelArena,
+    pub arena: &'a Arena<P>,
     /// Where it runs.
     pub space: &'a AddressSpace,
     /// Its view, if it has one.
     pub view: Option<(ViewId, ProgramBase)>,
 }
 
-impl Served<'_> {
+impl<P: Platform> Served<'_, P> {
     /// Runs a program until it ends, or until somebody is to be told.
     pub fn run(&self, thread: &mut Thread) -> Ended {
         self.run_before(thread, &mut Nobody)
@@ -80,7 +79,7 @@ impl Served<'_> {
                     }
                 }
                 Event::Fault(frame) => {
-                    witness.faulting(frame.address);
+                    witness.faulting(&frame);
                     let outcome = self.fault(&frame);
                     witness.faulted(frame.address, outcome);
                     match outcome {

@@ -2,7 +2,7 @@
 
 use kernel_arena::views::{ProgramFaultOutcome, Refusal};
 use kernel_arena::{Context, WINDOW_SIZE};
-use support::Random;
+use support::{FaultFrame, Random};
 
 use crate::bench::KernelArena;
 use guests::abi::{ALLOC, FREE, REFUSED, RESERVE};
@@ -134,7 +134,8 @@ impl Witness for Faster<'_> {
         self.history.called(number, arguments, answer);
     }
 
-    fn faulting(&mut self, address: u64) {
+    fn faulting(&mut self, frame: &FaultFrame) {
+        let address = frame.address;
         // Page 0 would be any.
         let is_seen = (BASE + 4096..BASE + WINDOW_SIZE).contains(&address);
         self.was_faster = is_seen
