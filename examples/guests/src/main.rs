@@ -23,7 +23,9 @@ mod worst;
 
 #[cfg(not(target_os = "none"))]
 fn main() -> std::process::ExitCode {
-    eprintln!("this is a program of the kernel `programs`: `cargo xtask test programs` boots that");
+    eprintln!(
+        "this is a program of the kernels `programs`, `races` and `demo`: `cargo xtask test programs` boots the first"
+    );
     std::process::ExitCode::from(2)
 }
 

@@ -1,13 +1,15 @@
 //! Where races are run: arenas are made and unmade here, and nothing may stay behind.
 //!
 //! When a race is over and everything is freed, the books must balance: the arena validates, no page is claimed, queued or
-//! marked; its violations are the faults that the kernel saw recovered and the frees that it saw refused, and each was drained or is
-//! counted as lost; the faults that were only retried are those that it calls spurious or lost; and destroying the arena brings back every
-//! frame. Those checks belong to every race.
+//! marked; its violations are the faults that the kernel saw recovered, the frees that it saw refused and the holes that its bytecode
+//! met, and each was drained or is counted as lost; the faults that were only retried are those that it calls spurious or lost; and
+//! destroying the arena brings back every frame. All entries of the registry are free then, and all windows, and the kernel's heap has what it had, the arenas'
+//! metadata included. Those checks belong to every race.
 
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,8 +18,9 @@ use kernel_arena::{Arena, ArenaLayout, MetadataWord, PageCount, PageIndex};
 use spin::Mutex;
 use support::{ADDRESS_WIDTH, FrameStack, Machine, exceptions_taken, ticks};
 
+use crate::HEAP;
 use crate::check::{Checked, Failure, Trouble, equal, holds};
-use crate::fault::REGISTRY;
+use crate::fault::{ARENAS, REGISTRY};
 use crate::platform::RacePlatform;
 use crate::play::{Effort, milliseconds};
 use crate::races::Race;
@@ -29,6 +32,9 @@ pub(crate) type KernelArena = Arena<RacePlatform>;
 
 /// Memory that is lent to an arena.
 pub(crate) type Metadata = &'static mut [MaybeUninit<MetadataWord>];
+
+/// How many windows there are.
+const WINDOWS: usize = 8;
 
 /// The first page of every arena.
 const FIRST_PAGE: u32 = 16;
@@ -67,15 +73,31 @@ impl Bench {
         self.machine.frames()
     }
 
-    /// Runs a race on an arena of its own, with this seed of what it leaves to chance; gives its verdict, and a line of figures.
-    pub(crate) fn run(&self, race: &Race, seed: u32) -> (Checked, String) {
-        let frames = self.frames().free_count();
+    /// Runs a race on an arena of its own, with this seed of what it leaves to chance; gives its verdict, and tells a line of figures.
+    pub(crate) fn run(&self, race: &Race, seed: u32, tell: impl FnOnce(&str)) -> Checked {
+        let (frames, bytes) = (self.frames().free_count(), self.heap_bytes());
         let (outcome, figures) = match self.with_arena(race, seed) {
             Ok(done) => done,
             Err(failure) => (Err(failure), String::from("none")),
         };
-        let left = equal("frames after the race", self.frames().free_count(), frames);
-        (outcome.and(left), figures)
+        tell(&figures);
+        drop(figures);
+        outcome?;
+        equal("windows after the race", self.free_windows(), WINDOWS)?;
+        equal("bytes of the kernel's heap after the race", self.heap_bytes(), bytes)?;
+        equal("frames after the race", self.frames().free_count(), frames)
+    }
+
+    /// How much of the kernel's heap is taken, but for metadata that the next race is lent.
+    fn heap_bytes(&self) -> usize {
+        HEAP.used_bytes() - self.metadata.lock().as_deref().map_or(0, size_of_val)
+    }
+
+    /// How many windows are not lent.
+    fn free_windows(&self) -> usize {
+        let mut lent = Vec::with_capacity(WINDOWS);
+        lent.extend(core::iter::from_fn(|| RacePlatform::lend(self.machine)));
+        lent.len()
     }
 
     /// Whether CPUs have met at all, so that something was tried: then somebody was slower.
@@ -109,9 +131,10 @@ impl Bench {
         let lost = sum(site.arena.stats().lost_installs, &site.other.lost_installs);
         self.lost_installs.fetch_add(lost, Ordering::Relaxed);
         REGISTRY.remove(registration).expect("no fault is in flight: no job runs, and the arena is used by jobs alone");
+        let entries = equal("free entries of the registry", free_entries(&site.arena), ARENAS);
         let destroyed = site.arena.destroy().expect("no view is attached");
         *self.metadata.lock() = Some(destroyed.metadata);
-        let outcome = told.map(drop).and(outcome).and(equal("pages at the end", destroyed.pages, 0));
+        let outcome = told.map(drop).and(outcome).and(entries).and(equal("pages at the end", destroyed.pages, 0));
         Ok((outcome, figures))
     }
 
@@ -137,6 +160,26 @@ pub(crate) fn metadata(layout: &ArenaLayout) -> Metadata {
     Box::leak(Box::new_uninit_slice(layout.metadata_words()))
 }
 
+/// An arena that nobody uses any more goes, with its metadata.
+pub(crate) fn unmake(arena: KernelArena) -> Checked {
+    let destroyed = arena.destroy().map_err(|_| Failure::new("something still holds an arena"))?;
+    // SAFETY: `metadata` leaked it, and the arena that had it is gone.
+    drop(unsafe { Box::from_raw(destroyed.metadata) });
+    equal("pages at the end", destroyed.pages, 0)
+}
+
+/// How many more arenas the registry takes.
+fn free_entries(arena: &KernelArena) -> usize {
+    let mut held = Vec::with_capacity(ARENAS);
+    // SAFETY: the arena stays where it is until each registration is removed below; if one is not, the kernel panics.
+    held.extend(core::iter::from_fn(|| unsafe { REGISTRY.register(arena) }.ok()));
+    let free = held.len();
+    for registration in held {
+        REGISTRY.remove(registration).expect("no job runs");
+    }
+    free
+}
+
 /// Reclaims and drains what is left, and balances the books.
 fn settle(site: &Site, before: Mark) -> Checked {
     site.reclaim();
@@ -150,11 +193,16 @@ fn settle(site: &Site, before: Mark) -> Checked {
     let violations = sum(stats.violations, &other.violations);
     let lost = sum(stats.violations_lost, &other.violations_lost);
     let retried = sum(stats.spurious_faults, &other.spurious_faults) + sum(stats.lost_installs, &other.lost_installs);
-    equal("recovered faults and invalid frees, as violations", violations, tally.recovered + tally.invalid_frees)?;
+    let provoked = tally.recovered + tally.invalid_frees + tally.holes;
+    equal("recovered faults, invalid frees and holes, as violations", violations, provoked)?;
     equal("violations drained and lost", tally.drained + lost, violations)?;
     equal("spurious faults and lost installs", retried, tally.retried)?;
-    let faults = tally.recovered + tally.retried + tally.declined;
-    equal("faults recovered, retried and declined", faults, exceptions_taken() - before.exceptions)
+    let faults = tally.recovered + tally.retried + tally.resumed + tally.declined + tally.programs;
+    equal(
+        "faults recovered, retried, resumed and declined, and those of programs",
+        faults,
+        exceptions_taken() - before.exceptions,
+    )
 }
 
 /// A figure of the race's arena and of those that are gone.

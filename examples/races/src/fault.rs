@@ -9,7 +9,10 @@ use crate::platform::RacePlatform;
 use crate::tally::{Event, count};
 
 /// The arenas that are helped.
-pub(crate) static REGISTRY: Registry<RacePlatform, 4> = Registry::new();
+pub(crate) static REGISTRY: Registry<RacePlatform, ARENAS> = Registry::new();
+
+/// How many it has room for.
+pub(crate) const ARENAS: usize = 6;
 
 /// On which CPUs no fault is recovered at the moment. Relaxed: each concerns its own CPU alone.
 static GIVING_UP: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
@@ -30,7 +33,7 @@ pub(crate) fn handle(frame: &FaultFrame) -> FaultAction {
     let (event, action) = match fault.map_or(FaultOutcome::NotOurs, |fault| REGISTRY.handle_kernel_fault(&fault)) {
         FaultOutcome::Recovered => (Event::Recovered, FaultAction::Retry),
         FaultOutcome::Spurious => (Event::Retried, FaultAction::Retry),
-        FaultOutcome::Resume(instruction) => (Event::Retried, FaultAction::ContinueAt(instruction)),
+        FaultOutcome::Resume(instruction) => (Event::Resumed, FaultAction::ContinueAt(instruction)),
         FaultOutcome::NotOurs => (Event::Declined, FaultAction::Skip),
     };
     count(event);

@@ -4,7 +4,7 @@
 //! go on until there have been enough of them and, where a race is about losing, until somebody has lost. Afterwards the books
 //! must balance to the last fault and the last frame. Every fault is the CPU's own: the handler is never called by a race.
 //!
-//! The kernel prints, for each race, `ok NAME` or `FAILED NAME: why`, then `figures NAME: …`; then `operations N`, `exceptions N`
+//! The kernel prints, for each race, `figures NAME: …`, then `ok NAME` or `FAILED NAME: why`; then `operations N`, `exceptions N`
 //! (the page faults or data aborts that it took), and last `N passed, N failed`. Words on the command line: `list` prints
 //! `test NAME` for each race and runs none; `long` plays many more rounds; a race's name plays that one alone.
 //! `seed=N` is another seed, from 0, of what each CPU leaves to chance; `soak=MINUTES` plays heavy weather alone, round after round,
@@ -33,7 +33,7 @@ use check::Checked;
 use play::Effort;
 use tally::Tally;
 
-support::heap!();
+support::heap!(HEAP);
 
 /// The verdict about the races themselves.
 const MEETING: &str = "the_cpus_have_met";
@@ -71,9 +71,7 @@ pub fn main(machine: &'static Machine) -> ExitCode {
         tell(races::of_soak().name, soak::play(&bench, minutes, seed));
     }
     for race in races::all().filter(|race| soak.is_none() && (!any_named || named(race.name))) {
-        let (outcome, figures) = bench.run(race, seed);
-        tell(race.name, outcome);
-        println!("figures {}: {figures}", race.name);
+        tell(race.name, bench.run(race, seed, |figures| println!("figures {}: {figures}", race.name)));
     }
     if soak.is_none() && !any_named {
         match (bench.have_cpus_met(), effort) {

@@ -20,8 +20,8 @@ pub(crate) fn play(bench: &Bench, minutes: u32, first: u32) -> Checked {
     let (start, lasts) = (ticks(), u64::from(minutes) * 60_000);
     for round in 0.. {
         let seed = first.wrapping_add(round);
-        let (outcome, figures) = bench.run(races::of_soak(), seed);
-        println!("round {}, seed {seed}: {figures}", round + 1);
+        let outcome =
+            bench.run(races::of_soak(), seed, |figures| println!("round {}, seed {seed}: {figures}", round + 1));
         outcome.map_err(|failure| Failure::new(format!("seed {seed}: {failure}")))?;
         if milliseconds(ticks().wrapping_sub(start)) >= lasts {
             break;

@@ -12,7 +12,10 @@ struct Page {
     operations: AtomicU64,
     recovered: AtomicU64,
     retried: AtomicU64,
+    resumed: AtomicU64,
     declined: AtomicU64,
+    programs: AtomicU64,
+    holes: AtomicU64,
     invalid_frees: AtomicU64,
     drained: AtomicU64,
 }
@@ -23,7 +26,10 @@ impl Page {
             operations: AtomicU64::new(0),
             recovered: AtomicU64::new(0),
             retried: AtomicU64::new(0),
+            resumed: AtomicU64::new(0),
             declined: AtomicU64::new(0),
+            programs: AtomicU64::new(0),
+            holes: AtomicU64::new(0),
             invalid_frees: AtomicU64::new(0),
             drained: AtomicU64::new(0),
         }
@@ -41,8 +47,14 @@ pub(crate) enum Event {
     Recovered,
     /// A fault after which the instruction only runs again: an operation, too.
     Retried,
+    /// A fault of an access that stops where there is no page, and did: an operation, too.
+    Resumed,
     /// A fault that no arena was asked about, or wanted.
     Declined,
+    /// A fault in user mode.
+    Program,
+    /// An access of a bytecode program's that found no page, so that it is a violation.
+    Hole,
     /// A free that was refused, so that it is a violation.
     InvalidFree,
     /// A violation that was taken out of the record.
@@ -51,8 +63,13 @@ pub(crate) enum Event {
 
 /// Counts one, on this CPU. In any context.
 pub(crate) fn count(event: Event) {
+    count_all(event, 1);
+}
+
+/// Counts so many.
+pub(crate) fn count_all(event: Event, number: u64) {
     let page = &BOOKS[usize::from(cpu_id().number())];
-    let add = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
+    let add = |counter: &AtomicU64| counter.fetch_add(number, Ordering::Relaxed);
     match event {
         Event::Operation => &page.operations,
         Event::Recovered => {
@@ -63,11 +80,17 @@ pub(crate) fn count(event: Event) {
             add(&page.operations);
             &page.retried
         }
+        Event::Resumed => {
+            add(&page.operations);
+            &page.resumed
+        }
         Event::Declined => &page.declined,
+        Event::Program => &page.programs,
+        Event::Hole => &page.holes,
         Event::InvalidFree => &page.invalid_frees,
         Event::Drained => &page.drained,
     }
-    .fetch_add(1, Ordering::Relaxed);
+    .fetch_add(number, Ordering::Relaxed);
 }
 
 /// All CPUs' counts, since the start or since an earlier tally.
@@ -76,7 +99,10 @@ pub(crate) struct Tally {
     pub(crate) operations: u64,
     pub(crate) recovered: u64,
     pub(crate) retried: u64,
+    pub(crate) resumed: u64,
     pub(crate) declined: u64,
+    pub(crate) programs: u64,
+    pub(crate) holes: u64,
     pub(crate) invalid_frees: u64,
     pub(crate) drained: u64,
 }
@@ -89,7 +115,10 @@ impl Tally {
             operations: sum(|page| &page.operations),
             recovered: sum(|page| &page.recovered),
             retried: sum(|page| &page.retried),
+            resumed: sum(|page| &page.resumed),
             declined: sum(|page| &page.declined),
+            programs: sum(|page| &page.programs),
+            holes: sum(|page| &page.holes),
             invalid_frees: sum(|page| &page.invalid_frees),
             drained: sum(|page| &page.drained),
         }
@@ -101,7 +130,10 @@ impl Tally {
             operations: self.operations - earlier.operations,
             recovered: self.recovered - earlier.recovered,
             retried: self.retried - earlier.retried,
+            resumed: self.resumed - earlier.resumed,
             declined: self.declined - earlier.declined,
+            programs: self.programs - earlier.programs,
+            holes: self.holes - earlier.holes,
             invalid_frees: self.invalid_frees - earlier.invalid_frees,
             drained: self.drained - earlier.drained,
         }

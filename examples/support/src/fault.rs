@@ -62,6 +62,12 @@ impl FaultFrame {
         arch::decode(self)
     }
 
+    /// Whether it is one of [`exceptions_taken`]: an abort of an instruction fetch is not, for QEMU logs it under another name.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        arch::is_counted(self)
+    }
+
     /// The fault of a program as an arena sees it: nothing if it is the kernel's, or of a kind that no arena decides about.
     #[must_use]
     pub fn decode_program(&self) -> Option<ProgramFault> {

@@ -33,6 +33,12 @@ impl StaticHeap {
         Self { heap: LockedHeap::empty(), memory: Memory(UnsafeCell::new([0; SIZE_BYTES])) }
     }
 
+    /// How much of it is taken, in bytes, as the heap rounds blocks up: 16 at least, and a multiple of 8.
+    #[must_use]
+    pub fn used_bytes(&self) -> usize {
+        self.with(|heap| heap.used())
+    }
+
     /// Does something with the heap, which gets its memory when it is used first.
     fn with<R>(&self, action: impl FnOnce(&mut Heap) -> R) -> R {
         let mut heap = self.heap.lock();

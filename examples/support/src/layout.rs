@@ -62,7 +62,7 @@ pub(crate) const PROGRAM_BYTES: usize = 4 << 20;
 pub(crate) const RAM_BYTES: u64 = 512 << 20;
 
 /// The number of windows.
-pub(crate) const WINDOW_COUNT: usize = 4;
+pub(crate) const WINDOW_COUNT: usize = 8;
 
 /// The entry of the first gibibyte of the first window, in the table of 512 entries of 1 GiB that
 /// holds all windows. It is in the table's upper half, so that the addresses of the windows are

@@ -117,4 +117,8 @@ macro_rules! heap {
         #[global_allocator]
         static __KERNEL_HEAP: $crate::StaticHeap = $crate::StaticHeap::new();
     };
+    ($name:ident) => {
+        #[global_allocator]
+        static $name: $crate::StaticHeap = $crate::StaticHeap::new();
+    };
 }

@@ -38,9 +38,10 @@ test   runs tests: prints `ok NAME`, `FAILED NAME` or `not run NAME` for each,
                         operations on each machine, and the published tests of
                         the crate hashbrown on the heap: some minutes
          --soak MINUTES instead of all tests heavy weather on four CPUs, for so
-                        long on each machine: every operation, faults and
-                        interrupts, in rounds of some seconds; after each all
-                        accounts must be exact, and a line says what was done
+                        long on each machine: every operation, programs, faults
+                        and interrupts, in rounds of some seconds; after each
+                        all accounts must be exact, and a line says what was
+                        done
          --seed N       the seed of the soak's first round: that of a round
                         which failed makes the same choices (the default is a
                         random one; each round's is printed)

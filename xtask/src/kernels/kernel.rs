@@ -70,7 +70,8 @@ pub(super) const CLAIMS: Kernel = Kernel {
 pub(super) const STEPS: Kernel = Kernel { name: "steps", usual_seconds: 40, flavour: Flavour::Stepped, ..PLAIN_KERNEL };
 
 /// Has CPUs race for the same pages.
-pub(super) const RACES: Kernel = Kernel { name: "races", usual_seconds: 10, cpus: 2, ..PLAIN_KERNEL };
+pub(super) const RACES: Kernel =
+    Kernel { name: "races", usual_seconds: 10, cpus: 2, programs: Some("guests"), ..PLAIN_KERNEL };
 /// The same, for a long test: many more rounds, and more CPUs than a small host has.
 pub(super) const LONG_RACES: Kernel = Kernel { usual_seconds: 300, cpus: 4, ..RACES };
 

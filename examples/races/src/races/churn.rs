@@ -26,7 +26,7 @@ races! {
 /// Where in a page its owner's canaries are.
 pub(super) const CANARIES: [u64; 2] = [8, 4088];
 /// Where CPUs write that do not own it, each to a word of its own.
-const WILD: u64 = 2048;
+pub(super) const WILD: u64 = 2048;
 /// The most pages of one allocation.
 const MOST_PAGES: u32 = 4;
 /// The most allocations that a CPU keeps.

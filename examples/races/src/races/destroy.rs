@@ -117,6 +117,10 @@ fn an_arena_is_destroyed_under_faults_and_never_used_again(site: &Site) -> Told 
     let look = |_: &mut Player<'_>| equal("frames between rounds", site.machine.frames().free_count(), frames);
     let met = || busy.load(Ordering::Relaxed) > 0;
     let rounds = site.play((3, 40), &met, &[One(&prepare), All(&race), One(&look)])?;
+    if let Some(parts) = parts.into_inner() {
+        // SAFETY: `metadata` leaked it, and the last arena that had it is gone.
+        drop(unsafe { Box::from_raw(parts.metadata) });
+    }
     let [busy, declined] = [busy, declined].map(AtomicU64::into_inner);
     let lives = rounds * TIMES;
     Ok(format!("{rounds} rounds, {lives} arenas, {busy} times busy, {declined} accesses to what was gone given up"))

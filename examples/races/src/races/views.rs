@@ -3,7 +3,6 @@
 //!
 //! The kernel reads there as a program would, with user mode's pages let through: nothing else may be at those addresses.
 
-use alloc::boxed::Box;
 use alloc::format;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -15,7 +14,7 @@ use spin::Mutex;
 use support::switch_context;
 
 use super::{Told, races};
-use crate::bench::{KernelArena, layout, metadata};
+use crate::bench::{KernelArena, layout, metadata, unmake};
 use crate::check::{Checked, Failure, equal, holds};
 use crate::platform::RacePlatform;
 use crate::play::Phase::{All, One};
@@ -58,10 +57,7 @@ impl Shown {
         site.other.add(&self.arena.stats());
         self.arena.reclaim();
         self.arena.validate()?;
-        let destroyed = self.arena.destroy().map_err(|_| Failure::new("a view is left"))?;
-        // SAFETY: `metadata` leaked it, and the arena that had it is gone.
-        drop(unsafe { Box::from_raw(destroyed.metadata) });
-        equal("pages that are left", destroyed.pages, 0)
+        unmake(self.arena)
     }
 
     pub(super) fn attach(&self, rights: ViewRights, policy: FaultPolicy) -> Result<ViewId, Failure> {

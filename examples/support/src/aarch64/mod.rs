@@ -172,3 +172,8 @@ pub(crate) fn decode(frame: &FaultFrame) -> Option<Fault> {
 pub(crate) fn decode_program(frame: &FaultFrame) -> Option<ProgramFault> {
     decode_program_fault(frame.syndrome, frame.address, frame.instruction)
 }
+
+/// Whether QEMU's log has the fault as a data abort: instruction aborts (of EL0, and of EL1) are others.
+pub(crate) fn is_counted(frame: &FaultFrame) -> bool {
+    !matches!(frame.syndrome >> 26 & 0x3f, 0x20 | 0x21)
+}

@@ -51,6 +51,7 @@ impl<'a, 'w> Guest<'a, 'w> {
         match random.below(4) {
             0 => self.give_page()?,
             1 => self.take_page()?,
+            2 if random.one_in(2) => self.weather.visitors.look(random)?,
             2 => self.look(random)?,
             _ => {}
         }

@@ -1,12 +1,14 @@
 //! Heavy weather: all CPUs do anything at all at once, faults and a timer's handler come in between, and when it is over every
 //! account is exact.
 //!
-//! There are four arenas: that of the race, whose pages change hands while all CPUs access them wildly; one for a pool, reservations
-//! and a group whose programs are called while it comes and goes; one of a view that does so; and a private one under a heap. On
+//! There are five arenas: that of the race, whose pages change hands while all CPUs access them wildly, and bytecode does ([`bytecode`]);
+//! one for a pool, reservations
+//! and a group whose programs are called while it comes and goes; one of a view that does so; one that hostile programs see in user
+//! mode ([`users`]); and a private one under a heap. Others come and go, in the registry too ([`visitors`]). On
 //! each CPU a timer's handler takes and frees pages and blocks in any context, and faults ([`guest`]).
 //!
-//! Then all is taken down. What the arenas, the heap, the pool and the handlers had must be back, to the last frame of pages, tables
-//! and bookkeeping. A soak plays this again and again, with another seed each time: on each CPU the same seed makes the same
+//! Then all is taken down. What the arenas, the heap, the pool, the programs and the handlers had must be back, to the last frame of
+//! pages, tables and bookkeeping; and each violation was provoked, by an access, a free or a hole. A soak plays this again and again, with another seed each time: on each CPU the same seed makes the same
 //! choices, and who gets there first is left to the machine.
 
 use alloc::boxed::Box;
@@ -14,13 +16,13 @@ use alloc::format;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use kernel_arena::Arena;
 use kernel_arena::groups::{DisableError, Group};
 use kernel_arena::heap::Heap;
 use kernel_arena::pool::Pool;
 use kernel_arena::slab::Mode;
 use kernel_arena::source::{ArenaPages, FrameMetadata};
 use kernel_arena::views::{ViewId, ViewRights};
+use kernel_arena::{Arena, ArenaLayout};
 use spin::Mutex;
 use support::{interruptible, milliseconds, set_interrupt_handler, ticks};
 
@@ -28,7 +30,7 @@ use super::churn::Tale;
 use super::groups::{Program, Programs};
 use super::views::{Shown, Sums};
 use super::{Told, races};
-use crate::bench::{KernelArena, layout, metadata};
+use crate::bench::{KernelArena, layout, metadata, unmake};
 use crate::check::{Checked, Failure, equal};
 use crate::fault::REGISTRY;
 use crate::platform::RacePlatform;
@@ -37,10 +39,15 @@ use crate::play::Player;
 use crate::site::{Site, violation_of};
 use guest::Guest;
 use part::Part;
+use users::Users;
+use visitors::Visitors;
 
 mod blocks;
+mod bytecode;
 mod guest;
 mod part;
+mod users;
+mod visitors;
 
 races! {
     heavy_weather_leaves_every_account_exact in 64 pages,
@@ -48,8 +55,8 @@ races! {
 
 /// How long it lasts, in milliseconds.
 const LASTS_MS: (u32, u32) = (1000, 3000);
-/// Pages of the arena that all sorts of things share, and of the heap's.
-const PAGES: (u32, u32) = (192, 4096);
+/// Pages of the arena that all sorts of things share, of that of programs in user mode, and of the heap's.
+const PAGES: (u32, u32, u32) = (192, 128, 4096);
 /// How many violations of the group's programs are let pass.
 const BUDGET: u64 = 20;
 
@@ -66,6 +73,9 @@ struct Deeds {
     views: AtomicU64,
     groups: AtomicU64,
     calls: AtomicU64,
+    bytecode: AtomicU64,
+    holes: AtomicU64,
+    guarded: AtomicU64,
 }
 
 impl Deeds {
@@ -76,14 +86,14 @@ impl Deeds {
 
 impl fmt::Display for Deeds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ticks, blocks, refusals, reservations, views, groups, calls } = self;
-        let deeds = [ticks, blocks, refusals, reservations, views, groups, calls];
-        let [ticks, blocks, refusals, reservations, views, groups, calls] =
+        let Self { ticks, blocks, refusals, reservations, views, groups, calls, bytecode, holes, guarded } = self;
+        let deeds = [ticks, blocks, refusals, reservations, views, groups, calls, bytecode, holes, guarded];
+        let [ticks, blocks, refusals, reservations, views, groups, calls, bytecode, holes, guarded] =
             deeds.map(|deed| deed.load(Ordering::Relaxed));
         write!(
             f,
             "{ticks} ticks, {blocks} blocks, {reservations} reservations, {views} views, {groups} groups with {calls} calls, \
-             {refusals} refusals"
+             {refusals} refusals, {bytecode} runs of bytecode with {holes} holes, {guarded} pages among programs'"
         )
     }
 }
@@ -103,32 +113,33 @@ struct Weather<'a> {
     /// For whoever attaches the view, or detaches it.
     turn: Mutex<()>,
     sums: Sums,
+    users: Users<'a>,
+    visitors: Visitors,
     deeds: Deeds,
-}
-
-/// Whether programs may see an arena.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Shared,
-    Private,
 }
 
 fn heavy_weather_leaves_every_account_exact(site: &Site) -> Told {
     set_interrupt_handler(guest::ticked);
-    with_arena(site, Kind::Shared, PAGES.0, |common| {
-        with_arena(site, Kind::Private, PAGES.1, |private| {
-            let shown = Shown::new(site)?;
-            let told = weather(site, common, private, &shown);
-            told.and_then(|told| shown.end(site).map(|()| told))
+    let views = u8::try_from(site.cpus).map_err(|_| Failure::new("too many CPUs"))?;
+    with_arena(site, (PAGES.0, |layout| layout), |common| {
+        with_arena(site, (PAGES.1, |layout| layout.with_views(views)), |seen| {
+            with_arena(site, (PAGES.2, ArenaLayout::private), |private| {
+                let shown = Shown::new(site)?;
+                let told = weather(site, [common, seen, private], &shown);
+                told.and_then(|told| shown.end(site).map(|()| told))
+            })
         })
     })
 }
 
 /// Lets `body` have an arena that is registered; all must come back.
-fn with_arena(site: &Site, kind: Kind, pages: u32, body: impl FnOnce(&KernelArena) -> Told) -> Told {
+fn with_arena(
+    site: &Site,
+    (pages, kind): (u32, impl FnOnce(ArenaLayout) -> ArenaLayout),
+    body: impl FnOnce(&KernelArena) -> Told,
+) -> Told {
     let platform = RacePlatform::lend(site.machine).ok_or_else(|| Failure::new("all windows are lent"))?;
-    let layout = layout(site.machine, &platform, pages)?;
-    let layout = if kind == Kind::Private { layout.private() } else { layout };
+    let layout = kind(layout(site.machine, &platform, pages)?);
     let arena = Box::new(Arena::new(platform, layout, metadata(&layout))?);
     // SAFETY: the arena stays in its box until `remove` below has returned `Ok`; if it does not, the kernel panics.
     let registration = unsafe { REGISTRY.register(&arena) }?;
@@ -143,14 +154,10 @@ fn with_arena(site: &Site, kind: Kind, pages: u32, body: impl FnOnce(&KernelAren
     validated?;
     let rest = [stats.claimed_pages, stats.deferred_pages, stats.tainted_pages, stats.tainted_regions];
     equal("pages claimed, queued, marked, and regions marked in an arena beside", rest, [0; 4])?;
-    let destroyed = arena.destroy().map_err(|_| Failure::new("something still holds an arena"))?;
-    // SAFETY: `metadata` leaked it, and the arena that had it is gone.
-    drop(unsafe { Box::from_raw(destroyed.metadata) });
-    equal("pages at the end", destroyed.pages, 0)?;
-    Ok(told)
+    unmake(*arena).map(|()| told)
 }
 
-fn weather(site: &Site, common: &KernelArena, private: &KernelArena, shown: &Shown) -> Told {
+fn weather(site: &Site, [common, seen, private]: [&KernelArena; 3], shown: &Shown) -> Told {
     let heap = Heap::new();
     let (pages, books) = (ArenaPages::new(private), FrameMetadata::new(private.platform()));
     heap.init(pages, books, Mode::Fast).map_err(|refused| Failure::new(format!("{}", refused.error)))?;
@@ -167,6 +174,8 @@ fn weather(site: &Site, common: &KernelArena, private: &KernelArena, shown: &Sho
         id: Mutex::new(None),
         turn: Mutex::new(()),
         sums: Sums::default(),
+        users: Users::new(site.machine, seen)?,
+        visitors: Visitors::default(),
         deeds: Deeds::default(),
     };
     let storm = |player: &mut Player<'_>| weather.storm(player);
@@ -176,9 +185,8 @@ fn weather(site: &Site, common: &KernelArena, private: &KernelArena, shown: &Sho
         Ok(())
     };
     let played = site.play((1, 1), &|| true, &[All(&storm), One(&calm)]);
-    let deeds = format!("{}", weather.deeds);
     let gone = weather.end();
-    played.and(gone).map(|()| deeds)
+    played.and(gone)
 }
 
 impl Weather<'_> {
@@ -202,7 +210,11 @@ impl Weather<'_> {
     }
 
     /// Takes it all down.
-    fn end(self) -> Checked {
+    fn end(self) -> Told {
+        // Before anything else may fail: they are registered.
+        let visitors = self.visitors.end(self.site);
+        let users = self.users.end()?;
+        let told = format!("{}; {}; {}", self.deeds, users, visitors?);
         if self.shown.is_attached() {
             self.shown.detach()?;
         }
@@ -217,6 +229,7 @@ impl Weather<'_> {
         equal("misuses of the heap", misuses, Some(0))?;
         let slab = self.heap.into_slab().ok_or_else(|| Failure::new("the heap has no memory"))?.destroy();
         let out = (slab.objects, slab.bytes, slab.run_bytes);
-        equal("objects of the heap that are still out, their bytes, and those of runs", out, (0, 0, 0))
+        equal("objects of the heap that are still out, their bytes, and those of runs", out, (0, 0, 0))?;
+        Ok(told)
     }
 }

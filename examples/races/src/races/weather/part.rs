@@ -1,6 +1,7 @@
 //! One CPU's part in heavy weather: any operation of all that there are, in any order.
 
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 use kernel_arena::groups::{DisableError, EnableError};
 use kernel_arena::masks::MaskIds;
@@ -9,7 +10,8 @@ use kernel_arena::{AllocRequest, ArenaPtr, Owner};
 use support::Random;
 
 use super::blocks::Block;
-use super::{Deeds, Weather};
+use super::users::{self, Guarded};
+use super::{Deeds, Weather, bytecode};
 use crate::check::{Checked, Failure, equal, holds};
 use crate::play::Player;
 use crate::races::churn::{self, Tale, Way};
@@ -29,27 +31,34 @@ pub(super) struct Part<'a, 'w, 'b, 'c> {
     /// Pages of the race's arena.
     churn: churn::Part<'c, 'b>,
     blocks: Vec<Block>,
+    guarded: Option<Guarded>,
 }
 
 impl<'a, 'w, 'b, 'c> Part<'a, 'w, 'b, 'c> {
     pub(super) fn new(weather: &'a Weather<'w>, tale: &'c Tale, player: &'c mut Player<'b>) -> Self {
         let random = Random::new(player.random.bits() >> 1);
         let churn = churn::Part::new(player, tale, Way::Either);
-        Self { weather, random, churn, blocks: Vec::with_capacity(MOST_BLOCKS) }
+        Self { weather, random, churn, blocks: Vec::with_capacity(MOST_BLOCKS), guarded: None }
     }
 
     /// One thing.
     pub(super) fn step(&mut self) -> Checked {
         match self.random.below(64) {
-            0..=31 => self.churn.step(),
-            32..=46 => self.block(),
-            47..=51 => self.program_page(),
-            52..=55 => self.call(),
-            56..=58 => self.reserve(),
-            59 => self.wild(),
-            60 => self.come_or_go(),
-            61 => self.enable_or_disable(),
-            62 => self.tidy(),
+            0..=25 => self.churn.step(),
+            26..=38 => self.block(),
+            39..=42 => self.program_page(),
+            43..=46 => self.call(),
+            47..=49 => self.reserve(),
+            50 => self.wild(),
+            51 => self.come_or_go(),
+            52 => self.enable_or_disable(),
+            53 => self.tidy(),
+            54..=55 => self.bytecode(),
+            56 => self.weather.users.run(self.churn.player.number, &mut self.random),
+            57 => self.guard(),
+            58 => self.weather.users.come_or_go(&mut self.random),
+            59..=61 => self.weather.visitors.look(&mut self.random).map_err(Failure::new),
+            62 => self.weather.visitors.come_or_go(self.weather.site, &mut self.random),
             _ => Ok(()),
         }
     }
@@ -57,7 +66,8 @@ impl<'a, 'w, 'b, 'c> Part<'a, 'w, 'b, 'c> {
     /// Gives all back.
     pub(super) fn end(mut self) -> Checked {
         let (pages, blocks) = (self.churn.end(), self.give_blocks());
-        pages.and(blocks)
+        let guarded = self.guarded.take().map_or(Ok(()), |page| page.give(&self.weather.users, &mut self.random));
+        pages.and(blocks).and(guarded)
     }
 
     fn give_blocks(&mut self) -> Checked {
@@ -152,10 +162,38 @@ impl<'a, 'w, 'b, 'c> Part<'a, 'w, 'b, 'c> {
         holds("a wild write is let go on", write_in(address_in(self.weather.common, place), 0))
     }
 
-    /// A wild read of the heap's pages, or a wild write beside the common ones.
+    /// A run of bytecode in the race's arena.
+    fn bytecode(&mut self) -> Checked {
+        let weather = self.weather;
+        let Some(holes) = bytecode::run(weather.site, self.churn.player.number, &mut self.random)? else {
+            Deeds::add(&weather.deeds.refusals);
+            return Ok(());
+        };
+        Deeds::add(&weather.deeds.bytecode);
+        weather.deeds.holes.fetch_add(holes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes a page among those of programs, or gives it back.
+    fn guard(&mut self) -> Checked {
+        let users = &self.weather.users;
+        if let Some(guarded) = self.guarded.take() {
+            return guarded.give(users, &mut self.random);
+        }
+        self.guarded = Guarded::take(users, &mut self.random)?;
+        match self.guarded {
+            Some(_) => Deeds::add(&self.weather.deeds.guarded),
+            None => Deeds::add(&self.weather.deeds.refusals),
+        }
+        Ok(())
+    }
+
+    /// A wild read of the heap's pages, or of the programs', or a wild write beside the common ones.
     fn wild(&mut self) -> Checked {
-        if self.random.one_in(2) {
-            return self.goes_wild();
+        match self.random.below(4) {
+            0 => return users::wild(&self.weather.users, &mut self.random),
+            1 | 2 => return self.goes_wild(),
+            _ => {}
         }
         let arena = self.weather.heap.slab().map(|slab| slab.source().arena());
         let arena = arena.ok_or_else(|| Failure::new("the heap has no memory"))?;
