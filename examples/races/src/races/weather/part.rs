@@ -233,7 +233,7 @@ impl<'a, 'w, 'b, 'c> Part<'a, 'w, 'b, 'c> {
             1 => _ = self.weather.heap.drain(),
             2 => _ = self.weather.pool.reclaim(),
             3 => _ = self.weather.common.reclaim(),
-            _ => {}
+            _ => self.weather.users.reclaim(),
         }
         Ok(())
     }

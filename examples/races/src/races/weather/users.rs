@@ -100,6 +100,12 @@ impl<'a> Users<'a> {
         Ok(())
     }
 
+    /// Has pages back that are queued, or hold scratch.
+    pub(super) fn reclaim(&self) {
+        count(Event::Operation);
+        self.arena.reclaim();
+    }
+
     /// Runs this CPU's program until it ends, however that comes.
     pub(super) fn run(&self, cpu: u32, random: &mut Random) -> Checked {
         let Seat { process, view } = &self.seats[cpu as usize];
