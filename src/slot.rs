@@ -184,9 +184,7 @@ impl<A: Arch> SlotCodec<A> {
             SlotState::Scratch => self.scratch[0],
             SlotState::ScratchOverReserved(owner) => self.scratch[owner as usize],
             SlotState::Mapped(frame, owner) => self.encode_mapped(frame, owner),
-            SlotState::Deferred(frame, owner) => {
-                self.leaf(frame, self.reach_of(owner), SOFTWARE_DEFERRED | owner.bits())
-            }
+            SlotState::Deferred(frame, owner) => self.encode_deferred(frame, owner),
             SlotState::Foreign(word) => word,
         }
     }
@@ -195,6 +193,12 @@ impl<A: Arch> SlotCodec<A> {
     #[inline]
     pub(crate) fn encode_mapped(&self, frame: Frame, owner: Owner) -> u64 {
         self.leaf(frame, self.reach_of(owner), owner.bits())
+    }
+
+    /// The word of [`SlotState::Deferred`].
+    #[inline]
+    pub(crate) fn encode_deferred(&self, frame: Frame, owner: Owner) -> u64 {
+        self.leaf(frame, self.reach_of(owner), SOFTWARE_DEFERRED | owner.bits())
     }
 
     /// The kernel's own pages are not for programs, whatever the arena.
@@ -231,6 +235,14 @@ impl<A: Arch> SlotCodec<A> {
     pub(crate) fn frame_of(&self, word: u64, owner: Owner) -> Option<Frame> {
         let leaf = A::decode_leaf(word, self.attributes)?;
         (self.encode_mapped(leaf.frame, owner) == word).then_some(leaf.frame)
+    }
+
+    /// The frame and the owner of a page that is queued to be freed.
+    #[inline]
+    pub(crate) fn queued(&self, word: u64) -> Option<(Frame, Owner)> {
+        let leaf = A::decode_leaf(word, self.attributes)?;
+        let owner = Owner::from_bits(leaf.software)?;
+        (self.encode_deferred(leaf.frame, owner) == word).then_some((leaf.frame, owner))
     }
 
     #[inline]
@@ -293,6 +305,8 @@ mod tests {
                 let mapped = |frame: &Frame| SlotState::Mapped(*frame, owner) == state;
                 assert_eq!(codec.frame_of(*word, owner), state.frame().filter(mapped));
             }
+            let queued = codec.queued(*word).map(|(frame, owner)| SlotState::Deferred(frame, owner));
+            assert_eq!(queued, Some(state).filter(|state| matches!(state, SlotState::Deferred(..))));
             assert_eq!(state.is_present(), word & 1 != 0);
             if !state.is_present() {
                 assert_eq!(word & 0x000f_ffff_ffff_f000, 0, "address bits of an absent word: {state:?}");
@@ -320,6 +334,7 @@ mod tests {
         ] {
             assert_eq!(codec.decode(foreign), SlotState::Foreign(foreign));
             assert!(!SlotCodec::<A>::is_vacant(foreign) && codec.frame_of(foreign, Owner::Program).is_none());
+            assert!(codec.queued(foreign).is_none());
         }
     }
 

@@ -134,12 +134,6 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// What the slot of a page of the extent says. Asked beside the paths that are hot, in many places.
     #[inline(never)]
     fn state(&self, page: u32) -> SlotState {
-        self.look_at(page)
-    }
-
-    /// The same, where it is hot.
-    #[inline(always)]
-    fn look_at(&self, page: u32) -> SlotState {
         self.slot(page).map_or(SlotState::Foreign(0), |slot| self.codec.decode(A::load(slot)))
     }
 

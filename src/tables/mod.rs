@@ -85,19 +85,37 @@ impl<A: Arch> Tables<A> {
         A::decode_table(word, self.attributes) == Some(self.scratch_table)
     }
 
-    /// The slot of a page of the extent's leaf tables, and its number: `None` for any other number.
-    #[inline]
-    pub(crate) fn built_slot<'a, P: Platform>(&self, platform: &'a P, page: u64) -> Option<(&'a AtomicU64, u32)> {
+    /// The leaf table that has a page, one of the extent's, and the page's number: `None` for any other number.
+    #[inline(always)]
+    fn leaf_of<P: Platform>(&self, platform: &P, page: u64) -> Option<(Frame, u32)> {
         let offset = page.wrapping_sub(u64::from(self.built.start));
         if offset >= u64::from(self.built.end - self.built.start) {
             return None;
         }
         let page = (page & 0xffff_ffff) as u32;
         let table = A::decode_table(A::load(self.directory_entry(platform, page)?), self.attributes)?;
+        Some((table, page))
+    }
+
+    /// The slot of a page of the extent's leaf tables, and its number: `None` for any other number.
+    #[inline]
+    pub(crate) fn built_slot<'a, P: Platform>(&self, platform: &'a P, page: u64) -> Option<(&'a AtomicU64, u32)> {
+        let (table, page) = self.leaf_of(platform, page)?;
         // SAFETY: the directory entries of the extent point to the leaf tables built for it, from creation on until the
         // tables are released.
         let slots = unsafe { words::<A, P>(platform, table) };
         slots.get((page & (Self::LEAF_PAGES - 1)) as usize).map(|slot| (slot, page))
+    }
+
+    /// The slots from a page's on that are in the same table, `most` of them at most: at least one, unless the page is not of
+    /// the extent's leaf tables.
+    #[inline]
+    pub(crate) fn slots_from<'a, P: Platform>(&self, platform: &'a P, page: u32, most: u32) -> &'a [AtomicU64] {
+        let Some((table, page)) = self.leaf_of(platform, page.into()) else { return &[] };
+        // SAFETY: as for `built_slot`.
+        let slots = unsafe { words::<A, P>(platform, table) };
+        let slots = slots.get((page & (Self::LEAF_PAGES - 1)) as usize..).unwrap_or_default();
+        slots.get(..most as usize).unwrap_or(slots)
     }
 
     /// The slot of a page of the extent's leaf tables.

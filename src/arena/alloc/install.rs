@@ -7,7 +7,7 @@ use crate::arena::slots::claimed::Claimed;
 use crate::arena::slots::transition::{healed, installed, queued};
 use crate::arena::{AllocRequest, Arena, Context, Placement};
 use crate::platform::{FlushScope, Frame, Platform};
-use crate::slot::{Owner, SlotState};
+use crate::slot::{Owner, SlotCodec, SlotState};
 use crate::sync::AtomicU64;
 
 /// How often an allocation heals one of its pages again that faults keep scratching meanwhile.
@@ -51,11 +51,34 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         request: &AllocRequest,
     ) -> Result<(), Collided> {
         self.clear_scratch(claimed.pages(), request.context)?;
+        // Most often nothing comes between, and each slot is still vacant.
+        self.while_slots(claimed.pages(), |_, slot| {
+            let installed = self.install_at_once(chain, slot, request.owner);
+            if installed {
+                claimed.hand_out_first();
+            }
+            installed
+        });
         for page in claimed.pages().numbers() {
             self.install_from(chain, page, request.owner, request.context)?;
             claimed.hand_out_first();
         }
         Ok(())
+    }
+
+    /// S2 for one page whose slot is vacant, tried once: whether it was, and is a page now.
+    #[inline(always)]
+    fn install_at_once(&self, chain: &mut FrameChain<'_, P>, slot: &AtomicU64, owner: Owner) -> bool {
+        let word = A::load(slot);
+        if !SlotCodec::<A>::is_vacant(word) {
+            return false;
+        }
+        let Some(frame) = chain.pop() else { return false };
+        let installed = A::try_install(slot, word, self.codec.encode_mapped(frame, owner)).is_ok();
+        if !installed {
+            chain.put_back(frame);
+        }
+        installed
     }
 
     /// S2 for one page with a frame of `chain`, which goes back there if it cannot be installed.
@@ -92,9 +115,15 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         Err(Collided::Scratch)
     }
 
-    /// Looks at every slot; where scratch is found, takes it away and flushes once for all, or, where the caller may not
+    /// Looks at every slot; most often all are vacant. Where scratch is found, takes it away and flushes once for all, or, where the caller may not
     /// wait, fails. It fails where somebody else has written to a slot.
     fn clear_scratch(&self, pages: PageRange, context: Context) -> Result<(), Collided> {
+        let vacant = self.while_slots(pages, |_, slot| SlotCodec::<A>::is_vacant(A::load(slot)));
+        if vacant == pages.count().get() { Ok(()) } else { self.clear_what_is_there(pages, context) }
+    }
+
+    #[cold]
+    fn clear_what_is_there(&self, pages: PageRange, context: Context) -> Result<(), Collided> {
         let mut scratched = false;
         for page in pages.numbers() {
             match self.state(page) {

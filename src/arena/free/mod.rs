@@ -10,9 +10,10 @@ use crate::arena::slots::claimed::Claimed;
 use crate::arena::slots::transition::{deferred, taken_away};
 use crate::arena::{Arena, FreeError};
 use crate::layout::Sharing;
-use crate::pages::{masks, ones};
+use crate::pages::masks;
 use crate::platform::Platform;
 use crate::slot::{Owner, SlotState};
+use crate::sync::AtomicU64;
 use crate::violations::ViolationKind;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
@@ -49,9 +50,10 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let mut freed = 0;
         {
             let mut batch = Batch::new(self, pages.first().number());
-            for page in pages.numbers() {
-                freed += u32::from(self.take_away(page, owner, &mut batch));
-            }
+            self.while_slots(pages, |page, slot| {
+                freed += u32::from(self.take_away(slot, page, owner, &mut batch));
+                true
+            });
         }
         self.freed(freed, pages)
     }
@@ -65,6 +67,17 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// # Errors
     /// As for [`free_pages`](Self::free_pages).
     pub fn free_pages_deferred(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
+        if count == PageCount::ONE {
+            if let Some(deferred) = self.defer_page(at, owner) {
+                return deferred;
+            }
+        }
+        self.defer_run(at, count, owner)
+    }
+
+    /// The same for any number of pages, and for what is no page.
+    #[inline(never)]
+    fn defer_run(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
         let pages = self.check_free(at, count, owner, Caller::Anybody)?;
         self.defer_pages(pages, owner)
     }
@@ -87,14 +100,16 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     fn defer_pages(&self, pages: PageRange, owner: Owner) -> Result<(), FreeError> {
         let mut freed = 0;
         for (word, mask) in masks(self.maps.bit_of(pages.first().number()), pages.count().get()) {
-            let mut queued = 0;
-            for bit in ones(mask) {
-                match self.defer(self.maps.page_of(word * 64 + bit), owner) {
-                    Some(Deferral::Queued) => queued |= 1 << bit,
+            let (mut queued, first) = (0, mask.trailing_zeros());
+            let pages = PageRange::of(self.maps.page_of(word * 64 + first), mask.count_ones());
+            self.while_slots(pages, |page, slot| {
+                match self.defer(slot, page, owner) {
+                    Some(Deferral::Queued) => queued |= 1 << (self.maps.bit_of(page) % 64),
                     Some(Deferral::Unreserved) => freed += 1,
                     None => {}
                 }
-            }
+                true
+            });
             // Release: whoever takes a bit finds the slot deferred.
             self.maps.deferred.put(word, queued);
             freed += queued.count_ones();
@@ -147,18 +162,22 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         if count == PageCount::ZERO {
             return Err(FreeError::ZeroPages);
         }
-        for page in pages.pages() {
-            is_to_free(self.look_at(page.number()), page, owner)?;
+        // Most often all are pages that are there, and their owner's.
+        let there = self.while_slots(pages, |_, slot| self.codec.frame_of(A::load(slot), owner).is_some());
+        for page in pages.pages().skip(there as usize) {
+            is_to_free(self.state(page.number()), page, owner)?;
         }
         Ok(pages)
     }
 
     /// S4 for one page that belongs to `owner`. Its success is the right to free: the page goes into the batch.
-    fn take_away(&self, page: u32, owner: Owner, batch: &mut Batch<'_, P, A>) -> bool {
-        let Some(slot) = self.slot(page) else {
-            return false;
-        };
+    #[inline]
+    fn take_away(&self, slot: &AtomicU64, page: u32, owner: Owner, batch: &mut Batch<'_, P, A>) -> bool {
         let mut room = batch.room();
+        if let Some(frame) = self.take_mapped(slot, owner, |_| self.codec.encode(SlotState::Vacated(room.tag()))) {
+            room.owe(self.won_back(page), SlotState::Mapped(frame, owner));
+            return true;
+        }
         let Ok(was) = self.transition(slot, |seen| taken_away(seen, owner, || room.tag())) else {
             return false;
         };
@@ -167,8 +186,16 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// S5 or S6 for one page that belongs to `owner`; `None` if it does not (any more).
-    fn defer(&self, page: u32, owner: Owner) -> Option<Deferral> {
-        let was = self.transition(self.slot(page)?, |seen| deferred(seen, owner)).ok()?;
+    fn defer(&self, slot: &AtomicU64, page: u32, owner: Owner) -> Option<Deferral> {
+        if self.take_mapped(slot, owner, |frame| self.codec.encode_deferred(frame, owner)).is_some() {
+            return Some(Deferral::Queued);
+        }
+        self.defer_whatever_it_is(slot, page, owner)
+    }
+
+    #[cold]
+    fn defer_whatever_it_is(&self, slot: &AtomicU64, page: u32, owner: Owner) -> Option<Deferral> {
+        let was = self.transition(slot, |seen| deferred(seen, owner)).ok()?;
         if was.frame().is_some() {
             return Some(Deferral::Queued);
         }

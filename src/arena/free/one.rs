@@ -1,4 +1,4 @@
-//! Free of one page that is there, and its owner's: the same steps as for many, without a batch.
+//! Free of one page that is there, and its owner's, at once or deferred: the same steps as for many, without a batch.
 
 use super::Caller;
 use crate::addr::{ArenaPtr, PageCount, PageRange};
@@ -43,7 +43,19 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         Some(Ok(()))
     }
 
-    /// The same for a page that is reserved, and not scratched: there is nothing to flush or to give back. `None` if it is not,
+    /// Queues one page that is there, and its owner's. `None` if it is not.
+    #[inline]
+    pub(super) fn defer_page(&self, at: ArenaPtr, owner: Owner) -> Option<Result<(), FreeError>> {
+        let Looked { single, slot, word } = self.look_once(at, owner)?;
+        let frame = self.codec.frame_of(word, owner)?;
+        if A::compare_exchange(slot, word, self.codec.encode_deferred(frame, owner)).is_err() {
+            return Some(self.freed(0, single));
+        }
+        self.maps.deferred.put_bit(self.maps.bit_of(single.first().number()));
+        Some(Ok(()))
+    }
+
+    /// Frees one page that is reserved, and not scratched: there is nothing to flush or to give back. `None` if it is not,
     /// or not any more.
     #[inline(never)]
     pub(super) fn free_reserved_page(&self, at: ArenaPtr, owner: Owner) -> Option<()> {

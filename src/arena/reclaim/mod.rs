@@ -5,7 +5,7 @@ mod settle;
 use crate::addr::{AddressRange, PAGE_BYTES, PageRange, WINDOW_PAGES};
 use crate::arch::Arch;
 use crate::arena::Arena;
-use crate::arena::slots::batch::Batch;
+use crate::arena::slots::batch::{Batch, Room};
 use crate::arena::slots::claimed::Claimed;
 use crate::arena::slots::transition::{finished, healed};
 use crate::pages::ones;
@@ -85,6 +85,19 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             return false;
         };
         let mut room = batch.room();
+        let word = A::load(slot);
+        if let Some((frame, owner)) = self.codec.queued(word) {
+            let vacated = self.codec.encode(SlotState::Vacated(room.tag()));
+            if A::compare_exchange(slot, word, vacated).is_ok() {
+                room.owe(self.won_back(page), SlotState::Deferred(frame, owner));
+                return true;
+            }
+        }
+        self.finish_whatever_it_is(slot, page, room)
+    }
+
+    #[cold]
+    fn finish_whatever_it_is(&self, slot: &AtomicU64, page: u32, mut room: Room<'_, '_, P, A>) -> bool {
         match self.transition(slot, |seen| finished(seen, || room.tag())) {
             Ok(was) => {
                 room.owe(self.won_back(page), was);

@@ -5,6 +5,7 @@ pub(super) mod claimed;
 mod few;
 mod flush;
 mod foreign;
+mod run;
 pub(super) mod transition;
 
 pub(super) use foreign::LastForeign;

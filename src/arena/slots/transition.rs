@@ -30,6 +30,21 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             }
         }
     }
+
+    /// S4 or S5 where there is what most often is, a page that is mapped for `owner`: exchanged for `next` of its frame. Looked at
+    /// and tried once; `None` if it is anything else, and nothing was changed.
+    #[inline(always)]
+    pub(in crate::arena) fn take_mapped(
+        &self,
+        slot: &AtomicU64,
+        owner: Owner,
+        next: impl FnOnce(Frame) -> u64,
+    ) -> Option<Frame> {
+        let word = A::load(slot);
+        let frame = self.codec.frame_of(word, owner)?;
+        A::compare_exchange(slot, word, next(frame)).ok()?;
+        Some(frame)
+    }
 }
 
 /// S1: the scratch page, where nothing is translated. The fault path tries it once, from the word that it read.
