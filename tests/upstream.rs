@@ -33,6 +33,7 @@ mod holes;
 mod invalid_free;
 mod large;
 mod refusals;
+mod refused_again;
 mod reservations;
 mod reserve;
 mod reserved_pages;

@@ -127,6 +127,22 @@ impl PageMaps {
         self.passing.now()
     }
 
+    /// Whether a run of so many pages, or a shorter one, was refused, and nothing was given back since. Never so in a small
+    /// extent, where not all who give back announce it.
+    pub(crate) fn was_refused(&self, count: u32) -> bool {
+        self.refused.still(count, || self.before_search().quiet())
+    }
+
+    /// After a search for `count` pages that left no page alone but those that are claimed, that found none, and during which
+    /// nothing was given back.
+    pub(crate) fn note_refused(&self, count: u32, before: Moment) {
+        // A page that was left alone because of a mark would have had to be given back to be without one now.
+        let moment = if self.is_small() || self.tainted.any() { None } else { before.quiet() };
+        if let Some(moment) = moment {
+            self.refused.note(count, moment);
+        }
+    }
+
     /// After it: whether nothing was given back meanwhile.
     pub(crate) fn none_given_back_since(&self, before: Moment) -> bool {
         self.passing.none_since(before)

@@ -19,6 +19,7 @@ mod free_map;
 mod marks;
 mod passing;
 mod queue;
+mod refused;
 mod tainted;
 
 pub(crate) use bitmap::{Bitmap, masks, ones};
@@ -31,6 +32,7 @@ pub(crate) use passing::{GivingBack, Moment};
 
 use passing::Passing;
 use queue::Queue;
+use refused::Refused;
 use tainted::Tainted;
 
 /// The maps of an arena.
@@ -39,6 +41,7 @@ pub(crate) struct PageMaps {
     geometry: MapGeometry,
     claimed: FreeMap<FlatMap>,
     pub(crate) passing: Passing,
+    refused: Refused,
     pub(crate) deferred: Queue,
     pub(crate) tainted: Tainted,
     /// One bit a word of `claimed`: some page of it may be vacated and not in use since. A hint.
@@ -61,6 +64,7 @@ impl PageMaps {
             geometry,
             claimed,
             passing: Passing::new(),
+            refused: Refused::none(),
             deferred: Queue::new(Marks::new(parts.deferred, geometry.deferred_words())),
             tainted: Tainted::new(Marks::new(parts.tainted, geometry.tainted_words()), Bitmap::new(parts.regions)),
             unsettled: Bitmap::new(parts.unsettled),
@@ -108,9 +112,12 @@ impl PageMaps {
     /// How many pages `reclaim` would bring back: those that are queued, and those that are marked and in nobody's hands.
     /// Of each, those in 64 words at most.
     pub(crate) fn reclaimable(&self) -> (u32, u32) {
-        let deferred = self.deferred.pages().counted(|_, queued| queued.count_ones());
+        // Most often there is nothing of either.
+        let queued = || self.deferred.pages().counted(|_, queued| queued.count_ones());
         let free = |word, marked: u64| (marked & !self.claimed.taken(word, Ordering::Relaxed)).count_ones();
-        (deferred, self.tainted.pages().counted(free))
+        let marked = || self.tainted.pages().counted(free);
+        let deferred = if self.deferred.is_empty() { 0 } else { queued() };
+        (deferred, if self.tainted.any() { marked() } else { 0 })
     }
 
     /// Notes that these pages, un-claimed a moment ago, were vacated. Looked at before it is set, for mostly it is; so a note

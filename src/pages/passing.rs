@@ -60,6 +60,13 @@ pub(crate) struct GivingBack<'a> {
     left: Option<NonZeroU64>,
 }
 
+impl Moment {
+    /// What tells moments apart in which nobody gives anything back; `None` if somebody does. Each operation adds one to it.
+    pub(super) const fn quiet(self) -> Option<u64> {
+        if self.anybody { None } else { Some((self.sum / 2).wrapping_add(self.crowd >> 32)) }
+    }
+}
+
 impl Passing {
     pub(crate) fn new() -> Self {
         let place = || Line(Place { count: AtomicU64::new(0), shootdowns: Figure::new(0) });

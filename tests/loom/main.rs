@@ -54,6 +54,10 @@ mod pool;
 mod presence;
 mod race;
 mod reclaim;
+/// The crate's own file: what it holds is not public, and only large extents have it.
+#[path = "../../src/pages/refused.rs"]
+mod refusal;
+mod refused;
 mod registry;
 /// What a program's accesses come to, from the crate that runs them.
 #[expect(

@@ -3,7 +3,8 @@
 //! A refusal is cheap, since a program may be able to ask for it in a loop. It reads each word of the maps at most twice,
 //! and most not at all if somebody was refused the same before (`pages::free_map`); then, in an arena of at most 512 pages,
 //! each slot. In larger ones nobody looks at slots: what is being given back is counted (`pages::passing`), and if there
-//! was nothing, there is no space. Then pages that are being *allocated* count as taken, as they will be; if an allocation
+//! was nothing, there is no space. Such an answer holds until something is given back (`pages::refused`): whoever asks again gets it
+//! without a search. In these extents pages that are being *allocated* count as taken, as they will be; if an allocation
 //! gives up instead, because a fault scratched its pages, that is a moment later.
 
 use crate::addr::PageRange;
@@ -25,6 +26,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         context: Context,
         from: u16,
     ) -> Result<PageRange, AllocError> {
+        if self.maps.was_refused(count) {
+            return Err(AllocError::NoSpace(self.reclaimable()));
+        }
         let before = self.maps.before_search();
         let found = self.maps.find(count, align, Avoid::Tainted, from).or_else(|| match context {
             Context::MayWait => self.maps.find(count, align, Avoid::Nothing, from),
@@ -78,6 +82,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         } else {
             !self.maps.none_given_back_since(before)
         };
+        if !busy && align == 1 {
+            self.maps.note_refused(count, before);
+        }
         let reclaimable = self.reclaimable();
         if busy { AllocError::Busy(reclaimable) } else { AllocError::NoSpace(reclaimable) }
     }

@@ -10,7 +10,11 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Shows the slots of pages of the extent in order, each with its page, until one is not as `go_on` would have it. Returns how
     /// many were.
     #[inline(always)] // Each caller has a loop of its own.
-    pub(in crate::arena) fn while_slots(&self, pages: PageRange, mut go_on: impl FnMut(u32, &AtomicU64) -> bool) -> u32 {
+    pub(in crate::arena) fn while_slots(
+        &self,
+        pages: PageRange,
+        mut go_on: impl FnMut(u32, &AtomicU64) -> bool,
+    ) -> u32 {
         let (first, count) = (pages.first().number(), pages.count().get());
         let mut seen = 0;
         while seen < count {
