@@ -1,9 +1,9 @@
 //! A map whose words lie side by side in lent memory.
 
-use super::{BLOCK_BITS, BLOCK_WORDS, Blocks, Bound, FreeMap, PairTest};
+use super::{BLOCK_WORDS, Blocks, Bound, FreeMap, PairTest};
 use crate::sync::{AtomicU64, Ordering};
 
-/// Up to 2^21 bits: their words, the bounds, the notes, and one word that has a bit for each full word of notes.
+/// Their words, the bounds, and the notes: of a window 32 words, which are looked through one by one.
 ///
 /// A map of one block has nothing but its words.
 #[derive(Clone, Copy, Debug)]
@@ -11,33 +11,31 @@ pub(crate) struct FlatMap {
     words: &'static [AtomicU64],
     bounds: &'static [AtomicU64],
     notes: &'static [AtomicU64],
-    root: &'static [AtomicU64],
 }
 
 /// How many words of each kind a map has.
-const fn parts(bits: usize) -> [usize; 4] {
+const fn parts(bits: usize) -> [usize; 3] {
     let words = bits.div_ceil(64);
     let blocks = words.div_ceil(BLOCK_WORDS as usize);
-    if blocks <= 1 { [words, 0, 0, 0] } else { [words, blocks.div_ceil(2), blocks.div_ceil(64), 1] }
+    if blocks <= 1 { [words, 0, 0] } else { [words, blocks.div_ceil(2), blocks.div_ceil(64)] }
 }
 
 impl FlatMap {
     /// Words that a map of so many bits consists of.
     pub(crate) const fn words_for(bits: usize) -> usize {
-        let [words, bounds, notes, root] = parts(bits);
-        words + bounds + notes + root
+        let [words, bounds, notes] = parts(bits);
+        words + bounds + notes
     }
 }
 
 impl FreeMap<FlatMap> {
     /// A map of `bits`, all free, in [`words_for`](FlatMap::words_for) words that hold 0.
     pub(crate) fn new(lent: &'static [AtomicU64], bits: usize) -> Self {
-        let [words, bounds, notes, root] = parts(bits);
+        let [words, bounds, notes] = parts(bits);
         let (words, rest) = lent.split_at(words);
         let (bounds, rest) = rest.split_at(bounds);
-        let (notes, rest) = rest.split_at(notes);
-        let root = rest.split_at(root).0;
-        let map = Self(FlatMap { words, bounds, notes, root });
+        let notes = rest.split_at(notes).0;
+        let map = Self(FlatMap { words, bounds, notes });
         // Relaxed: shown to nobody yet. Bits that stand for nothing are taken, notes for nothing are set.
         let beyond = |count: usize| if count % 64 == 0 { 0 } else { !0 << (count % 64) };
         let fill = |words: &[AtomicU64], used: usize| {
@@ -47,7 +45,6 @@ impl FreeMap<FlatMap> {
         };
         fill(words, bits);
         fill(notes, map.0.end() as usize);
-        fill(root, notes.len());
         map
     }
 
@@ -122,13 +119,8 @@ impl Blocks for FlatMap {
 
     #[cold]
     fn note_full(&self, block: u32) {
-        let (index, bit) = (block / 64, 1 << (block % 64));
-        let (Some(noted), Some(root)) = (self.notes.get(index as usize), self.root.first()) else { return };
-        if noted.fetch_or(bit, Ordering::Relaxed) | bit == !0 {
-            root.fetch_or(1 << index, Ordering::Relaxed);
-            if noted.load(Ordering::Relaxed) != !0 {
-                root.fetch_and(!(1 << index), Ordering::Relaxed);
-            }
+        if let Some(noted) = self.notes.get(block as usize / 64) {
+            noted.fetch_or(1 << (block % 64), Ordering::Relaxed);
         }
     }
 
@@ -142,26 +134,22 @@ impl Blocks for FlatMap {
 }
 
 impl FlatMap {
-    /// The first block that is not noted in a word of notes after this one.
     #[cold]
-    fn next_open_after(&self, index: u32) -> u32 {
-        let passed = !0 >> (63 - index % 64);
-        let full = self.root.first().map_or(!0, |root| root.load(Ordering::Relaxed));
-        let next = (full | passed).trailing_ones();
-        let noted = self.notes.get(next as usize).map(|noted| noted.load(Ordering::Relaxed));
-        noted.map_or_else(|| self.end(), |noted| next * 64 + noted.trailing_ones())
-    }
-
-    #[cold]
+    #[inline(never)]
     fn forget_full(&self, block: u32) {
-        let index = block / 64;
-        let (Some(noted), Some(root)) = (self.notes.get(index as usize), self.root.first()) else { return };
-        noted.fetch_and(!(1 << (block % 64)), Ordering::Relaxed);
-        if root.load(Ordering::Relaxed) & 1 << index != 0 {
-            root.fetch_and(!(1 << index), Ordering::Relaxed);
+        if let Some(noted) = self.notes.get(block as usize / 64) {
+            noted.fetch_and(!(1 << (block % 64)), Ordering::Relaxed);
         }
     }
-}
 
-/// A root has a bit for each word of notes that the window can want.
-const _: () = assert!(cfg!(kernel_arena_loom) || 64 * 64 * BLOCK_BITS >= 2 * crate::addr::WINDOW_PAGES);
+    /// The first block that is not noted in a word of notes after this one.
+    #[cold]
+    #[expect(clippy::cast_possible_truncation, reason = "no map has more than 2^12 blocks")]
+    fn next_open_after(&self, index: u32) -> u32 {
+        let words = self.notes.iter().enumerate().skip(index as usize + 1);
+        // What a word of notes has no block for is noted, too.
+        let mut noted = words.map(|(index, noted)| (index as u32, noted.load(Ordering::Relaxed)));
+        let open = noted.find(|(_, noted)| *noted != !0);
+        open.map_or_else(|| self.end(), |(index, noted)| index * 64 + noted.trailing_ones())
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! One bit each says *taken*; it alone is the truth. Bits are kept in *blocks* of 512. What stands above them only says
 //! where it is no use to look:
-//! - a *note* a block, and one for 64 notes: nothing here is free. Pure hints, set by whoever fills a block;
+//! - a *note* a block: nothing here is free. A pure hint, set by whoever fills a block;
 //! - a *bound* a block (`bound`): no run within it is longer than so much, at most so many free bits at its start and
 //!   end. Set by searches that looked in vain, so that the next one need not; never too low for what was given back.
 //!

@@ -27,6 +27,7 @@ pub(super) const CASES: &[Case] = &[
     shared("pages::reclaim_1", reclaim_one),
     whole("pages::refused_in_any_context_all_reserved", |site| Ok(refused(site)?.0)),
     whole("pages::refused_in_any_context_all_reserved_again", |site| Ok(refused(site)?.1)),
+    whole("pages::pair_with_all_others_taken", pair_with_all_others_taken),
     shared("pages::of_these_one_frame_from_the_kernel_and_back", frame),
     shared("pages::of_these_shootdown_of_one_page", shootdown),
     shared("pages::of_these_zeroing_of_one_page", zeroing),
@@ -136,11 +137,35 @@ fn reclaim_one(site: &Site<'_>) -> Result<u64, Failure> {
     })
 }
 
-/// The first time, and once that has left whatever it leaves.
-fn refused(site: &Site<'_>) -> Result<(u64, u64), Failure> {
+/// All pages of the window, set aside.
+fn all_reserved(site: &Site<'_>) -> Result<(), Failure> {
     let first = PageIndex::new(1).and_then(|first| PageRange::new(first, pages(WHOLE)));
     let all = first.ok_or_else(|| Failure::new("they are in the window"))?;
     site.arena.reserve_pages(all.to_ptr(), all.count(), Owner::Kernel)?;
+    Ok(())
+}
+
+/// A page somewhere is freed, and allocated again, the only one that is free: what a nearly full arena does.
+fn pair_with_all_others_taken(site: &Site<'_>) -> Result<u64, Failure> {
+    all_reserved(site)?;
+    steady(|run| {
+        let at = PageIndex::new((run + 1) * 60_013).and_then(PageIndex::to_ptr);
+        let at = at.ok_or_else(|| Failure::new("it is in the window"))?;
+        site.arena.free_pages(at, PageCount::ONE, Owner::Kernel)?;
+        let page = site.arena.alloc_pages(request(1))?;
+        equal("the only page", page.to_ptr(), at)?;
+        let (counted, done) = count(|| {
+            site.arena.free_pages(at, PageCount::ONE, Owner::Kernel)?;
+            Ok::<_, Failure>(site.arena.alloc_pages(request(1))?)
+        });
+        equal("the only page", done?.to_ptr(), at)?;
+        Ok(counted)
+    })
+}
+
+/// The first time, and once that has left whatever it leaves.
+fn refused(site: &Site<'_>) -> Result<(u64, u64), Failure> {
+    all_reserved(site)?;
     let ask = || site.arena.alloc_pages(AllocRequest::new(PageCount::ONE, Owner::Kernel).in_context(Context::Any));
     let (first, refused) = count(ask);
     holds("it is refused", refused.is_err())?;
