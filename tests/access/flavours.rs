@@ -259,3 +259,22 @@ fn a_hole_on_the_kernels_side_of_a_copy_is_wild_and_no_hole_of_the_window<F: For
     }
 }
 each_format!(a_hole_on_the_kernels_side_of_a_copy_is_wild_and_no_hole_of_the_window);
+
+fn what_begins_in_a_page_and_goes_on_in_the_guard_is_a_hole_with_scratch_there_or_without<F: Format>() {
+    let m = Machine::<F>::builder().extent(0xf_ffc0, 64).build();
+    alloc(&m, 0xf_ffff);
+    let memory = m.memory(0);
+    let last = at::<[u8; 9]>(0xffff_ffff);
+    let guard = hole(&m, 1 << 32);
+    assert_eq!(memory.try_load(last), Err(guard));
+    nothing_is_left(&m);
+    memory.store(last, &[7; 9]);
+    assert_eq!(m.arena().stats().violations, 1, "the guard's page");
+    let faults = m.exceptions();
+    assert_eq!(memory.try_load(last), Err(guard));
+    assert_eq!(memory.try_store(last, &[8; 9]), Err(guard));
+    assert_eq!(m.exceptions(), faults, "the mark says so, without a fault");
+    assert_eq!(memory.load(last), [8, 7, 7, 7, 7, 7, 7, 7, 7], "as far as the page goes");
+    m.finish();
+}
+each_format!(what_begins_in_a_page_and_goes_on_in_the_guard_is_a_hole_with_scratch_there_or_without);

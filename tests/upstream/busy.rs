@@ -269,3 +269,31 @@ fn who_met_another_looks_from_a_place_of_its_own<F: Format>() {
     assert!(met > 0, "between the look and the claim");
 }
 each_format!(who_met_another_looks_from_a_place_of_its_own);
+
+/// Once there was no room above its own place, by one page or by several, it takes the lowest as before.
+fn who_found_no_room_above_its_own_place_is_back_at_the_lowest<F: Format>() {
+    for count in [1, 4] {
+        let mut met = 0;
+        for point in 0.. {
+            let m = Machine::<F>::builder().extent(1, 64).build();
+            m.interrupt_at(point, |m| _ = m.on_cpu(0, || m.alloc(4)));
+            let ours = m.on_cpu(1, || m.alloc(4));
+            if !m.interrupted() {
+                break;
+            }
+            if ours == page(33) {
+                met += 1;
+                m.on_cpu(1, || {
+                    assert_eq!(m.alloc(28), page(37), "up to the end");
+                    assert_eq!(m.alloc(count), page(5), "below, for there is no room");
+                    m.free(page(37), 28);
+                    m.arena().reclaim();
+                    assert_eq!(m.alloc(count), page(5 + count), "there is room, interrupted at {point}");
+                });
+            }
+            m.finish();
+        }
+        assert!(met > 0, "between the look and the claim");
+    }
+}
+each_format!(who_found_no_room_above_its_own_place_is_back_at_the_lowest);
