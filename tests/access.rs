@@ -5,6 +5,7 @@ mod atomics;
 mod copies;
 mod flavours;
 mod model;
+mod pieces;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod process;
 mod slices;
