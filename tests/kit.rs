@@ -1,6 +1,7 @@
 //! The glue of `kernel_arena::kit`: windows that link themselves, statics, parts.
 
 mod cells;
+mod identity;
 mod late;
 mod memory;
 mod program;

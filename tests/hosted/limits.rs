@@ -57,6 +57,38 @@ fn a_process_with_few_addresses_has_a_heap_that_grows() {
 }
 
 #[test]
+fn a_process_that_may_map_nothing_is_told_so_and_has_a_heap_once_it_may() {
+    in_a_child("limits::a_process_that_may_map_nothing_is_told_so_and_has_a_heap_once_it_may", || {
+        // Puts a limit in place of the one before, and gives that.
+        let limit = |resource, most| {
+            let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: there is room for both.
+            assert_eq!(unsafe { libc::getrlimit(resource, &raw mut limits) }, 0);
+            let before = std::mem::replace(&mut limits.rlim_cur, most);
+            // SAFETY: both are there.
+            assert_eq!(unsafe { libc::setrlimit(resource, &raw const limits) }, 0);
+            before
+        };
+        // Seconds of processor time: who tried for ever would be ended.
+        limit(libc::RLIMIT_CPU, 5);
+        // Addresses for nothing at all, or for the heap itself, and never for a window.
+        for room in [0, 4 << 10, 64 << 10, 1 << 20] {
+            let heap = HostHeap::new();
+            let before = limit(libc::RLIMIT_AS, statm(0) * 4096 + room);
+            // SAFETY: not zero bytes.
+            let refused = unsafe { heap.alloc(layout(100)) };
+            limit(libc::RLIMIT_AS, before);
+            assert!(refused.is_null(), "{room} bytes of addresses");
+            // SAFETY: as above.
+            let block = unsafe { heap.alloc(layout(100)) };
+            assert!(!block.is_null());
+            // SAFETY: taken above.
+            unsafe { heap.dealloc(block, layout(100)) };
+        }
+    });
+}
+
+#[test]
 fn a_window_that_grows_answers_as_one_that_is_whole() {
     in_a_child_of(limited(), "limits::a_window_that_grows_answers_as_one_that_is_whole", || {
         let source = HostPages::reserve(pages((1 << 20) - 1)).unwrap();
@@ -181,6 +213,11 @@ fn windows_that_grow_stay_clear_of_each_other_and_of_all_else() {
 }
 
 fn resident_pages() -> u64 {
+    statm(1)
+}
+
+/// The process's pages: 0 for those of its addresses, 1 for those that are resident.
+fn statm(figure: usize) -> u64 {
     let figures = std::fs::read_to_string("/proc/self/statm").unwrap();
-    figures.split_whitespace().nth(1).unwrap().parse().unwrap()
+    figures.split_whitespace().nth(figure).unwrap().parse().unwrap()
 }
