@@ -64,6 +64,24 @@ fn a_run_that_is_given_back_serves_the_next_request_of_its_length() {
 }
 
 #[test]
+fn a_run_that_is_kept_serves_whoever_asks_for_the_alignment_that_it_has() {
+    for shift in [0, 1, 3] {
+        let bench = Bench::on(&Lab::crooked(PAGES, shift), Mode::Fast);
+        for align in [8192, 16_384, 65_536] {
+            let layout = Layout::from_size_align(10 << 12, align).unwrap();
+            let first = bench.alloc(layout).unwrap();
+            bench.free(first);
+            let before = calls(&bench);
+            let again = bench.alloc(layout).unwrap();
+            assert_eq!((again.start, calls(&bench)), (first.start, before), "{align}");
+            bench.free(again);
+            bench.heap.drain();
+        }
+        bench.end();
+    }
+}
+
+#[test]
 fn what_is_kept_has_a_bound_in_pages_and_in_runs() {
     let bench = Bench::new(PAGES);
     for count in [9, 12, 33, 64, 65, 16, 24, 25, 26, 9] {
