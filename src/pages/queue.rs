@@ -95,4 +95,16 @@ mod tests {
             assert_eq!(take(), [(1, 1 << 6)]);
         }
     }
+
+    #[test]
+    fn what_is_noted_of_a_large_map_are_the_words_that_have_bits() {
+        let lent: Vec<_> = (0..Marks::words_for(200)).map(|_| AtomicU64::new(0)).collect();
+        let marks = Marks::new(lent.leak(), 200);
+        let noted = || marks.noted_words().collect::<Vec<_>>();
+        assert_eq!(noted(), []);
+        [199, 0, 64, 130, 63].into_iter().for_each(|word| _ = marks.set(word, 1 << 5));
+        assert_eq!(noted(), [0, 63, 64, 130, 199]);
+        marks.take(64, !0);
+        assert_eq!(noted(), [0, 63, 130, 199]);
+    }
 }
