@@ -16,9 +16,18 @@ const OTHER_FILES: [&str; 3] = ["tools/testing/selftests/bpf", "target/", "/proc
 const OTHER_WORDS: &str = include_str!("words.txt");
 /// What is derived is declared nowhere.
 const DERIVED: [&str; 1] = ["default"];
-/// The options of cargo and of cargo-fuzz that the documents use.
-const CARGO_OPTIONS: [&str; 8] =
-    ["--doc", "--test", "--release", "--features", "--all-features", "--locked", "--fuzz-dir", "--sanitizer"];
+/// The options of cargo, cargo-fuzz and cargo-mutants that the documents use.
+const CARGO_OPTIONS: [&str; 9] = [
+    "--doc",
+    "--test",
+    "--release",
+    "--features",
+    "--all-features",
+    "--locked",
+    "--fuzz-dir",
+    "--sanitizer",
+    "--shard",
+];
 
 #[test]
 fn what_code_spans_name_exists() {
