@@ -9,6 +9,7 @@ mod machine;
 #[path = "machine/accessor.rs"]
 mod accessor;
 mod fuzzed;
+mod groups;
 mod heap;
 mod pool;
 mod properties;

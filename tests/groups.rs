@@ -1,6 +1,9 @@
 //! Groups of programs on the software machine: what may be one, and that whatever is taken is given back, in order, wherever a
 //! step fails.
 
+mod decoded;
+mod model;
+
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,6 +15,8 @@ use kernel_arena::pool::PoolError;
 use kernel_arena::{Access, Arena, Fault, FaultOutcome, InstructionAddr, Owner, PageCount, ProgramHole, ProgramId};
 
 use crate::machine::{Format, Host, Machine};
+
+pub(crate) use decoded::tasks;
 
 /// A program, as far as a group cares.
 struct Program<'a, F: Format> {

@@ -25,6 +25,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("slab", crate::slab::life),
     ("heap", crate::heap::life),
     ("pool", crate::pool::tasks),
+    ("groups", crate::groups::tasks),
     ("faults", faults::faults),
     #[cfg(feature = "zerocopy")]
     ("numbers", numbers::numbers),

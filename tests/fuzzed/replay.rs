@@ -46,6 +46,11 @@ fn the_corpus_of_pools_goes_as_the_map_says() {
 }
 
 #[test]
+fn the_corpus_of_groups_goes_as_is_written_down() {
+    replay("groups");
+}
+
+#[test]
 fn the_corpus_of_faults_goes_as_the_tables_say() {
     replay("faults");
 }

@@ -103,7 +103,11 @@ unsafe impl Accessor for &Mask {
             AtomicOp::CompareExchange { current, new } => {
                 word.compare_exchange(current, new, SeqCst, SeqCst).unwrap_or_else(|seen| seen)
             }
-            _ => unreachable!("a word of a mask is changed by a compare-exchange"),
+            AtomicOp::Store(value, _) => {
+                word.store(value, SeqCst);
+                0
+            }
+            AtomicOp::Swap(_) | AtomicOp::Add(_) => unreachable!("a mask's words are sets"),
         })
     }
 }

@@ -198,6 +198,22 @@ impl Bench {
         assert_eq!(stats.misuses, self.lab.book().misuses.len() as u64);
     }
 
+    /// Every object that a slab has is found without asking for pages, by who has no magazines (O6). At rest, in fast mode.
+    pub(crate) fn check_lists(&self) {
+        super::cpus::nameless(|| {
+            for class in SizeClass::all() {
+                let calls = self.lab.book().page_calls;
+                let found: Vec<_> =
+                    (0..self.figures(class).free).map(|_| self.slab.alloc(whole(class)).unwrap()).collect();
+                assert_eq!(self.lab.book().page_calls, calls, "O6: a slab of {class:?} has objects, and is on no list");
+                for at in found {
+                    // SAFETY: taken just now, with this layout.
+                    unsafe { self.slab.free(at, whole(class)) };
+                }
+            }
+        });
+    }
+
     /// Empties the magazines of so many CPUs, at all levels, and the depots.
     pub(crate) fn drain_everywhere(&self, cpus: u16) {
         for (cpu, level) in (0..cpus).flat_map(|cpu| (0..LEVELS).map(move |level| (cpu, level))) {

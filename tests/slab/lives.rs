@@ -42,6 +42,7 @@ pub(super) fn play(steps: &[Step]) {
     bench.lab.book().pages_fail = Fail::Never;
     assert_eq!(bench.misuses(), []);
     bench.check_all();
+    bench.check_lists();
     bench.free_all(bench.objects());
     bench.drain_everywhere(CPUS);
     assert_eq!(bench.lab.pages_out(), 0, "pages are lost");
