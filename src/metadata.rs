@@ -133,7 +133,7 @@ mod tests {
             for part in starts.into_iter().chain([&parts.violations[..], parts.views]) {
                 assert_eq!(part.as_ptr().addr() % 128, 0);
             }
-            assert_eq!((parts.claimed.len(), parts.tainted.len(), parts.fault_rows.len()), (19, 24, 4));
+            assert_eq!((parts.claimed.len(), parts.tainted.len(), parts.fault_rows.len()), (18, 24, 4));
             assert_eq!(parts.views.len(), 2);
         }
         let short: Vec<_> = (1..geometry.total_words()).map(|_| MaybeUninit::uninit()).collect();
