@@ -4,12 +4,11 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::sync::Arc;
 
 use kernel_arena::heap::Heap;
-use kernel_arena::slab::Mode;
+use kernel_arena::slab::{Mode, Slab};
 
 use crate::slab::lab::{Lab, Metadata, Pages};
 
-/// A heap on so many pages, that come zeroed or not. It lives as long as the process, heaps are for statics, unless it is
-/// [taken down](Bench::take_down).
+/// A heap on so many pages, that come zeroed or not. It is destroyed in the end: one that is merely dropped keeps its sources.
 pub(super) struct Bench<const ZEROED: bool = false> {
     pub(super) lab: Arc<Lab>,
     pub(super) heap: Heap<Pages<ZEROED>, Metadata>,
@@ -107,9 +106,22 @@ impl<const ZEROED: bool> Bench<ZEROED> {
     }
 
     /// Bookkeeping goes back, too.
-    pub(super) fn take_down(self) {
-        let left = self.heap.into_slab().expect("it was initialised").destroy();
+    pub(super) fn take_down(mut self) {
+        let left = self.slab().expect("it was initialised").destroy();
         assert_eq!((left.objects, left.run_bytes), (0, 0));
         assert_eq!((self.lab.pages_out(), self.lab.metadata_out()), (0, 0), "something is missing");
+    }
+
+    /// What is left of the heap without the heap; nothing, the second time.
+    pub(super) fn slab(&mut self) -> Option<Slab<Pages<ZEROED>, Metadata>> {
+        std::mem::take(&mut self.heap).into_slab()
+    }
+}
+
+impl<const ZEROED: bool> Drop for Bench<ZEROED> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = self.slab().map(Slab::destroy);
+        }
     }
 }

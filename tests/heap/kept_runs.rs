@@ -259,10 +259,10 @@ fn debug_mode_keeps_none() {
 #[test]
 fn a_heap_that_is_destroyed_gives_back_what_is_kept() {
     let lab = Lab::new(PAGES);
-    let bench = Bench::<false>::on(&lab, Mode::Fast);
+    let mut bench = Bench::<false>::on(&lab, Mode::Fast);
     let kept = on(3, 0, || take(&bench, 10));
     on(3, 0, || bench.free(kept));
     let _lost = take(&bench, 9);
-    let leftovers = bench.heap.into_slab().unwrap().destroy();
+    let leftovers = bench.slab().unwrap().destroy();
     assert_eq!((leftovers.run_bytes, lab.pages_out()), (9 << 12, 9));
 }

@@ -12,6 +12,8 @@ pub(super) const NULL: ArenaPtr = ArenaPtr::new(3).unwrap();
 pub(crate) struct Book {
     /// Pages that are out.
     pub(crate) taken: BTreeSet<u32>,
+    /// Pages that were out at any time.
+    pub(super) used: HashSet<u32>,
     /// Sizes of the runs that were handed out, in pages, in order.
     pub(crate) runs: Vec<u32>,
     /// Requests for pages, failed ones included.

@@ -1,10 +1,10 @@
 //! What an allocator under test is lent: pages and bookkeeping pages of this process, each taken note of.
 //!
-//! Pages come full of garbage (or of zeros, for [`Pages<true>`]); free ones are full of [`STALE`], and whoever writes to one is
-//! found out when it is handed out again or the lab is closed. What goes back must have been taken. Sources fail when they are
-//! told to.
+//! Pages come full of garbage (or of zeros, for [`Pages<true>`]); free ones are full of zeros at first and of [`STALE`] once they
+//! were out, and whoever writes to one is found out when it is handed out again. What goes back must have been taken. Sources
+//! fail when they are told to.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -45,13 +45,14 @@ impl Lab {
 
     /// The same, with a base that lies so many pages after an aligned address.
     pub(crate) fn crooked(pages: usize, shift: usize) -> Arc<Self> {
-        let layout = Layout::from_size_align((pages + 1 + shift) * PAGE, ALIGN).unwrap();
+        // Aligned by hand: what the system hands out zeroed it has touched where it aligns more than usual.
+        let layout = Layout::from_size_align((pages + 1 + shift) * PAGE + ALIGN, 8).unwrap();
+        // Zeroed, since many labs are much larger than what is used of them, and this touches none of it.
         // SAFETY: the size is not 0.
-        let memory = NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-        // SAFETY: as large as the layout says.
-        unsafe { memory.write_bytes(STALE, layout.size()) };
+        let memory = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
         let words = Box::into_raw(Box::new_uninit_slice(region_words(pages)));
-        let start = memory.as_ptr().wrapping_add((1 + shift) * PAGE);
+        let aligned = memory.as_ptr().map_addr(|address| address.next_multiple_of(ALIGN));
+        let start = aligned.wrapping_add((1 + shift) * PAGE);
         // SAFETY: leaked a moment ago, and made a box again only when the region is gone.
         let lent = unsafe { &mut *words };
         // SAFETY: the pages are inside the memory, which is the region's as long as it is used.
@@ -92,12 +93,13 @@ impl Lab {
     fn note_taken(&self, pages: PageRange, fill: u8) {
         // SAFETY: these pages were handed to us alone a moment ago.
         let bytes = unsafe { &mut *self.bytes(pages) };
-        assert!(bytes.iter().all(|byte| *byte == STALE), "{pages:?} was written to while it was free");
-        bytes.fill(fill);
         let mut book = self.book();
-        for page in pages.pages() {
+        for (page, bytes) in pages.pages().zip(bytes.chunks_exact(PAGE)) {
+            let left = if book.used.insert(page.number()) { [0; PAGE] } else { [STALE; PAGE] };
+            assert!(*bytes == left, "{page:?} was written to while it was free");
             assert!(book.taken.insert(page.number()), "{page:?} is handed out twice");
         }
+        bytes.fill(fill);
         book.runs.push(pages.count().get());
     }
 }

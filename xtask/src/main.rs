@@ -17,6 +17,7 @@ mod groups;
 mod hashbrown;
 mod host;
 mod kernels;
+mod library;
 mod libtest;
 mod lint;
 mod log;

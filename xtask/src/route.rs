@@ -189,17 +189,27 @@ impl Route {
         Ok(command)
     }
 
-    /// A cargo command for a package that is none of this workspace's and lies in `directory`, unoptimised, into a target
-    /// directory of its own: cargo takes a core library that is unpacked below this workspace for another one when it is
-    /// named from outside, and would compile it anew each time one follows the other.
+    /// Whether the core library is compiled from its source, since the toolchain is without it.
+    pub(crate) const fn builds_library(&self) -> bool {
+        matches!(self, Self::BuildStd { .. })
+    }
+
+    /// A cargo command for a package that is none of this workspace's and lies in `directory`, unoptimised, with the core
+    /// library of this sysroot, if it is not the toolchain's, and into a target directory of its own.
     pub(crate) fn foreign_cargo(
         &self,
         directory: &Path,
         workspace: &Workspace,
         subcommand: &str,
         arch: Arch,
+        sysroot: Option<&Path>,
     ) -> Command {
-        let mut command = self.bare_cargo(&workspace.target("adopt").join("built"), subcommand, &[arch]);
+        let mut command = self.plain_cargo(&workspace.target("adopt").join("built"), subcommand, &[arch]);
+        if let Some(sysroot) = sysroot {
+            // Beside the target's own flags, which a variable would replace.
+            let flags = format!("target.{}.rustflags=['--sysroot={}']", arch.target(), sysroot.display());
+            command.args(["--config", &flags]);
+        }
         // Nobody debugs them: what is compiled is all that is asked.
         command.current_dir(directory).env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "0");
         command
@@ -217,7 +227,16 @@ impl Route {
         command
     }
 
+    /// A cargo command that builds the core library, too, if the toolchain is without it.
     fn bare_cargo(&self, target: &Path, subcommand: &str, arches: &[Arch]) -> Command {
+        let mut command = self.plain_cargo(target, subcommand, arches);
+        if self.builds_library() {
+            command.arg("-Zbuild-std=core,alloc").env("RUSTC_BOOTSTRAP", "1");
+        }
+        command
+    }
+
+    fn plain_cargo(&self, target: &Path, subcommand: &str, arches: &[Arch]) -> Command {
         let mut command = match self.packaged(subcommand) {
             None => Command::new("cargo"),
             // Run directly: `cargo clippy` would prefer rustup's, which cannot read what this rustc compiled.
@@ -233,8 +252,6 @@ impl Route {
         }
         if let Some(programs) = self.packaged(subcommand) {
             command
-                .arg("-Zbuild-std=core,alloc")
-                .env("RUSTC_BOOTSTRAP", "1")
                 .env("CARGO", programs.join("cargo"))
                 .env("RUSTC", programs.join("rustc"))
                 .env("RUSTDOC", programs.join("rustdoc"))

@@ -8,6 +8,7 @@ use std::process::Command;
 use super::cargo::{Said, cargo, finish, host_check, is_offline, why, write};
 use super::package;
 use crate::arch::Arch;
+use crate::library;
 use crate::route::Route;
 use crate::workspace::Workspace;
 
@@ -77,10 +78,11 @@ impl Adoption {
         finish(check)
     }
 
-    /// Compiles it for a machine: whole, as [`link`](Self::link) does, or each would have a core library of its own.
+    /// Compiles it for a machine: whole, as [`link`](Self::link) does, which then has less to do.
     pub(super) fn compile(&self, workspace: &Workspace, route: &Route, arch: Arch) -> Result<(), Said> {
         let directory = self.write(workspace)?;
-        let mut build = route.foreign_cargo(&directory, workspace, "build", arch);
+        let sysroot = library::sysroot(workspace, route, arch)?;
+        let mut build = route.foreign_cargo(&directory, workspace, "build", arch, sysroot.as_deref());
         build.arg("--lib");
         finish(build)
     }
@@ -88,7 +90,8 @@ impl Adoption {
     /// Compiles and links it for a machine.
     pub(super) fn link(&self, workspace: &Workspace, route: &Route, arch: Arch) -> Result<(), Said> {
         let directory = self.write(workspace)?;
-        finish(route.foreign_cargo(&directory, workspace, "build", arch))
+        let sysroot = library::sysroot(workspace, route, arch)?;
+        finish(route.foreign_cargo(&directory, workspace, "build", arch, sysroot.as_deref()))
     }
 
     /// Writes the kernel, with the newest lock file, and says where.

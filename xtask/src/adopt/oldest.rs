@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use super::cargo::{Said, cargo, finish, host_check, is_offline, why, write};
 use super::package;
 use crate::arch::Arch;
+use crate::library;
 use crate::route::Route;
 use crate::workspace::Workspace;
 
@@ -22,7 +23,9 @@ pub(super) fn check_on_host(workspace: &Workspace) -> Result<(), Said> {
 
 /// Compiles it for a machine, with all features.
 pub(super) fn check(workspace: &Workspace, route: &Route, arch: Arch) -> Result<(), Said> {
-    let mut build = route.foreign_cargo(&prepare(workspace)?, workspace, "build", arch);
+    let directory = prepare(workspace)?;
+    let sysroot = library::sysroot(workspace, route, arch)?;
+    let mut build = route.foreign_cargo(&directory, workspace, "build", arch, sysroot.as_deref());
     build.args(["--lib", "--all-features"]);
     finish(build)
 }
