@@ -51,7 +51,7 @@ pub(crate) fn run(workspace: &Workspace, arches: &[Arch], mode: DemoMode) -> Res
 
 fn build(workspace: &Workspace, route: &Route, arch: Arch) -> Result<std::path::PathBuf, String> {
     term::title(&format!("{}: building the demo", arch.name()));
-    DEMO.build(workspace, route, arch)
+    DEMO.build(workspace, route, arch, &[])
 }
 
 /// Boots the demo with its console on this terminal.

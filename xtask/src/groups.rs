@@ -29,6 +29,18 @@ pub(crate) enum Group {
     Kernel(Part, Arch),
 }
 
+/// Groups that run one after the other, and beside those of other lanes: they build into other directories, for which cargo
+/// has a lock each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Those whose verdicts are printed as they come.
+    First,
+    /// Suites that are built optimised.
+    Optimised,
+    /// What is built apart from this workspace, or not at all.
+    Apart,
+}
+
 /// What the groups need: the checkout, and if there are kernels among them, the way to build those.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Site<'a> {
@@ -118,9 +130,13 @@ impl Group {
         }
     }
 
-    /// Whether it may run beside others: it is all compiling, one thread's work mostly, and nothing in it is about time.
-    pub(crate) const fn is_for_beside(&self) -> bool {
-        matches!(self, Self::Models | Self::Adopt | Self::AdoptOn(_))
+    /// Beside which others it may run: nothing in those that do is about time.
+    pub(crate) fn lane(&self) -> Lane {
+        match self {
+            Self::Models | Self::Adopt | Self::AdoptOn(_) => Lane::Apart,
+            Self::Suite(suite) if suite.is_optimised() => Lane::Optimised,
+            Self::Suite(_) | Self::Hashbrown | Self::Kernel(..) => Lane::First,
+        }
     }
 
     /// The kernel that it is about, and where that runs.
@@ -217,14 +233,18 @@ mod tests {
     use super::*;
     use crate::cli::{self, Task};
 
-    fn groups(line: &str) -> Vec<String> {
+    fn tests(line: &str) -> Tests {
         let words: Vec<String> = line.split_whitespace().map(String::from).collect();
         let Ok(Task::Test(tests)) = cli::parse(&words) else { panic!("{line}") };
+        tests
+    }
+
+    fn groups(line: &str) -> Vec<String> {
         let name = |group: &Group| match group {
             Group::Suite(suite) => suite.title.to_owned(),
             other => other.prefix().unwrap_or_default(),
         };
-        Group::of(&tests).iter().map(name).collect()
+        Group::of(&tests(line)).iter().map(name).collect()
     }
 
     #[test]
@@ -246,6 +266,16 @@ mod tests {
         assert_eq!(groups("test loom::a model::b"), ["loom models", "model::"]);
         assert_eq!(groups("test adopt::lock"), ["adopt::"]);
         assert_eq!(groups("test a_claim").len(), groups("test").len());
+    }
+
+    #[test]
+    fn only_one_lane_has_emulators_and_none_builds_where_another_does() {
+        let groups = Group::of(&Tests { length: Length::Long, ..tests("test") });
+        let lane = |lane| groups.iter().filter(move |group| group.lane() == lane);
+        assert!(lane(Lane::First).any(|group| matches!(group, Group::Kernel(..))));
+        assert!(lane(Lane::Optimised).all(|group| matches!(group, Group::Suite(suite) if suite.is_optimised())));
+        assert!(lane(Lane::Optimised).count() >= 3);
+        assert!(lane(Lane::First).all(|group| !matches!(group, Group::Suite(suite) if suite.is_optimised())));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! architecture has. `clippy::incompatible_msrv` is on by default and measures the library by the `rust-version` in its
 //! manifest.
 
-use std::process::{Command, Stdio};
+use std::io;
+use std::process::{Child, Command, Stdio};
 
 use crate::arch::Arch;
 use crate::child;
@@ -44,12 +45,17 @@ const BOTH: &str = "bare metal";
 /// Something needed is missing, or clippy complained.
 pub(crate) fn run(workspace: &Workspace) -> Result<Status, Stop> {
     let route = setup::ensure_route(workspace, &[Want::Kernels, Want::Clippy])?;
-    let mut complaints = Vec::new();
-    complaints.extend((!succeeds("the host", host(workspace))?).then_some("the host"));
     // Both at once: each has a core library of its own to be read first.
     let mut bare = route.for_all(workspace, "clippy", &Arch::ALL);
     bare.args(BARE_METAL.iter().flat_map(|package| ["--package", package]));
-    complaints.extend((!succeeds(BOTH, bare)?).then_some(BOTH));
+    term::title("clippy for the host and for bare metal");
+    let started = [("the host", started(host(workspace))), (BOTH, started(bare))];
+    let mut complaints = Vec::new();
+    for (what, clippy) in started {
+        let status = clippy.and_then(|mut clippy| clippy.wait());
+        let status = status.map_err(|error| Stop::not_ready(format!("clippy for {what} did not run: {error}")))?;
+        complaints.extend((!status.success()).then_some(what));
+    }
     if complaints.is_empty() {
         return Ok(Status::Success);
     }
@@ -64,10 +70,8 @@ fn host(workspace: &Workspace) -> Command {
     host
 }
 
-fn succeeds(what: &str, mut clippy: Command) -> Result<bool, Stop> {
-    term::title(&format!("clippy for {what}"));
-    let status = clippy.args(["--", "--deny", "warnings"]).stdin(Stdio::null()).status();
-    status
-        .map(|status| status.success())
-        .map_err(|error| Stop::not_ready(format!("clippy for {what} did not start: {error}")))
+/// The two run beside each other, each for the other's idle moments: neither can have the terminal's last line.
+fn started(mut clippy: Command) -> io::Result<Child> {
+    child::die_with_xtask(&mut clippy);
+    clippy.args(["--", "--deny", "warnings"]).env("CARGO_TERM_PROGRESS_WHEN", "never").stdin(Stdio::null()).spawn()
 }

@@ -43,6 +43,11 @@ impl Flavour {
         if self.is_own_build(arch) { workspace.kernels_lse() } else { workspace.kernels() }
     }
 
+    /// Whether it is built for both of these machines in the same way, into the same directory.
+    pub(crate) fn is_shared(self, one: Arch, other: Arch) -> bool {
+        !self.is_own_build(one) && !self.is_own_build(other)
+    }
+
     /// Whether it differs from the usual build.
     fn is_own_build(self, arch: Arch) -> bool {
         (self, arch) == (Self::Stepped, Arch::Aarch64)
@@ -167,14 +172,16 @@ impl Route {
         self.cargo_into(&workspace.kernels(), workspace, subcommand, arches)
     }
 
-    /// The same, to build a kernel of this flavour.
+    /// The same, to build a kernel of this flavour; for several machines only where they [share](Flavour::is_shared) a build.
     ///
     /// # Errors
     ///
     /// The flavour needs the library's source, and the toolchain is without it.
-    pub(crate) fn build(&self, workspace: &Workspace, arch: Arch, flavour: Flavour) -> Result<Command, String> {
-        let mut command = self.cargo_into(&flavour.target(workspace, arch), workspace, "build", &[arch]);
-        if flavour.is_own_build(arch) {
+    pub(crate) fn build(&self, workspace: &Workspace, arches: &[Arch], flavour: Flavour) -> Result<Command, String> {
+        let own = arches.iter().copied().find(|arch| flavour.is_own_build(*arch));
+        let target = own.map_or_else(|| workspace.kernels(), |arch| flavour.target(workspace, arch));
+        let mut command = self.cargo_into(&target, workspace, "build", arches);
+        if let Some(arch) = own {
             command.env(arch.flags_variable(), LSE);
             if let Self::Targets { .. } = self {
                 if !has_library_source() {
@@ -371,7 +378,7 @@ mod tests {
         let Ok(workspace) = Workspace::find() else { panic!("no workspace") };
         let route = build_std();
         let flags = |arch: Arch, flavour| {
-            let Ok(build) = route.build(&workspace, arch, flavour) else { panic!("no source") };
+            let Ok(build) = route.build(&workspace, &[arch], flavour) else { panic!("no source") };
             let variable = std::ffi::OsStr::new(arch.flags_variable()).to_os_string();
             build
                 .get_envs()

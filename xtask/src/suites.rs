@@ -22,6 +22,13 @@ pub(crate) struct Suite {
     pub(crate) only: Option<Length>,
 }
 
+impl Suite {
+    /// Whether it is built optimised, which has a directory of its own.
+    pub(crate) fn is_optimised(&self) -> bool {
+        self.arguments.contains(&"--release")
+    }
+}
+
 /// All suites, in the order in which they run.
 pub(crate) const SUITES: &[Suite] = &[
     Suite {

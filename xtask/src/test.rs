@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use crate::cli::{TestMode, Tests};
-use crate::groups::{Group, Site};
+use crate::groups::{Group, Lane, Site};
 use crate::part::Selection;
 use crate::setup::{self, Want};
 use crate::status::{Status, Stop};
@@ -78,10 +78,12 @@ fn run_all(groups: &[Group], site: &Site<'_>, filters: &[String]) -> Result<Stat
     Ok(report.finish())
 }
 
-/// Runs all of the groups. Those that are for it run beside the others, as long as these want no emulator, whose CPUs would
-/// come to share the machine's with a compiler; their verdicts are printed together.
+/// Runs all of the groups. Lanes run beside each other as long as the first has no emulator, whose CPUs would come to share the
+/// machine's with a compiler: what is compiled for one test often leaves a CPU idle. The verdicts of the others are printed
+/// when the first has come so far, those of each together.
 fn run_whole(groups: &[Group], site: &Site<'_>, report: &mut Report) -> Result<(), Stop> {
-    let (beside, first): (Vec<Group>, Vec<Group>) = groups.iter().partition(|group| group.is_for_beside());
+    let lane = |lane| groups.iter().copied().filter(|group| group.lane() == lane).collect::<Vec<Group>>();
+    let (first, beside) = (lane(Lane::First), [lane(Lane::Optimised), lane(Lane::Apart)]);
     let emulated = first.iter().position(|group| matches!(group, Group::Kernel(..))).unwrap_or(first.len());
     let run_those = |groups: Range<usize>, report: &mut Report| {
         groups.into_iter().try_for_each(|place| {
@@ -89,21 +91,28 @@ fn run_whole(groups: &[Group], site: &Site<'_>, report: &mut Report) -> Result<(
             first[place].run(&site, &Selection::All, report)
         })
     };
-    let run_beside = |report: &mut Report| beside.iter().try_for_each(|group| group.run(site, &Selection::All, report));
+    let run_lane = |lane: &[Group], report: &mut Report| {
+        lane.iter().try_for_each(|group| group.run(site, &Selection::All, report))
+    };
     if emulated == 0 {
-        run_beside(report)?;
+        beside.iter().try_for_each(|lane| run_lane(lane, report))?;
         return run_those(0..first.len(), report);
     }
     let ran = thread::scope(|scope| {
-        let beside = scope.spawn(|| {
-            let mut kept = Report::kept();
-            let ran = run_beside(&mut kept);
-            (kept, ran)
+        let lanes = beside.each_ref().map(|lane| {
+            scope.spawn(move || {
+                let mut kept = Report::kept();
+                let ran = run_lane(lane, &mut kept);
+                (kept, ran)
+            })
         });
-        let ran = run_those(0..emulated, report);
-        let (kept, ran_beside) = beside.join().unwrap_or_else(|panic| resume_unwind(panic));
-        report.take_in(kept);
-        ran.and(ran_beside)
+        let mut ran = run_those(0..emulated, report);
+        for lane in lanes {
+            let (kept, ran_beside) = lane.join().unwrap_or_else(|panic| resume_unwind(panic));
+            report.take_in(kept);
+            ran = ran.and(ran_beside);
+        }
+        ran
     });
     ran.and_then(|()| run_those(emulated..first.len(), report))
 }

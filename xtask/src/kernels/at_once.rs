@@ -36,7 +36,7 @@ pub(crate) fn build(
     each: &mut dyn FnMut(Arch, Result<PathBuf, String>),
 ) {
     if let [arch] = *arches {
-        return each(arch, kernel.build(workspace, route, arch));
+        return each(arch, kernel.build(workspace, route, arch, &[]));
     }
     let mut cargo = route.for_all(workspace, "build", arches);
     cargo.args(kernel.packages()).args(["--keep-going", "--message-format=json-render-diagnostics", "--color"]);

@@ -52,7 +52,7 @@ impl Bench<'_> {
     pub(super) fn build(&self, kernel: Kernel, report: &mut Report) -> Option<PathBuf> {
         let name = self.name(kernel);
         term::title(&name);
-        match kernel.build(self.workspace, self.route, self.arch) {
+        match kernel.build(self.workspace, self.route, self.arch, &kernel.also(self.arch, self.following)) {
             Ok(file) => Some(file),
             Err(why) => {
                 report.add(&Verdict::failed(&name, why));
@@ -104,7 +104,7 @@ impl Bench<'_> {
     /// The kernel cannot be built, or does not list its tests.
     pub(super) fn listed(&self, kernel: Kernel) -> Result<Vec<String>, Stop> {
         let name = self.name(kernel);
-        let file = kernel.build(self.workspace, self.route, self.arch).map_err(Stop::not_ready)?;
+        let file = kernel.build(self.workspace, self.route, self.arch, &[]).map_err(Stop::not_ready)?;
         let listed = self.tests_of(kernel, &file).map_err(|run| {
             let transcript = run.transcript().join("\n    ");
             Stop::not_ready(format!("{name} lists no tests: {}\n    {transcript}", run.outcome.describe()))

@@ -77,7 +77,7 @@ pub(crate) fn list(bench: &Bench<'_>) -> Result<Vec<String>, Stop> {
 /// One line about what went wrong: nothing is told of half a run.
 pub(crate) fn figures(bench: &Bench<'_>) -> Result<Figures, String> {
     let name = bench.name(COUNTS);
-    let file = COUNTS.build(bench.workspace, bench.route, bench.arch)?;
+    let file = COUNTS.build(bench.workspace, bench.route, bench.arch, &[])?;
     let run = bench.boot(COUNTS, &file, &[], None);
     let (verdicts, _) = judge(&name, &run);
     if let Some(Verdict { name, result: Outcome::Failed(why) }) = verdicts.iter().find(|verdict| verdict.is_failure()) {

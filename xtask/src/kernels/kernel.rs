@@ -147,28 +147,41 @@ impl Kernel {
         self.flavour.target(workspace, arch).join(arch.target()).join("release").join(self.name)
     }
 
-    /// Builds it, with cargo's progress on stderr, and says where it is.
+    /// Builds it, with cargo's progress on stderr, and says where it is. For the machines of `also` it is built at once, since
+    /// the last steps of a build leave CPUs idle; what goes wrong there is said when it is built for them in earnest.
     ///
     /// # Errors
     ///
     /// One line about why there is no kernel; the compiler's own messages are on stderr by then.
-    pub(crate) fn build(self, workspace: &Workspace, route: &Route, arch: Arch) -> Result<PathBuf, String> {
-        let mut cargo = route.build(workspace, arch, self.flavour)?;
+    pub(crate) fn build(
+        self,
+        workspace: &Workspace,
+        route: &Route,
+        arch: Arch,
+        also: &[Arch],
+    ) -> Result<PathBuf, String> {
+        let mut cargo = route.build(workspace, &[&[arch], also].concat(), self.flavour)?;
         cargo.args(self.packages()).stdin(Stdio::null());
         match cargo.status() {
-            Ok(status) if status.success() => {}
-            Ok(_) => return Err(self.failure(arch)),
-            Err(error) => return Err(format!("cargo did not run: {error}")),
+            Ok(status) if status.success() => self.built(workspace, arch),
+            Ok(_) if also.is_empty() => Err(self.failure(arch)),
+            Ok(_) => self.build(workspace, route, arch, &[]),
+            Err(error) => Err(format!("cargo did not run: {error}")),
         }
-        self.built(workspace, arch)
     }
 
     /// Builds it without a word, by one job, while something else runs. What goes wrong is said when it is built in earnest.
-    pub(super) fn build_ahead(self, workspace: &Workspace, route: &Route, arch: Arch) {
-        let Ok(mut cargo) = route.build(workspace, arch, self.flavour) else { return };
+    pub(super) fn build_ahead(self, workspace: &Workspace, route: &Route, arch: Arch, also: &[Arch]) {
+        let Ok(mut cargo) = route.build(workspace, &[&[arch], also].concat(), self.flavour) else { return };
         cargo.args(self.packages()).args(["--quiet", "--jobs", "1"]);
         child::die_with_xtask(&mut cargo);
         let _built_again = cargo.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+
+    /// The other machines of these for which it can be built in one turn.
+    pub(super) fn also(self, arch: Arch, following: &[(Self, Arch)]) -> Vec<Arch> {
+        let others = following.iter().filter(|(kernel, other)| kernel.name == self.name && *other != arch);
+        others.map(|(_, other)| *other).filter(|other| self.flavour.is_shared(arch, *other)).collect()
     }
 
     /// The files that a build of it leaves.
@@ -205,6 +218,17 @@ impl Kernel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_is_built_for_machines_at_once_unless_they_differ_in_more() {
+        let following = [(HEAP, Arch::Aarch64), (STEPS, Arch::Aarch64)];
+        assert_eq!(HEAP.also(Arch::X86_64, &following), [Arch::Aarch64]);
+        for alone in
+            [HEAP.also(Arch::Aarch64, &following), STEPS.also(Arch::X86_64, &following), HEAP.also(Arch::X86_64, &[])]
+        {
+            assert_eq!(alone, []);
+        }
+    }
 
     #[test]
     fn no_limit_is_below_a_minute() {

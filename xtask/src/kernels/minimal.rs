@@ -31,7 +31,7 @@ pub(crate) fn run(bench: &Bench<'_>, report: &mut Report) {
 /// The kernel cannot be built, or fails.
 pub(crate) fn list(bench: &Bench<'_>) -> Result<Vec<String>, Stop> {
     let name = bench.name(MINIMAL);
-    let file = MINIMAL.build(bench.workspace, bench.route, bench.arch).map_err(Stop::not_ready)?;
+    let file = MINIMAL.build(bench.workspace, bench.route, bench.arch, &[]).map_err(Stop::not_ready)?;
     let run = bench.boot(MINIMAL, &file, &[], None);
     if run.outcome != Outcome::Passed {
         let transcript = run.transcript().join("\n    ");

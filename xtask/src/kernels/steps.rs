@@ -26,8 +26,12 @@ pub(crate) fn run(bench: &Bench<'_>, report: &mut Report) {
     let is_over = AtomicBool::new(false);
     let whole = thread::scope(|scope| {
         scope.spawn(|| {
-            for (kernel, arch) in bench.following.iter().take_while(|_| !is_over.load(Ordering::Relaxed)) {
-                kernel.build_ahead(bench.workspace, bench.route, *arch);
+            for (place, (kernel, arch)) in bench.following.iter().enumerate() {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let also = kernel.also(*arch, &bench.following[place..]);
+                kernel.build_ahead(bench.workspace, bench.route, *arch, &also);
             }
         });
         let whole = run(&[]).run_whole(&bench.name(STEPS), &["points "], report);

@@ -1,5 +1,6 @@
 //! One mutant: whether it is caught as it says.
 
+use std::env;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use crate::status::Stop;
 
 /// How long a test may take, its build not counted: one that a mutant keeps from ending is caught by no assertion.
 const LIMIT: Duration = Duration::from_secs(300);
+
+/// Whether cargo keeps the parts of what it compiles for the next time.
+const INCREMENTAL: &str = "CARGO_INCREMENTAL";
 
 /// How many lines of an output are shown.
 const SHOWN: usize = 20;
@@ -103,12 +107,11 @@ fn cargo(
     if ["kernel-arena-loom", "kernel-arena-shuttle"].contains(&test.package.as_str()) {
         cargo.arg("--release");
     }
-    cargo
-        .arg("--target-dir")
-        .arg(tree.target())
-        .args(arguments)
-        .env("CARGO_INCREMENTAL", "1")
-        .env_remove("RUST_TEST_NOCAPTURE");
+    cargo.arg("--target-dir").arg(tree.target()).args(arguments).env_remove("RUST_TEST_NOCAPTURE");
+    // Unless somebody knows better: for one mutant the first build is all there is.
+    if env::var_os(INCREMENTAL).is_none() {
+        cargo.env(INCREMENTAL, "1");
+    }
     let mut said = Vec::new();
     let mut pulse = Pulse::new(&patch.name, limit);
     let end = child::watch(cargo, Streams::Merged, limit, &mut |event| match event {

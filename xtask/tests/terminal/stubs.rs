@@ -14,16 +14,17 @@ case "$*" in
 esac
 "#;
 
-/// A cargo that leaves empty kernels where real ones would be, the later ones after what a file says; what its tests and its
-/// viewer say is in files.
+/// A cargo that leaves empty kernels where real ones would be, the later ones after what a file says; what its tests do, and what its
+/// viewer says, is in files.
 const CARGO: &str = r#"
-verb=$1 target= directory= package= json=
+verb=$1 target= directory= package= json= optimised=
 while [ $# -gt 0 ]; do
     case $1 in
     --target) target="$target$2 " ;;
     --target-dir) directory=$2 ;;
     --package) package="$package$2 " ;;
     --workspace) package="$1 " ;;
+    --release) optimised=1 ;;
     --message-format=json*) json=1 ;;
     esac
     shift
@@ -31,6 +32,7 @@ done
 echo "$verb $package$target" >> "$STUBS/cargo.log"
 [ ! -e "$STUBS/does-not-build" ] || { echo "error: it does not build" >&2; exit 101; }
 case $verb in
+test) . "$STUBS/suite" ;;
 run) cat "$STUBS/decoded" ;;
 build)
     for one in $target; do

@@ -106,3 +106,31 @@ fn a_demo_that_is_too_wide_fails() {
     let shown = Stubs::new(TOUR).run("test demo --arch x86_64 columns");
     assert_eq!(shown.out, "ok x86_64::demo::every line fits 80 columns\n1 passed, 0 failed\n", "{shown:?}");
 }
+
+/// A suite of one test, that passes if an optimised one has begun beside one that is not.
+const SUITE: &str = r#"
+: > "$STUBS/began-$optimised"
+tries=0
+until [ -e "$STUBS/began-" ] && [ -e "$STUBS/began-1" ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 300 ] || exit 101
+    sleep 0.1
+done
+echo '     Running tests/x.rs (target/debug/deps/x-0123456789abcdef)'
+printf 'running 1 test\ntest one ... ok\n\n'
+echo 'test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out'
+"#;
+
+#[test]
+fn suites_of_all_lanes_run_at_once_and_each_is_counted() {
+    let stubs = Stubs::new("");
+    stubs.write("suite", SUITE);
+    stubs.program("python3", "exit 1");
+    let shown = stubs.run("test host");
+    for prefix in ["", "all-features::", "bpf::", "release::", "loom::", "shuttle::"] {
+        assert!(shown.out.contains(&format!("ok {prefix}x::one\n")), "{prefix}: {shown:?}");
+    }
+    let place = |name: &str| shown.out.find(name).unwrap_or_else(|| panic!("{name}: {shown:?}"));
+    assert!(place("ok bpf::") < place("ok release::") && place("ok shuttle::") < place("FAILED model::"), "{shown:?}");
+    assert_eq!(shown.last(), "7 passed, 25 failed", "the models, and the package: {shown:?}");
+}
