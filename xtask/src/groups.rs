@@ -140,7 +140,7 @@ impl Group {
     }
 
     /// The kernel that it is about, and where that runs.
-    fn kernel(&self) -> Option<(Kernel, Arch)> {
+    pub(crate) fn kernel(&self) -> Option<(Kernel, Arch)> {
         match self {
             Self::Kernel(part, arch) => kernels::of_part(*part).map(|kernel| (kernel, *arch)),
             _ => None,

@@ -39,6 +39,14 @@ impl<'a> Viewer<'a> {
         }
     }
 
+    /// Builds it without a word, by one job, while something else runs. What goes wrong is said when it is built in earnest.
+    pub(crate) fn build_ahead(workspace: &Workspace) {
+        let mut cargo = cargo(workspace, "build");
+        cargo.args(["--quiet", "--jobs", "1"]);
+        child::die_with_xtask(&mut cargo);
+        let _built_again = cargo.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+
     /// Calls `each` for every message that a kernel's last run has sent, a line each.
     ///
     /// # Errors

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::cli::{TestMode, Tests};
 use crate::groups::{Group, Lane, Site};
+use crate::kernels::ahead;
 use crate::part::Selection;
 use crate::setup::{self, Want};
 use crate::status::{Status, Stop};
@@ -80,41 +82,51 @@ fn run_all(groups: &[Group], site: &Site<'_>, filters: &[String]) -> Result<Stat
 
 /// Runs all of the groups. Lanes run beside each other as long as the first has no emulator, whose CPUs would come to share the
 /// machine's with a compiler: what is compiled for one test often leaves a CPU idle. The verdicts of the others are printed
-/// when the first has come so far, those of each together.
+/// when the first has come so far, those of each together. What is idle even then builds kernels.
 fn run_whole(groups: &[Group], site: &Site<'_>, report: &mut Report) -> Result<(), Stop> {
     let lane = |lane| groups.iter().copied().filter(|group| group.lane() == lane).collect::<Vec<Group>>();
-    let (first, beside) = (lane(Lane::First), [lane(Lane::Optimised), lane(Lane::Apart)]);
+    let (first, optimised, apart) = (lane(Lane::First), lane(Lane::Optimised), lane(Lane::Apart));
     let emulated = first.iter().position(|group| matches!(group, Group::Kernel(..))).unwrap_or(first.len());
-    let run_those = |groups: Range<usize>, report: &mut Report| {
+    let run_first = |groups: Range<usize>, report: &mut Report| {
         groups.into_iter().try_for_each(|place| {
             let site = Site { following: &first[place + 1..], ..*site };
             first[place].run(&site, &Selection::All, report)
         })
     };
-    let run_lane = |lane: &[Group], report: &mut Report| {
+    let run = |lane: &[Group], report: &mut Report| {
         lane.iter().try_for_each(|group| group.run(site, &Selection::All, report))
     };
+    let run_kept = |lane: &[Group]| {
+        let mut kept = Report::kept();
+        let ran = run(lane, &mut kept);
+        (kept, ran)
+    };
     if emulated == 0 {
-        beside.iter().try_for_each(|lane| run_lane(lane, report))?;
-        return run_those(0..first.len(), report);
+        run(&optimised, report)?;
+        run(&apart, report)?;
+        return run_first(0..first.len(), report);
     }
+    let kernels: Vec<_> = first[emulated..].iter().filter_map(Group::kernel).collect();
+    let is_over = AtomicBool::new(false);
     let ran = thread::scope(|scope| {
-        let lanes = beside.each_ref().map(|lane| {
-            scope.spawn(move || {
-                let mut kept = Report::kept();
-                let ran = run_lane(lane, &mut kept);
-                (kept, ran)
-            })
+        let optimised = scope.spawn(|| run_kept(&optimised));
+        let apart = scope.spawn(|| {
+            let kept = run_kept(&apart);
+            if let Some(route) = site.route {
+                ahead::build(site.workspace, route, &kernels, &is_over);
+            }
+            kept
         });
-        let mut ran = run_those(0..emulated, report);
-        for lane in lanes {
+        let mut ran = run_first(0..emulated, report);
+        for lane in [optimised, apart] {
             let (kept, ran_beside) = lane.join().unwrap_or_else(|panic| resume_unwind(panic));
+            is_over.store(true, Ordering::Relaxed);
             report.take_in(kept);
             ran = ran.and(ran_beside);
         }
         ran
     });
-    ran.and_then(|()| run_those(emulated..first.len(), report))
+    ran.and_then(|()| run_first(emulated..first.len(), report))
 }
 
 fn no_such(filters: &[String]) -> Stop {

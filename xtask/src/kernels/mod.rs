@@ -4,6 +4,7 @@
 //! count of exceptions against the emulator's log. What does not fit becomes a failure of its own, with the console; and
 //! what did not run for that reason is counted as such, below it.
 
+pub(crate) mod ahead;
 pub(crate) mod at_once;
 mod bench;
 pub(crate) mod by_cpus;

@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use super::ahead;
 use super::bench::Bench;
 use super::judge::AGREEMENT;
 use super::kernel::STEPS;
@@ -25,15 +26,7 @@ pub(crate) fn run(bench: &Bench<'_>, report: &mut Report) {
     let run = |arguments| Booted { bench, kernel: STEPS, file: &file, arguments };
     let is_over = AtomicBool::new(false);
     let whole = thread::scope(|scope| {
-        scope.spawn(|| {
-            for (place, (kernel, arch)) in bench.following.iter().enumerate() {
-                if is_over.load(Ordering::Relaxed) {
-                    break;
-                }
-                let also = kernel.also(*arch, &bench.following[place..]);
-                kernel.build_ahead(bench.workspace, bench.route, *arch, &also);
-            }
-        });
+        scope.spawn(|| ahead::build(bench.workspace, bench.route, bench.following, &is_over));
         let whole = run(&[]).run_whole(&bench.name(STEPS), &["points "], report);
         is_over.store(true, Ordering::Relaxed);
         whole
