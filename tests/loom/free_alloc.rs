@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use kernel_arena::{AllocError, ArenaPtr, Context, FreeError, Owner, PageCount};
 
-use crate::explore::{UNBOUNDED, bounded_unless_long, explore, preemptions};
+use crate::explore::{UNBOUNDED, bounded_unless_long, explore, preemptions, preemptions_if_long};
 use crate::machine::{Reached, Small, on_cpu};
 use crate::race::{race, race_of_three};
 use crate::world::{ModelArena, all_read, one_page, own, page, retire, start, wild_load};
@@ -74,7 +74,7 @@ fn a_page_that_is_freed_and_allocated_again_is_never_two_pages() {
 
 #[test]
 fn wild_accesses_during_a_free_reach_the_old_page_or_the_new_one() {
-    explore("free against alloc against a wild load", preemptions(2), 3, |memory, first| {
+    explore("free against alloc against a wild load", preemptions_if_long(1, 2), 3, |memory, first| {
         let arena = with_old_page(memory);
         let (freed, reused, seen) = race_of_three(
             first,

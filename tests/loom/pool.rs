@@ -18,7 +18,7 @@ use kernel_arena::pool::{GRANULE_BYTES, Pool};
 use kernel_arena::source::{MetadataPage, MetadataSource, PageSource, Region};
 use kernel_arena::{AllocError, ArenaPtr, MetadataWord, Misuse, PageCount, PageRange, Sharing};
 
-use crate::explore::{UNBOUNDED, explore, preemptions};
+use crate::explore::{UNBOUNDED, explore, preemptions, preemptions_if_long};
 use crate::race::First;
 use crate::watched::Watched;
 
@@ -229,7 +229,7 @@ fn two_allocations_never_share_a_granule() {
 
 #[test]
 fn a_chunk_does_not_go_back_while_somebody_has_a_block_in_it() {
-    explore("shrink against alloc", preemptions(4), 2, |_, first| {
+    explore("shrink against alloc", preemptions_if_long(3, 4), 2, |_, first| {
         let pool = start();
         let block = alloc(&pool, ONE);
         use_and_free(&pool, block, ONE);

@@ -46,14 +46,6 @@ impl Arch {
         }
     }
 
-    /// The environment variable by which cargo takes the target's compiler flags, in place of those in `.cargo/config.toml`.
-    pub(crate) fn flags_variable(self) -> &'static str {
-        match self {
-            Self::X86_64 => "CARGO_TARGET_X86_64_UNKNOWN_NONE_RUSTFLAGS",
-            Self::Aarch64 => "CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS",
-        }
-    }
-
     /// The emulator's program.
     pub(crate) fn qemu(self) -> &'static str {
         match self {

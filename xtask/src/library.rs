@@ -1,7 +1,7 @@
 //! The core library as the kernels have it, for those who only want one to compile with.
 //!
 //! Where it is built from its source, that is the most of building anything small for a machine. What is compiled in another
-//! directory, unoptimised, would have a second one; so it is given that of the kernels, in a sysroot of its own.
+//! directory, unoptimised or with other flags would have a second one; so it is given that of the kernels, in a sysroot.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -21,8 +21,8 @@ const SOURCE: &str = "lib/rustlib/src/rust/library/core/Cargo.toml";
 /// Linkers that will do, the first found is taken.
 const LINKERS: [&str; 3] = ["ld.lld", "ld.lld-19", "ld.lld-22"];
 
-/// The flags by which code for aarch64 changes memory atomically in one instruction.
-const LSE: &str = "-C target-feature=+lse";
+/// The flag by which code for aarch64 changes memory atomically in one instruction.
+const LSE: &str = "-Ctarget-feature=+lse";
 
 /// The packages whose messages are to be decoded with their places.
 const LOGGING: [&str; 2] = ["kernel-arena", "demo"];
@@ -32,8 +32,8 @@ const LOGGING: [&str; 2] = ["kernel-arena", "demo"];
 pub(crate) enum Flavour {
     /// For the target as it is.
     Usual,
-    /// To be single-stepped: on aarch64 without exclusive loads and stores, which never succeed then, in the core library
-    /// neither. That library is built from its source, whatever the route.
+    /// To be single-stepped: on aarch64 without exclusive loads and stores, which never succeed then. The core library is the
+    /// usual one: its atomics are compiled where they are used, and what it uses them for itself no kernel steps through.
     Stepped,
 }
 
@@ -49,7 +49,7 @@ impl Flavour {
     }
 
     /// Whether it differs from the usual build.
-    fn is_own_build(self, arch: Arch) -> bool {
+    pub(crate) fn is_own_build(self, arch: Arch) -> bool {
         (self, arch) == (Self::Stepped, Arch::Aarch64)
     }
 }
@@ -165,35 +165,24 @@ impl Route {
             .ok_or_else(|| format!("{} does not say which version it is", program.display()))
     }
 
-    /// A cargo command for these machines' targets at once, in release mode, to which only packages and flags are missing.
+    /// A cargo command for these machines' targets at once, in release mode, to which only packages and flags are missing. It
+    /// builds the core library, too, if the toolchain is without it.
     ///
     /// RUSTFLAGS are removed, since they would replace those in `.cargo/config.toml`, without which nothing links.
     pub(crate) fn for_all(&self, workspace: &Workspace, subcommand: &str, arches: &[Arch]) -> Command {
-        self.cargo_into(&workspace.kernels(), workspace, subcommand, arches)
+        let mut command = self.plain_cargo(&workspace.kernels(), subcommand, arches);
+        if self.builds_library() {
+            command.arg("-Zbuild-std=core,alloc").env("RUSTC_BOOTSTRAP", "1");
+        }
+        optimised(command, workspace)
     }
 
-    /// The same, to build a kernel of this flavour; for several machines only where they [share](Flavour::is_shared) a build.
-    ///
-    /// # Errors
-    ///
-    /// The flavour needs the library's source, and the toolchain is without it.
-    pub(crate) fn build(&self, workspace: &Workspace, arches: &[Arch], flavour: Flavour) -> Result<Command, String> {
-        let own = arches.iter().copied().find(|arch| flavour.is_own_build(*arch));
-        let target = own.map_or_else(|| workspace.kernels(), |arch| flavour.target(workspace, arch));
-        let mut command = self.cargo_into(&target, workspace, "build", arches);
-        if let Some(arch) = own {
-            command.env(arch.flags_variable(), LSE);
-            if let Self::Targets { .. } = self {
-                if !has_library_source() {
-                    return Err(format!(
-                        "this kernel wants the core library built with `{LSE}`, from its source, which the toolchain is \
-                         without: `rustup component add rust-src`"
-                    ));
-                }
-                command.arg("-Zbuild-std=core,alloc").env("RUSTC_BOOTSTRAP", "1");
-            }
-        }
-        Ok(command)
+    /// The same, to build kernels whose memory is changed atomically by one instruction each, into a directory of their own, with
+    /// the core library of this sysroot, if it is not the toolchain's.
+    pub(crate) fn build_stepped(&self, workspace: &Workspace, arch: Arch, sysroot: Option<&Path>) -> Command {
+        let mut command = self.plain_cargo(&workspace.kernels_lse(), "build", &[arch]);
+        add_flags(&mut command, arch, [Some(LSE.to_owned()), sysroot.map(in_sysroot)].into_iter().flatten());
+        optimised(command, workspace)
     }
 
     /// Whether the core library is compiled from its source, since the toolchain is without it.
@@ -212,34 +201,9 @@ impl Route {
         sysroot: Option<&Path>,
     ) -> Command {
         let mut command = self.plain_cargo(&workspace.target("adopt").join("built"), subcommand, &[arch]);
-        if let Some(sysroot) = sysroot {
-            // Beside the target's own flags, which a variable would replace.
-            let flags = format!("target.{}.rustflags=['--sysroot={}']", arch.target(), sysroot.display());
-            command.args(["--config", &flags]);
-        }
+        add_flags(&mut command, arch, sysroot.map(in_sysroot).into_iter());
         // Nobody debugs them: what is compiled is all that is asked.
         command.current_dir(directory).env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "0");
-        command
-    }
-
-    fn cargo_into(&self, target: &Path, workspace: &Workspace, subcommand: &str, arches: &[Arch]) -> Command {
-        let mut command = self.bare_cargo(target, subcommand, arches);
-        command.arg("--release");
-        command.current_dir(workspace.root());
-        // Where messages stand in the source is written into the file only with full debug information.
-        for package in LOGGING {
-            command.args(["--config", &format!("profile.release.package.{package}.debug=2")]);
-        }
-        command.env("DEFMT_LOG", log::LEVEL);
-        command
-    }
-
-    /// A cargo command that builds the core library, too, if the toolchain is without it.
-    fn bare_cargo(&self, target: &Path, subcommand: &str, arches: &[Arch]) -> Command {
-        let mut command = self.plain_cargo(target, subcommand, arches);
-        if self.builds_library() {
-            command.arg("-Zbuild-std=core,alloc").env("RUSTC_BOOTSTRAP", "1");
-        }
         command
     }
 
@@ -284,10 +248,27 @@ pub(crate) fn rustup_may_fetch() -> bool {
     env::var_os("RUSTUP_AUTO_INSTALL").is_none_or(|value| value != "0") && child::find_program("rustup").is_some()
 }
 
-/// Whether the current toolchain has the library's source.
-fn has_library_source() -> bool {
-    let sysroot = rustc("rustc", &["--print", "sysroot"]).map(PathBuf::from);
-    sysroot.is_some_and(|sysroot| sysroot.join(SOURCE).is_file())
+/// The same command in release mode, in the checkout.
+fn optimised(mut command: Command, workspace: &Workspace) -> Command {
+    command.arg("--release").current_dir(workspace.root());
+    // Where messages stand in the source is written into the file only with full debug information.
+    for package in LOGGING {
+        command.args(["--config", &format!("profile.release.package.{package}.debug=2")]);
+    }
+    command.env("DEFMT_LOG", log::LEVEL);
+    command
+}
+
+/// Adds flags for the compiler to those of the target, which a variable would replace.
+fn add_flags(command: &mut Command, arch: Arch, flags: impl Iterator<Item = String>) {
+    let flags: Vec<_> = flags.map(|flag| format!("'{flag}'")).collect();
+    if !flags.is_empty() {
+        command.args(["--config", &format!("target.{}.rustflags=[{}]", arch.target(), flags.join(", "))]);
+    }
+}
+
+fn in_sysroot(sysroot: &Path) -> String {
+    format!("--sysroot={}", sysroot.display())
 }
 
 /// What a rustc answers, if it is there and answers.
@@ -376,19 +357,16 @@ mod tests {
     #[test]
     fn what_is_stepped_has_a_build_of_its_own_on_aarch64_only() {
         let Ok(workspace) = Workspace::find() else { panic!("no workspace") };
-        let route = build_std();
-        let flags = |arch: Arch, flavour| {
-            let Ok(build) = route.build(&workspace, &[arch], flavour) else { panic!("no source") };
-            let variable = std::ffi::OsStr::new(arch.flags_variable()).to_os_string();
-            build
-                .get_envs()
-                .find(|(key, _)| *key == variable)
-                .and_then(|(_, value)| value)
-                .is_some_and(|value| value == LSE)
+        let arguments = |route: Route, sysroot| {
+            let build = route.build_stepped(&workspace, Arch::Aarch64, sysroot);
+            build.get_args().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
         };
-        assert!(flags(Arch::Aarch64, Flavour::Stepped));
-        assert!(!flags(Arch::Aarch64, Flavour::Usual));
-        assert!(!flags(Arch::X86_64, Flavour::Stepped));
+        let of_targets = arguments(Route::Targets { linker: None }, None);
+        let of_source = arguments(build_std(), Some(Path::new("/s")));
+        let flags = "target.aarch64-unknown-none-softfloat.rustflags=['-Ctarget-feature=+lse'";
+        assert!(of_targets.contains(&format!("{flags}]")) && of_source.contains(&format!("{flags}, '--sysroot=/s']")));
+        assert!(!of_source.contains("-Zbuild-std"), "{of_source}");
+        assert!(!Flavour::Stepped.is_own_build(Arch::X86_64) && !Flavour::Usual.is_own_build(Arch::Aarch64));
         assert_eq!(Flavour::Stepped.target(&workspace, Arch::Aarch64), workspace.kernels_lse());
         assert_eq!(Flavour::Stepped.target(&workspace, Arch::X86_64), workspace.kernels());
     }

@@ -54,7 +54,7 @@ impl Workspace {
         self.target("kernels")
     }
 
-    /// The target directory of those that are built with aarch64's atomic instructions, core library included.
+    /// The target directory of those that are built with aarch64's atomic instructions.
     pub(crate) fn kernels_lse(&self) -> PathBuf {
         self.target("kernels-lse")
     }

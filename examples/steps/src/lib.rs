@@ -8,8 +8,8 @@
 //! ([`preempted`]). Afterwards the operation's answer must be right, slots
 //! and maps must agree, frames and pages add up, and everything must come back.
 //!
-//! It wants one CPU. On aarch64 it must be built with `-C target-feature=+lse`, the core library included: an exclusive
-//! load and store never succeed when each instruction is stepped.
+//! It wants one CPU. On aarch64 it must be built with `-C target-feature=+lse`: an exclusive load and store never succeed when
+//! each instruction is stepped, and where there is one it says so and stops. The core library has its atomics compiled here.
 //!
 //! The kernel prints `ok NAME` or `FAILED NAME: why` for each test, `points NAME: N` for the instructions at which an
 //! operation was interrupted, `exceptions N` for its page faults or data aborts, and last `N passed, N failed`. With

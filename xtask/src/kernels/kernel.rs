@@ -1,11 +1,12 @@
 //! The kernels: which there are, how long they usually take, and how they are built.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::arch::Arch;
 use crate::child;
+use crate::library;
 use crate::qemu::Clock;
 use crate::route::{Flavour, Route};
 use crate::workspace::Workspace;
@@ -160,7 +161,7 @@ impl Kernel {
         arch: Arch,
         also: &[Arch],
     ) -> Result<PathBuf, String> {
-        let mut cargo = route.build(workspace, &[&[arch], also].concat(), self.flavour)?;
+        let mut cargo = self.cargo(workspace, route, arch, also).map_err(|said| said.join("\n"))?;
         cargo.args(self.packages()).stdin(Stdio::null());
         match cargo.status() {
             Ok(status) if status.success() => self.built(workspace, arch),
@@ -172,10 +173,19 @@ impl Kernel {
 
     /// Builds it without a word, by one job, while something else runs. What goes wrong is said when it is built in earnest.
     pub(super) fn build_ahead(self, workspace: &Workspace, route: &Route, arch: Arch, also: &[Arch]) {
-        let Ok(mut cargo) = route.build(workspace, &[&[arch], also].concat(), self.flavour) else { return };
+        let Ok(mut cargo) = self.cargo(workspace, route, arch, also) else { return };
         cargo.args(self.packages()).args(["--quiet", "--jobs", "1"]);
         child::die_with_xtask(&mut cargo);
         let _built_again = cargo.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+
+    /// A cargo command to which only packages are missing.
+    fn cargo(self, workspace: &Workspace, route: &Route, arch: Arch, also: &[Arch]) -> Result<Command, Vec<String>> {
+        if self.flavour.is_own_build(arch) {
+            let sysroot = library::sysroot(workspace, route, arch)?;
+            return Ok(route.build_stepped(workspace, arch, sysroot.as_deref()));
+        }
+        Ok(route.for_all(workspace, "build", &[&[arch], also].concat()))
     }
 
     /// The other machines of these for which it can be built in one turn.
