@@ -139,6 +139,16 @@ impl Group {
         }
     }
 
+    /// Whether it is a kernel that never has more than one CPU.
+    pub(crate) const fn takes_one_cpu(&self) -> bool {
+        matches!(self, Self::Kernel(Part::Minimal | Part::Counts | Part::Steps, _))
+    }
+
+    /// Whether it is the same kernel on another machine.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Kernel(one, here), Self::Kernel(two, there)) if one == two && here != there)
+    }
+
     /// The kernel that it is about, and where that runs.
     pub(crate) fn kernel(&self) -> Option<(Kernel, Arch)> {
         match self {

@@ -1,6 +1,5 @@
 //! `cargo xtask test`: the tests that were asked for, one line each, and one summary.
 
-use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -87,12 +86,6 @@ fn run_whole(groups: &[Group], site: &Site<'_>, report: &mut Report) -> Result<(
     let lane = |lane| groups.iter().copied().filter(|group| group.lane() == lane).collect::<Vec<Group>>();
     let (first, optimised, apart) = (lane(Lane::First), lane(Lane::Optimised), lane(Lane::Apart));
     let emulated = first.iter().position(|group| matches!(group, Group::Kernel(..))).unwrap_or(first.len());
-    let run_first = |groups: Range<usize>, report: &mut Report| {
-        groups.into_iter().try_for_each(|place| {
-            let site = Site { following: &first[place + 1..], ..*site };
-            first[place].run(&site, &Selection::All, report)
-        })
-    };
     let run = |lane: &[Group], report: &mut Report| {
         lane.iter().try_for_each(|group| group.run(site, &Selection::All, report))
     };
@@ -104,7 +97,7 @@ fn run_whole(groups: &[Group], site: &Site<'_>, report: &mut Report) -> Result<(
     if emulated == 0 {
         run(&optimised, report)?;
         run(&apart, report)?;
-        return run_first(0..first.len(), report);
+        return run_emulated(&first, site, report);
     }
     let kernels: Vec<_> = first[emulated..].iter().filter_map(Group::kernel).collect();
     let is_over = AtomicBool::new(false);
@@ -117,7 +110,7 @@ fn run_whole(groups: &[Group], site: &Site<'_>, report: &mut Report) -> Result<(
             }
             kept
         });
-        let mut ran = run_first(0..emulated, report);
+        let mut ran = run(&first[..emulated], report);
         for lane in [optimised, apart] {
             let (kept, ran_beside) = lane.join().unwrap_or_else(|panic| resume_unwind(panic));
             is_over.store(true, Ordering::Relaxed);
@@ -126,7 +119,36 @@ fn run_whole(groups: &[Group], site: &Site<'_>, report: &mut Report) -> Result<(
         }
         ran
     });
-    ran.and_then(|()| run_first(emulated..first.len(), report))
+    ran.and_then(|()| run_emulated(&first[emulated..], site, report))
+}
+
+/// Runs groups with emulators. One that is a single CPU's work runs beside its like on another machine, where that follows.
+fn run_emulated(groups: &[Group], site: &Site<'_>, report: &mut Report) -> Result<(), Stop> {
+    let run = |place: usize, report: &mut Report| {
+        let site = Site { following: &groups[place + 1..], ..*site };
+        groups[place].run(&site, &Selection::All, report)
+    };
+    let mut ran_beside = Vec::new();
+    for place in 0..groups.len() {
+        let is_like = |other: &usize| groups[place].takes_one_cpu() && groups[place].is_like(&groups[*other]);
+        match (place + 1..groups.len()).find(is_like) {
+            _ if ran_beside.contains(&place) => {}
+            None => run(place, report)?,
+            Some(other) => thread::scope(|scope| {
+                let beside = scope.spawn(|| {
+                    let mut kept = Report::kept();
+                    let ran = run(other, &mut kept);
+                    (kept, ran)
+                });
+                let ran = run(place, report);
+                let (kept, ran_other) = beside.join().unwrap_or_else(|panic| resume_unwind(panic));
+                report.take_in(kept);
+                ran_beside.push(other);
+                ran.and(ran_other)
+            })?,
+        }
+    }
+    Ok(())
 }
 
 fn no_such(filters: &[String]) -> Stop {

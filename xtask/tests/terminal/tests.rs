@@ -134,3 +134,32 @@ fn suites_of_all_lanes_run_at_once_and_each_is_counted() {
     assert!(place("ok bpf::") < place("ok release::") && place("ok shuttle::") < place("FAILED model::"), "{shown:?}");
     assert_eq!(shown.last(), "7 passed, 25 failed", "the models, and the package: {shown:?}");
 }
+
+/// A kernel of one test, that passes if the other machine's runs beside it.
+const BOTH: &str = r#"
+: > "$STUBS/booted-${0##*-}"
+tries=0
+until [ -e "$STUBS/booted-x86_64" ] && [ -e "$STUBS/booted-aarch64" ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 300 ] || exit 1
+    sleep 0.1
+done
+printf 'ok one\nexceptions 0\n1 passed, 0 failed\n'
+exit 33
+"#;
+
+#[test]
+fn kernels_of_one_cpu_run_on_both_machines_at_once() {
+    let stubs = Stubs::new(BOTH);
+    stubs.emulator("aarch64", BOTH);
+    let shown = stubs.run("test steps");
+    let agreement = "exceptions agree with QEMU's log";
+    let expected = [
+        "ok x86_64::steps::one".to_owned(),
+        format!("ok x86_64::steps::{agreement}"),
+        "ok aarch64::steps::one".to_owned(),
+        format!("ok aarch64::steps::{agreement}"),
+        "4 passed, 0 failed".to_owned(),
+    ];
+    assert_eq!(shown.lines(), expected, "{shown:?}");
+}
