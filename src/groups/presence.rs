@@ -19,7 +19,7 @@ use crate::sync::{AtomicU64, Ordering};
 const PRESENT: u64 = 1 << 63;
 const EQUIPPED: u64 = 1 << 62;
 const SETTING: u64 = 1 << 61;
-/// The number of callers below the flags: there are fewer than CPUs times levels.
+/// The number of callers below the flags: there are fewer than CPUs times levels, and threads that charge.
 const CALLERS: u64 = SETTING - 1;
 
 /// See above.

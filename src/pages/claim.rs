@@ -133,11 +133,13 @@ impl PageMaps {
         self.refused.still(count, || self.before_search().quiet())
     }
 
-    /// After a search for `count` pages that left no page alone but those that are claimed, that found none, and during which
-    /// nothing was given back.
-    pub(crate) fn note_refused(&self, count: u32, before: Moment) {
-        // A page that was left alone because of a mark would have had to be given back to be without one now.
-        let moment = if self.is_small() || self.tainted.any() { None } else { before.quiet() };
+    /// After a search for `count` pages that left these alone, besides those that are claimed, that found none, and during
+    /// which nothing was given back.
+    pub(crate) fn note_refused(&self, count: u32, left_alone: Avoid, before: Moment) {
+        // A page that was left alone because of a mark, and has none now, was claimed by whoever took the mark away: it still is,
+        // or was given back.
+        let for_marks = left_alone == Avoid::Tainted && self.tainted.any();
+        let moment = if self.is_small() || for_marks { None } else { before.quiet() };
         if let Some(moment) = moment {
             self.refused.note(count, moment);
         }

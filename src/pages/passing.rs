@@ -21,11 +21,12 @@ use crate::sync::{AtomicU64, Figure, Line, Ordering, fence};
 /// log2 of the places.
 const PLACES_SHIFT: u32 = if cfg!(kernel_arena_loom) { 0 } else { 3 };
 
-/// In the crowd, the low half counts operations that have begun and not ended, the high half those that have ended, modulo
-/// 2^32, which nobody sleeps through.
+/// In the crowd, the low 20 bits count operations that have begun and not ended, the others those that have ended, modulo 2^44.
 const BEGUN: u64 = 1;
-/// One less in the low half, which carries, one more in the high half.
-const ENDED: u64 = (1 << 32) - 1;
+/// Where those that have ended are counted.
+const ENDED_SHIFT: u32 = 20;
+/// One less in the low bits, which carries, one more above them. The low bits, as a mask, too.
+const ENDED: u64 = (1 << ENDED_SHIFT) - 1;
 
 /// Operations that give pages back.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ pub(crate) struct GivingBack<'a> {
 impl Moment {
     /// What tells moments apart in which nobody gives anything back; `None` if somebody does. Each operation adds one to it.
     pub(super) const fn quiet(self) -> Option<u64> {
-        if self.anybody { None } else { Some((self.sum / 2).wrapping_add(self.crowd >> 32)) }
+        if self.anybody { None } else { Some((self.sum / 2).wrapping_add(self.crowd >> ENDED_SHIFT)) }
     }
 }
 
@@ -187,11 +188,25 @@ mod tests {
     #[test]
     fn the_crowds_count_of_ends_comes_round() {
         let passing = Passing::new();
-        passing.crowd.0.count.store(u64::from(u32::MAX) << 32, Ordering::Relaxed);
+        passing.crowd.0.count.store(!ENDED, Ordering::Relaxed);
         let first = passing.begin(0);
         drop(passing.begin(0));
         drop(first);
         assert_eq!((passing.now().crowd, passing.now().anybody), (0, false));
+    }
+
+    #[test]
+    fn what_tells_moments_apart_counts_each_operation_wherever_it_was() {
+        let passing = Passing::new();
+        // One more ends in the crowd, which has had as many as fill 32 bits, and as many in a place.
+        passing.crowd.0.count.store(u64::from(u32::MAX) << ENDED_SHIFT, Ordering::Relaxed);
+        let before = passing.now().quiet();
+        let first = passing.begin(0);
+        drop(passing.begin(0));
+        drop(first);
+        assert_eq!(passing.now().quiet(), before.map(|before| before + 2));
+        passing.places[Passing::place_of(0)].0.count.store(2 * u64::from(u32::MAX), Ordering::Relaxed);
+        assert_ne!(passing.now().quiet(), before);
     }
 
     #[test]

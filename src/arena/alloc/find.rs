@@ -3,9 +3,12 @@
 //! A refusal is cheap, since a program may be able to ask for it in a loop. It reads each word of the maps at most twice,
 //! and most not at all if somebody was refused the same before (`pages::free_map`); then, in an arena of at most 512 pages,
 //! each slot. In larger ones nobody looks at slots: what is being given back is counted (`pages::passing`), and if there
-//! was nothing, there is no space. Such an answer holds until something is given back (`pages::refused`): whoever asks again gets it
-//! without a search. In these extents pages that are being *allocated* count as taken, as they will be; if an allocation
-//! gives up instead, because a fault scratched its pages, that is a moment later.
+//! was nothing, there is no space. That a run without an alignment is refused is remembered until something is given back
+//! (`pages::refused`): who asks for as many pages again, or for more, gets the same answer without a search. (But not what is
+//! refused in any context while scratch is somewhere: it may be had by who may wait.)
+//!
+//! In the larger ones pages that are being *allocated* count as taken, as they will be; if an allocation gives up instead,
+//! because a fault scratched its pages, that is a moment later.
 
 use crate::addr::PageRange;
 use crate::arch::Arch;
@@ -83,7 +86,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             !self.maps.none_given_back_since(before)
         };
         if !busy && align == 1 {
-            self.maps.note_refused(count, before);
+            let left_alone = if context == Context::MayWait { Avoid::Nothing } else { Avoid::Tainted };
+            self.maps.note_refused(count, left_alone, before);
         }
         let reclaimable = self.reclaimable();
         if busy { AllocError::Busy(reclaimable) } else { AllocError::NoSpace(reclaimable) }

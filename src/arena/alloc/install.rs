@@ -115,8 +115,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         Err(Collided::Scratch)
     }
 
-    /// Looks at every slot; most often all are vacant. Where scratch is found, takes it away and flushes once for all, or, where the caller may not
-    /// wait, fails. It fails where somebody else has written to a slot.
+    /// Looks at every slot; most often all are vacant. Where scratch is found, takes it away and flushes once for all, or,
+    /// where the caller may not wait, fails. It fails where somebody else has written to a slot.
     fn clear_scratch(&self, pages: PageRange, context: Context) -> Result<(), Collided> {
         let vacant = self.while_slots(pages, |_, slot| SlotCodec::<A>::is_vacant(A::load(slot)));
         if vacant == pages.count().get() { Ok(()) } else { self.clear_what_is_there(pages, context) }

@@ -195,6 +195,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     #[cold]
     fn defer_whatever_it_is(&self, slot: &AtomicU64, page: u32, owner: Owner) -> Option<Deferral> {
+        // From before the slot is taken: where it was only reserved, the number is given back at once.
+        let _giving_back = self.maps.giving_back(PageRange::of(page, 1));
         let was = self.transition(slot, |seen| deferred(seen, owner)).ok()?;
         if was.frame().is_some() {
             return Some(Deferral::Queued);
