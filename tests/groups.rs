@@ -246,18 +246,19 @@ fn violations_are_charged_to_the_group_whose_call_they_were_in<F: Format>() {
     m.arena().record_hole(&hole);
     drop(interrupt);
     assert_eq!((call.violations(), group.violations()), (3, 0));
-    drop(call);
+    assert!(!call.end());
     assert_eq!((group.violations(), group.is_present()), (3, true), "within the budget");
 
     let beside = group.enter(1).expect("it is there");
     let call = group.enter(3).expect("it is there");
     m.arena().record_hole(&hole);
     assert!(group.is_present(), "charged at the end of the call");
-    drop(call);
+    assert!(call.end(), "the one that was too many");
     assert_eq!((group.violations(), group.is_present()), (4, false), "ejected");
     assert!(group.enter(1).is_none());
     assert_eq!(beside.member().number, 7, "who is inside goes on");
-    drop(beside);
+    m.arena().record_hole(&hole);
+    assert!(!beside.end(), "another has ejected it");
     assert_eq!(group.disable(|_| ()), Ok(()));
     // Enabled again, it begins anew.
     assert_eq!((group.enable(ids(64), nothing), group.violations()), (Ok(()), 0));

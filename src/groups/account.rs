@@ -44,12 +44,11 @@ impl Account {
     }
 
     /// Charges a caller's violations, and counts it out: in this order, so whoever finds nobody inside finds them counted, and the
-    /// group ejected if they were too many.
-    pub(crate) fn leave(&self, presence: &Presence, violations: u64) {
-        if violations > 0 {
-            self.add(presence, violations);
-        }
+    /// group ejected if they were too many. Whether it was this call that ejected.
+    pub(crate) fn leave(&self, presence: &Presence, violations: u64) -> bool {
+        let ejected = violations > 0 && self.add(presence, violations);
         presence.leave();
+        ejected
     }
 
     /// By who is counted in.

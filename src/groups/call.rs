@@ -1,6 +1,7 @@
 //! A call of a group's program, from its begin to its end.
 
 use core::fmt;
+use core::mem::ManuallyDrop;
 
 use super::{Equipment, Group};
 use crate::arch::{Arch, Native};
@@ -64,6 +65,20 @@ where
     pub fn violations(&self) -> u32 {
         self.scope.as_ref().map_or(0, ProgramScope::violations)
     }
+
+    /// Ends the call, as dropping it does: whether its violations were those that ejected the group. Of several calls that end at
+    /// once, this is true of one, the one to be blamed.
+    pub fn end(self) -> bool {
+        ManuallyDrop::new(self).leave()
+    }
+
+    /// Once.
+    fn leave(&mut self) -> bool {
+        let violations = self.violations();
+        // What comes from here on is not the program's, and would be charged to nobody.
+        self.scope = None;
+        self.group.leave(violations)
+    }
 }
 
 impl<P: Platform, M, const SLOTS: usize, A: Arch> Drop for Caller<'_, '_, P, M, SLOTS, A>
@@ -71,10 +86,7 @@ where
     P::PhysMap: ReversibleMap,
 {
     fn drop(&mut self) {
-        let violations = self.violations();
-        // What comes from here on is not the program's, and would be charged to nobody.
-        self.scope = None;
-        self.group.leave(violations);
+        self.leave();
     }
 }
 

@@ -252,9 +252,9 @@ where
         core::mem::replace(&mut self.members, [const { None }; SLOTS])
     }
 
-    /// The end of a call in which there were so many violations.
-    pub(super) fn leave(&self, violations: u32) {
-        self.account.leave(&self.presence, violations.into());
+    /// The end of a call in which there were so many violations: whether they ejected the group.
+    pub(super) fn leave(&self, violations: u32) -> bool {
+        self.account.leave(&self.presence, violations.into())
     }
 
     /// For a caller.

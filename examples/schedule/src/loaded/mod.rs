@@ -116,19 +116,18 @@ impl Loaded {
         let memory = self.arena.memory().ok()?;
         let arguments = arguments(&memory, call.mask())?;
         let ended = self.run(&memory, call.member(), arguments);
-        // Charged before it is looked at: a call that was one violation too many counts.
-        drop(call);
+        // Charged before it is looked at: a call that was one violation too many counts, and it is the one that is blamed.
+        let ejected = call.end();
         match ended.result {
             Err(reason) => {
                 self.throw_out(Why::Ended(reason), slot, self.report(&ended));
                 None
             }
-            Ok(_) if !group.is_present() => {
-                if group.violations() > group.budget() {
-                    self.note(Why::Violations, slot, self.report(&ended));
-                }
+            Ok(_) if ejected => {
+                self.note(Why::Violations, slot, self.report(&ended));
                 None
             }
+            Ok(_) if !group.is_present() => None,
             Ok(value) => Some(value),
         }
     }
