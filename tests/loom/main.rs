@@ -9,7 +9,7 @@
 //! word, though C11 lets it read an older one: `stale.rs` puts a load before it. And no load sees a store that has not been
 //! executed yet (load buffering), so orderings that forbid only this are not checked.
 //!
-//! Bounds on preemptions are lower in the fast tests than with the feature `long` where a model takes above five seconds.
+//! Bounds on preemptions are lower in the fast tests than with the feature `long` in the longest of them.
 //! Run with `cargo test --release -p kernel-arena-loom`, and `-- --nocapture` to see how many executions each model took. The
 //! package compiles the library's sources a second time, with loom's atomics: what is published does not depend on loom.
 
