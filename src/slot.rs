@@ -8,7 +8,7 @@
 //! | word | bits |
 //! |---|---|
 //! | vacant | 0 |
-//! | vacated(tag) | 2:1 = 1, tag in 11:3 and 62:52 |
+//! | vacated(tag) | 2:1 = 1, tag in 11:3 and 62:52, which are 0 without break-before-make |
 //! | reserved(owner) | 2:1 = 2, owner in 4:3 |
 //! | leaf | software bits 1:0 owner, bit 2 deferred, bit 3 scratch |
 
@@ -137,9 +137,8 @@ const OWNER_SHIFT: u32 = 3;
 const TAG_LOW_SHIFT: u32 = 3;
 const TAG_LOW_BITS: u32 = 9;
 const TAG_HIGH_SHIFT: u32 = 52;
-/// The bits that a vacated word may have.
-const VACATED_BITS: u64 =
-    KIND_VACATED | ((1 << TAG_LOW_BITS) - 1) << TAG_LOW_SHIFT | (Tag::MASK >> TAG_LOW_BITS) << TAG_HIGH_SHIFT;
+/// The bits of a tag.
+const TAG_BITS: u64 = ((1 << TAG_LOW_BITS) - 1) << TAG_LOW_SHIFT | (Tag::MASK >> TAG_LOW_BITS) << TAG_HIGH_SHIFT;
 /// The bits that a reserved word may have.
 const RESERVED_BITS: u64 = KIND_RESERVED | (SOFTWARE_OWNER as u64) << OWNER_SHIFT;
 
@@ -148,27 +147,42 @@ const SOFTWARE_DEFERRED: u8 = 0b0100;
 const SOFTWARE_SCRATCH: u8 = 0b1000;
 
 /// Encodes and decodes the words of one arena, whose attribute bits and scratch page it knows.
+///
+/// Of a page with a frame all but the frame's address is made beforehand, so that a word is looked at in two steps.
 #[derive(Debug)]
 pub(crate) struct SlotCodec<A> {
     attributes: EntryAttributes,
     /// The words of a slot that holds scratch: where nothing is underneath, and where the page is reserved, by owner.
     scratch: [u64; 4],
-    /// Who may reach the pages of programs and allocators.
-    reach: Reach,
+    /// The words of a slot that holds a page, without its frame: by owner, first those that are mapped, then those that are
+    /// deferred.
+    pages: [u64; 8],
+    /// The bits of these words where the frame is.
+    frame: u64,
     format: PhantomData<fn() -> A>,
 }
 
 impl<A: Arch> SlotCodec<A> {
+    /// The bits that a vacated word may have: without break-before-make all tags are one.
+    const VACATED_BITS: u64 = if A::BREAK_BEFORE_MAKE { KIND_VACATED | TAG_BITS } else { KIND_VACATED };
+
     pub(crate) fn new(attributes: EntryAttributes, scratch: Frame, sharing: Sharing) -> Self {
-        let reach = match sharing {
-            Sharing::Shared => Reach::User,
-            Sharing::Private => Reach::KernelOnly,
-        };
         let scratch = [0, 1, 2, 3].map(|owner| {
             let software = SOFTWARE_SCRATCH | owner;
             A::leaf(Leaf { frame: scratch, reach: Reach::KernelOnly, software }, attributes)
         });
-        Self { attributes, scratch, reach, format: PhantomData }
+        let leaf = |frame, software| {
+            let reach = Owner::from_bits(software).map_or(Reach::KernelOnly, |owner| reach(owner, sharing));
+            A::leaf(Leaf { frame, reach, software }, attributes)
+        };
+        let (zeros, ones) = (Frame::from_entry(0), Frame::from_entry(!0));
+        Self {
+            attributes,
+            scratch,
+            pages: [0, 1, 2, 3, 4, 5, 6, 7].map(|software| leaf(zeros, software)),
+            frame: leaf(ones, 0) & !leaf(zeros, 0),
+            format: PhantomData,
+        }
     }
 
     #[inline]
@@ -178,7 +192,7 @@ impl<A: Arch> SlotCodec<A> {
             SlotState::Vacated(Tag(tag)) => {
                 let low = u64::from(tag) & ((1 << TAG_LOW_BITS) - 1);
                 let high = u64::from(tag) >> TAG_LOW_BITS;
-                KIND_VACATED | low << TAG_LOW_SHIFT | high << TAG_HIGH_SHIFT
+                (KIND_VACATED | low << TAG_LOW_SHIFT | high << TAG_HIGH_SHIFT) & Self::VACATED_BITS
             }
             SlotState::Reserved(owner) => KIND_RESERVED | u64::from(owner.bits()) << OWNER_SHIFT,
             SlotState::Scratch => self.scratch[0],
@@ -192,26 +206,18 @@ impl<A: Arch> SlotCodec<A> {
     /// The word of [`SlotState::Mapped`].
     #[inline]
     pub(crate) fn encode_mapped(&self, frame: Frame, owner: Owner) -> u64 {
-        self.leaf(frame, self.reach_of(owner), owner.bits())
+        self.page(frame, owner.bits())
     }
 
     /// The word of [`SlotState::Deferred`].
     #[inline]
     pub(crate) fn encode_deferred(&self, frame: Frame, owner: Owner) -> u64 {
-        self.leaf(frame, self.reach_of(owner), SOFTWARE_DEFERRED | owner.bits())
-    }
-
-    /// The kernel's own pages are not for programs, whatever the arena.
-    const fn reach_of(&self, owner: Owner) -> Reach {
-        match owner {
-            Owner::Kernel => Reach::KernelOnly,
-            Owner::Program | Owner::Allocator => self.reach,
-        }
+        self.page(frame, SOFTWARE_DEFERRED | owner.bits())
     }
 
     #[inline]
-    fn leaf(&self, frame: Frame, reach: Reach, software: u8) -> u64 {
-        A::leaf(Leaf { frame, reach, software }, self.attributes)
+    const fn page(&self, frame: Frame, software: u8) -> u64 {
+        self.pages[software as usize] | frame.address() & self.frame
     }
 
     /// What a word says. Whatever does not encode to the same word again was not written by this codec.
@@ -227,14 +233,13 @@ impl<A: Arch> SlotCodec<A> {
     /// Whether a word says that nothing is here, as [`SlotState::is_vacant`] of what it decodes to.
     #[inline]
     pub(crate) const fn is_vacant(word: u64) -> bool {
-        word == 0 || word & !(VACATED_BITS & !KIND_MASK) == KIND_VACATED
+        word == 0 || word & !(Self::VACATED_BITS & !KIND_MASK) == KIND_VACATED
     }
 
     /// The frame of a page that is mapped for this owner, and not for another, nor deferred.
     #[inline]
     pub(crate) fn frame_of(&self, word: u64, owner: Owner) -> Option<Frame> {
-        let leaf = A::decode_leaf(word, self.attributes)?;
-        (self.encode_mapped(leaf.frame, owner) == word).then_some(leaf.frame)
+        (word & !self.frame == self.pages[owner as usize]).then_some(Frame::from_entry(word & self.frame))
     }
 
     /// The frame and the owner of a page that is queued to be freed.
@@ -261,7 +266,7 @@ impl<A: Arch> SlotCodec<A> {
     fn decode_absent(word: u64) -> Option<SlotState> {
         match word & KIND_MASK {
             0 if word == 0 => Some(SlotState::Vacant),
-            KIND_VACATED if word & !VACATED_BITS == 0 => {
+            KIND_VACATED if word & !Self::VACATED_BITS == 0 => {
                 let low = word >> TAG_LOW_SHIFT & ((1 << TAG_LOW_BITS) - 1);
                 let high = word >> TAG_HIGH_SHIFT;
                 Some(SlotState::Vacated(Tag::of_batch(low | high << TAG_LOW_BITS)))
@@ -274,6 +279,14 @@ impl<A: Arch> SlotCodec<A> {
     }
 }
 
+/// Who may reach a page. The kernel's own are not for programs, whatever the arena.
+const fn reach(owner: Owner, sharing: Sharing) -> Reach {
+    match (owner, sharing) {
+        (Owner::Kernel, _) | (_, Sharing::Private) => Reach::KernelOnly,
+        (Owner::Program | Owner::Allocator, Sharing::Shared) => Reach::User,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,13 +294,16 @@ mod tests {
     use crate::arch::portable::Portable;
     use crate::arch::x86_64::X86_64;
 
-    fn every_state(scratch: Frame) -> Vec<SlotState> {
-        let frame = Frame::new(0x1234_5000).unwrap();
+    const OWNERS: [Owner; 3] = [Owner::Program, Owner::Kernel, Owner::Allocator];
+
+    fn every_state<A: Arch>(scratch: Frame) -> Vec<SlotState> {
+        let frames = [0x1234_5000, 0xaaaa_5555_a000].map(|address| Frame::new(address).unwrap());
+        let tags: &[u64] = if A::BREAK_BEFORE_MAKE { &[0, 1, 511, 512, 0xf_ffff] } else { &[0] };
         let mut states = vec![SlotState::Vacant, SlotState::Scratch];
-        states.extend([0, 1, 511, 512, 0xf_ffff].map(|number| SlotState::Vacated(Tag::of_batch(number))));
-        for owner in [Owner::Program, Owner::Kernel, Owner::Allocator] {
+        states.extend(tags.iter().map(|number| SlotState::Vacated(Tag::of_batch(*number))));
+        for owner in OWNERS {
             states.extend([SlotState::Reserved(owner), SlotState::ScratchOverReserved(owner)]);
-            for frame in [frame, scratch] {
+            for frame in frames.into_iter().chain([scratch]) {
                 states.extend([SlotState::Mapped(frame, owner), SlotState::Deferred(frame, owner)]);
             }
         }
@@ -297,16 +313,27 @@ mod tests {
     fn check<A: Arch>(attributes: EntryAttributes) {
         let scratch = Frame::new(0x7000).unwrap();
         let codec = SlotCodec::<A>::new(attributes, scratch, Sharing::Shared);
-        let words: Vec<u64> = every_state(scratch).into_iter().map(|state| codec.encode(state)).collect();
-        for (state, word) in every_state(scratch).into_iter().zip(&words) {
+        let words: Vec<u64> = every_state::<A>(scratch).into_iter().map(|state| codec.encode(state)).collect();
+        for (state, word) in every_state::<A>(scratch).into_iter().zip(&words) {
             assert_eq!(codec.decode(*word), state, "{} {word:#x}", A::NAME);
             assert_eq!(SlotCodec::<A>::is_vacant(*word), state.is_vacant());
-            for owner in [Owner::Program, Owner::Kernel, Owner::Allocator] {
+            for owner in OWNERS {
                 let mapped = |frame: &Frame| SlotState::Mapped(*frame, owner) == state;
                 assert_eq!(codec.frame_of(*word, owner), state.frame().filter(mapped));
             }
             let queued = codec.queued(*word).map(|(frame, owner)| SlotState::Deferred(frame, owner));
             assert_eq!(queued, Some(state).filter(|state| matches!(state, SlotState::Deferred(..))));
+            let page = match state {
+                SlotState::Mapped(frame, owner) => Some((frame, owner, 0)),
+                SlotState::Deferred(frame, owner) => Some((frame, owner, SOFTWARE_DEFERRED)),
+                _ => None,
+            };
+            if let Some((frame, owner, flags)) = page {
+                let reach = if owner == Owner::Kernel { Reach::KernelOnly } else { Reach::User };
+                let leaf = Leaf { frame, reach, software: flags | owner.bits() };
+                assert_eq!(A::decode_leaf(*word, attributes), Some(leaf), "{} {word:#x}", A::NAME);
+                assert_eq!(*word, A::leaf(leaf, attributes), "{} {state:?}", A::NAME);
+            }
             assert_eq!(state.is_present(), word & 1 != 0);
             if !state.is_present() {
                 assert_eq!(word & 0x000f_ffff_ffff_f000, 0, "address bits of an absent word: {state:?}");
@@ -316,6 +343,11 @@ mod tests {
         let distinct: std::collections::BTreeSet<_> = words.iter().collect();
         assert_eq!(distinct.len(), words.len(), "two states share a word");
         let vacated = codec.encode(SlotState::Vacated(Tag::of_batch(!0)));
+        assert!(matches!(codec.decode(vacated), SlotState::Vacated(_)));
+        // A frame that the format has no room for is cut off, and sets no other bit.
+        let beyond = Frame::new(0x000f_ffff_ffff_f000).unwrap();
+        let leaf = Leaf { frame: beyond, reach: Reach::KernelOnly, software: Owner::Kernel.bits() };
+        assert_eq!(codec.encode_mapped(beyond, Owner::Kernel), A::leaf(leaf, attributes), "{}", A::NAME);
         let reserved = codec.encode(SlotState::Reserved(Owner::Allocator));
         let of_another = SlotCodec::<A>::new(attributes, Frame::new(0x8000).unwrap(), Sharing::Private);
         let scratch_of_another = of_another.encode(SlotState::Scratch);
@@ -331,6 +363,7 @@ mod tests {
             1 << 63,
             scratch_of_another,
             out_of_reach,
+            if A::BREAK_BEFORE_MAKE { vacated | 1 << 12 } else { vacated | 1 << TAG_LOW_SHIFT },
         ] {
             assert_eq!(codec.decode(foreign), SlotState::Foreign(foreign));
             assert!(!SlotCodec::<A>::is_vacant(foreign) && codec.frame_of(foreign, Owner::Program).is_none());

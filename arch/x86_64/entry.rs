@@ -88,7 +88,7 @@ pub(super) fn encode_table(table: Frame, reach: TableReach, attributes: EntryAtt
 
 #[inline]
 pub(super) fn decode_table(word: u64, attributes: EntryAttributes) -> Option<Frame> {
-    (word & EntryFlags::PRESENT.bits() != 0).then(|| Frame::from_entry(word & ADDRESS & !attributes.table))
+    (word & EntryFlags::PRESENT.bits() != 0).then(|| Frame::from_entry(word & (ADDRESS & !attributes.table)))
 }
 
 /// Whether an entry above the leaves maps memory itself: PS, which is PAT's bit in a leaf (SDM vol. 3, tables 5-16 and 5-18).

@@ -79,6 +79,8 @@ pub enum TableReach {
 /// - `leaf`, `decode_leaf`, `table` and `decode_table` describe the format that the processor walks; `decode_*` inverts its
 ///   encoder, and returns `None` exactly for words whose present bit (bit 0) is clear. Words with bit 0 clear are the
 ///   crate's: hardware gives them no meaning.
+/// - `leaf` puts the frame's address into bits that are the frame's alone, each in its own place (those that the format has no
+///   room for it leaves out): all other bits are the same for every frame.
 /// - The functions on slots are atomic, in one total order a slot with all others.
 /// - The barriers do what they say.
 /// - So does every other item: unsafe code and the processor go by what the trait's documentation says of it, such as the

@@ -28,7 +28,7 @@ impl PhysMap for FixedOffset {
         let address = frame.address().wrapping_add(self.offset);
         let pointer = core::ptr::with_exposed_provenance_mut(to_usize(address));
         // Whoever made this map promised that no frame of the platform's is mapped at address 0.
-        NonNull::new(pointer).unwrap_or(NonNull::dangling())
+        NonNull::new(pointer).unwrap_or_else(nowhere)
     }
 
     fn attributes(&self) -> EntryAttributes {
@@ -40,6 +40,13 @@ impl ReversibleMap for FixedOffset {
     fn ptr_to_frame(&self, pointer: NonNull<u8>) -> Frame {
         Frame::from_entry((pointer.addr().get() as u64).wrapping_sub(self.offset))
     }
+}
+
+/// What the promise excludes: a branch that is never taken, where a choice would stand between each load of a walk and the next.
+#[cold]
+#[inline(never)]
+const fn nowhere() -> NonNull<u8> {
+    NonNull::dangling()
 }
 
 /// Addresses have 64 bits on every machine this crate is for (checked at the crate's root).

@@ -69,12 +69,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// S2 for one page whose slot is vacant, tried once: whether it was, and is a page now.
     #[inline(always)]
     fn install_at_once(&self, chain: &mut FrameChain<'_, P>, slot: &AtomicU64, owner: Owner) -> bool {
-        let word = A::load(slot);
-        if !SlotCodec::<A>::is_vacant(word) {
-            return false;
-        }
         let Some(frame) = chain.pop() else { return false };
-        let installed = A::try_install(slot, word, self.codec.encode_mapped(frame, owner)).is_ok();
+        let installed = self.put_mapped(slot, frame, owner);
         if !installed {
             chain.put_back(frame);
         }

@@ -6,7 +6,6 @@ use crate::arch::Arch;
 use crate::arena::slots::claimed::Claimed;
 use crate::arena::{AllocError, AllocRequest, Arena};
 use crate::platform::Platform;
-use crate::slot::SlotCodec;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// The lowest page, if it can be had at once. Otherwise nothing was changed, and what stands in the way is found again by
@@ -25,10 +24,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         }
         let claimed = Claimed::new(&self.maps, found);
         let Some(slot) = self.slot(page) else { return Ok(None) };
-        let word = A::load(slot);
-        let installed = SlotCodec::<A>::is_vacant(word)
-            && A::try_install(slot, word, self.codec.encode_mapped(fresh.frame(), request.owner)).is_ok();
-        if !installed {
+        if !self.put_mapped(slot, fresh.frame(), request.owner) {
             return Ok(None);
         }
         fresh.installed();

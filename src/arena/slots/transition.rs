@@ -8,7 +8,7 @@
 use crate::arch::Arch;
 use crate::arena::Arena;
 use crate::platform::{Frame, Platform};
-use crate::slot::{Owner, SlotState, Tag};
+use crate::slot::{Owner, SlotCodec, SlotState, Tag};
 use crate::sync::AtomicU64;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
@@ -29,6 +29,14 @@ impl<P: Platform, A: Arch> Arena<P, A> {
                 Err(now) => word = now,
             }
         }
+    }
+
+    /// S2 where there is what most often is, nothing: looked at and tried once. Whether the page is there now; else nothing was
+    /// changed.
+    #[inline(always)]
+    pub(in crate::arena) fn put_mapped(&self, slot: &AtomicU64, frame: Frame, owner: Owner) -> bool {
+        let word = A::load(slot);
+        SlotCodec::<A>::is_vacant(word) && A::try_install(slot, word, self.codec.encode_mapped(frame, owner)).is_ok()
     }
 
     /// S4 or S5 where there is what most often is, a page that is mapped for `owner`: exchanged for `next` of its frame. Looked at
