@@ -137,6 +137,7 @@
 //!   host.
 //! - `zerocopy`: [`access`](https://docs.rs/kernel-arena/latest/kernel_arena/access), typed access to what programs share.
 //! - `x86_64-frames`: the adapter `arch::x86_64::frames` for frame allocators of the `x86_64` crate, behind a lock.
+//! - `_bench`: for this repository's benches alone. What it adds is no part of the API, and any version may change it.
 //!
 //! The crate needs no `alloc`, no nightly compiler and no lock.
 //!
@@ -190,6 +191,9 @@ pub use addr::{
     AddressRange, ArenaPtr, GUARD_SIZE, KernelAddr, OutsideWindow, PAGE_SHIFT, PAGE_SIZE, PageCount, PageIndex,
     PageRange, ProgramAddr, ProgramBase, VirtAddr, WINDOW_PAGES, WINDOW_SIZE,
 };
+#[cfg(feature = "_bench")]
+#[doc(hidden)]
+pub use arena::bench;
 pub use arena::{
     AllocError, AllocRequest, Arena, Context, CreateError, CreateRefused, DestroyRefused, Destroyed, FreeError,
     Placement, Reclaimable, Reclaimed, ReserveError, Stats, ValidateError,

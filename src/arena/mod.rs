@@ -23,6 +23,8 @@ use crate::violations::ViolationRing;
 
 mod alloc;
 mod behalf;
+#[cfg(feature = "_bench")]
+pub mod bench;
 mod error;
 mod faults;
 mod free;

@@ -36,9 +36,9 @@ impl Source {
             }
             let code = text.lines().map(|line| line.split_once("//").map_or(line, |(code, _)| code));
             source.words.extend(code.flat_map(words).map(str::to_owned));
-            // What is only compiled for models is nobody's to call.
-            let for_models = path.ends_with("slab/modelled.rs");
-            if (path.starts_with("src") || path.starts_with("arch")) && !for_models {
+            // What is only compiled for models, or for benches, is nobody's to call.
+            let is_public = !["slab/modelled.rs", "arena/bench.rs"].iter().any(|file| path.ends_with(file));
+            if (path.starts_with("src") || path.starts_with("arch")) && is_public {
                 source
                     .items
                     .extend(path.iter().filter_map(|part| Some(Path::new(part).file_stem()?.to_str()?.to_owned())));

@@ -17,7 +17,7 @@ use crate::rows::{Row, Shape};
 
 pub(crate) use statistics::{median, quantile};
 pub(crate) use threads::{Patience, Start, both};
-pub(crate) use work::{Alone, Both, Work, timed_alone};
+pub(crate) use work::{Alone, Both, Operation, Work, timed_alone};
 
 /// How many single operations are timed.
 const SINGLES: usize = 20_000;

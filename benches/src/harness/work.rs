@@ -22,34 +22,56 @@ pub(crate) trait Work {
     }
 }
 
-/// An operation on this thread.
-pub(crate) struct Alone<F>(pub(crate) F);
+/// What is done again and again. Closures are called; what takes about as long as a call implements this itself, inlined.
+pub(crate) trait Operation {
+    fn run(&mut self);
+}
 
-impl<F: FnMut()> Work for Alone<F> {
+impl<F: FnMut()> Operation for F {
+    #[inline]
+    fn run(&mut self) {
+        self();
+    }
+}
+
+/// An operation on this thread.
+pub(crate) struct Alone<O>(pub(crate) O);
+
+impl<O: Operation> Work for Alone<O> {
     fn batch(&mut self, operations: usize) -> Duration {
         let started = Instant::now();
-        (0..operations).for_each(|_| (self.0)());
+        (0..operations).for_each(|_| self.0.run());
         started.elapsed()
     }
 
     fn singles(&mut self, times: &mut [f64]) {
-        timed_alone(times, &mut self.0);
+        timed_alone(times, || self.0.run());
     }
 }
 
 /// Operations on two threads at once: an operation of each is one of the pair.
-pub(crate) struct Both<F>(pub(crate) [F; 2]);
+pub(crate) struct Both<O>([Line<O>; 2]);
 
-impl<F: FnMut() + Send> Work for Both<F> {
+/// What a thread writes at each operation, on cache lines that the other thread has nothing on.
+#[repr(align(128))]
+struct Line<O>(O);
+
+impl<O> Both<O> {
+    pub(crate) fn new(work: [O; 2]) -> Self {
+        Self(work.map(Line))
+    }
+}
+
+impl<O: Operation + Send> Work for Both<O> {
     fn batch(&mut self, operations: usize) -> Duration {
         let start = Start::default();
-        let run = |work: &mut F| {
+        let run = |work: &mut O| {
             start.wait();
             let started = Instant::now();
-            (0..operations).for_each(|_| work());
+            (0..operations).for_each(|_| work.run());
             started.elapsed()
         };
-        let [first, second] = &mut self.0;
+        let [Line(first), Line(second)] = &mut self.0;
         std::thread::scope(|scope| {
             let other = scope.spawn(|| run(second));
             run(first).max(other.join().expect("no operation panics"))
@@ -58,14 +80,14 @@ impl<F: FnMut() + Send> Work for Both<F> {
 
     fn singles(&mut self, times: &mut [f64]) {
         let is_over = AtomicBool::new(false);
-        let [first, second] = &mut self.0;
+        let [Line(first), Line(second)] = &mut self.0;
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
-                    second();
+                    second.run();
                 }
             });
-            timed_alone(times, first);
+            timed_alone(times, || first.run());
             is_over.store(true, Ordering::Relaxed);
         });
     }

@@ -33,7 +33,7 @@ pub(super) fn cases() -> Vec<Box<dyn FnOnce() -> Case>> {
         point("one page, by CPUs", "CPUs", 1.0, 1, subjects)
     }));
     cases.push(Box::new(|| {
-        let both = |pages: Arc<dyn Pages>| Both([pair(Arc::clone(&pages), 1), pair(pages, 1)]);
+        let both = |pages: Arc<dyn Pages>| Both::new([pair(Arc::clone(&pages), 1), pair(pages, 1)]);
         point("one page, by CPUs", "CPUs", 2.0, 2, subjects(WHOLE, both))
     }));
     macro_rules! registries {

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use super::reserved::Numbers;
 use super::{Pages, frames};
 
 pub(super) struct Flat {
@@ -74,5 +75,27 @@ impl Pages for Flat {
 
     fn is_mapped(&self, page: u32) -> bool {
         self.slots[page as usize].load(Ordering::Relaxed) != 0
+    }
+}
+
+/// What a slot says of a page that is set aside.
+const RESERVED: u64 = 4;
+
+impl Numbers for Flat {
+    #[inline]
+    fn reserve(&self, page: u32) -> bool {
+        let bit = 1 << (page % 64);
+        let is_free = self.words[page as usize / 64].fetch_or(bit, Ordering::AcqRel) & bit == 0;
+        if is_free {
+            let slot = &self.slots[page as usize];
+            assert!(slot.compare_exchange(0, RESERVED, Ordering::AcqRel, Ordering::Relaxed).is_ok(), "it was empty");
+        }
+        is_free
+    }
+    #[inline]
+    fn give_up(&self, page: u32) {
+        let slot = &self.slots[page as usize];
+        assert!(slot.compare_exchange(RESERVED, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok(), "it was reserved");
+        self.words[page as usize / 64].fetch_and(!(1 << (page % 64)), Ordering::AcqRel);
     }
 }

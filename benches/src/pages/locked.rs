@@ -12,6 +12,7 @@ use x86_64::structures::paging::{
 };
 use x86_64::{PhysAddr, VirtAddr};
 
+use super::reserved::Numbers;
 use super::{Pages, frames};
 
 /// Where the window of all of them is.
@@ -167,5 +168,16 @@ impl Pages for Locked {
 
     fn is_mapped(&self, page: u32) -> bool {
         self.table.is_mapped(page)
+    }
+}
+
+impl Numbers for Locked {
+    #[inline]
+    fn reserve(&self, page: u32) -> bool {
+        self.numbers.lock().alloc_contiguous(Some(page as usize), 1, 0).is_some()
+    }
+    #[inline]
+    fn give_up(&self, page: u32) {
+        assert!(self.numbers.lock().dealloc(page as usize), "it was taken");
     }
 }

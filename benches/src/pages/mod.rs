@@ -10,6 +10,7 @@ mod limit;
 #[cfg(target_arch = "x86_64")]
 mod locked;
 mod ours;
+mod reserved;
 mod slots;
 
 use std::sync::Arc;
@@ -67,9 +68,10 @@ pub(crate) fn cases() -> Vec<Box<dyn FnOnce() -> Case>> {
         Box::new(|| case("one page", 1, subjects(WHOLE, |pages| Alone(pair(pages, 1))))),
         Box::new(|| case("one page, in any context, freed deferred", 1, deferred())),
         Box::new(|| {
-            let both = |pages: Arc<dyn Pages>| Both([pair(Arc::clone(&pages), 1), pair(pages, 1)]);
+            let both = |pages: Arc<dyn Pages>| Both::new([pair(Arc::clone(&pages), 1), pair(pages, 1)]);
             case("one page, two threads", 2, subjects(WHOLE, both))
         }),
+        Box::new(reserved::case),
         Box::new(|| case("16 pages, none taken", 1, subjects(WHOLE, |pages| Alone(pair(pages, 16))))),
         Box::new(|| {
             let work = |pages: Arc<dyn Pages>| Alone(pair(every_other(pages, 32), 16));

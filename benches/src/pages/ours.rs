@@ -108,11 +108,11 @@ impl AtOnce {
         self.0
     }
 
-    /// Sets a page aside, which fills its slot.
+    /// Sets a page aside; whether it was free.
     #[inline]
-    pub(super) fn reserve(&self, page: u32) {
+    pub(super) fn reserve_page(&self, page: u32) -> bool {
         let at = PageIndex::new(page).and_then(PageIndex::to_ptr).expect("a page");
-        self.0.reserve_pages(at, PageCount::ONE, Owner::Kernel).expect("it is free");
+        self.0.reserve_pages(at, PageCount::ONE, Owner::Kernel).is_ok()
     }
 }
 

@@ -1,16 +1,21 @@
 //! Slots: an entry is put into the page tables and taken out again, the walk to it included.
 //!
-//! The library's is what its callers can do that comes nearest: a page is set aside and let go, by its number. So it has the claim of
-//! the number and its end in it, which the others leave to somebody else.
+//! Whose a page is was settled before: the library's page numbers are claimed once for all, and of its operations this is the walk
+//! and the change of the slot.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::ours::AtOnce;
-use super::{Pages, frames};
+use kernel_arena::bench::Slots as Claimed;
+use kernel_arena::platform::Frame;
+use kernel_arena::{Owner, PageIndex};
+
+use super::Pages as _;
+use super::frames;
+use super::ours::{AtOnce, Kernel};
 #[cfg(target_arch = "x86_64")]
 use crate::harness::peer;
-use crate::harness::{Alone, Both, Case, Subject, Work, limit, ours};
+use crate::harness::{Alone, Both, Case, Operation, Subject, Work, limit, ours};
 
 /// Puts an entry in, and takes it out.
 trait Slots: Send + Sync + 'static {
@@ -19,29 +24,49 @@ trait Slots: Send + Sync + 'static {
     fn is_filled(&self, page: u32) -> bool;
 }
 
-impl Slots for AtOnce {
-    #[inline]
-    fn install(&self, page: u32) {
-        self.reserve(page);
+/// Those of an arena, all of whose pages are claimed.
+struct Ours {
+    slots: Claimed<'static, Kernel>,
+    pages: AtOnce,
+}
+
+impl Ours {
+    fn new(pages: u32) -> Self {
+        let pages = AtOnce::new(pages);
+        let slots = Claimed::claim(pages.arena(), pages.arena().layout().extent()).expect("nobody has any");
+        Self { slots, pages }
     }
-    #[inline]
+}
+
+impl Slots for Ours {
+    #[inline(always)]
+    fn install(&self, page: u32) {
+        let frame = Frame::new(frames::for_page()).expect("its address");
+        let page = PageIndex::new(page).expect("a page");
+        // SAFETY: all pages are claimed for ever; nobody allocates these frames, and no processor walks the tables.
+        let done = unsafe { self.slots.install(page, frame, Owner::Kernel) };
+        assert!(done, "it was empty");
+    }
+    #[inline(always)]
     fn clear(&self, page: u32) {
-        self.free(page, 1);
+        let page = PageIndex::new(page).expect("a page");
+        // SAFETY: as above.
+        let frame = unsafe { self.slots.take(page, Owner::Kernel) };
+        assert!(frame.is_some(), "nobody else has it");
     }
     fn is_filled(&self, page: u32) -> bool {
-        let page = kernel_arena::PageIndex::new(page).expect("a page");
-        matches!(self.arena().page_state(page), Some(kernel_arena::SlotState::Reserved(_)))
+        self.pages.is_mapped(page)
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! tables {
     ($($table:ident),*) => { $(impl Slots for super::locked::$table {
-        #[inline]
+        #[inline(always)]
         fn install(&self, page: u32) {
             self.map(page, frames::for_page());
         }
-        #[inline]
+        #[inline(always)]
         fn clear(&self, page: u32) {
             self.unmap(page);
         }
@@ -57,13 +82,13 @@ tables!(Offset, Multiarch);
 struct Array(Vec<AtomicU64>);
 
 impl Slots for Array {
-    #[inline]
+    #[inline(always)]
     fn install(&self, page: u32) {
         let slot = &self.0[page as usize];
         let done = slot.compare_exchange(0, frames::for_page() | 3, Ordering::AcqRel, Ordering::Relaxed);
         assert!(done.is_ok(), "it was empty");
     }
-    #[inline]
+    #[inline(always)]
     fn clear(&self, page: u32) {
         let slot = &self.0[page as usize];
         let there = slot.load(Ordering::Relaxed);
@@ -76,12 +101,25 @@ impl Slots for Array {
 }
 
 /// Fills one slot after the other of those from `first` on, and empties it again.
-fn walk<S: Slots>(slots: Arc<S>, first: u32, pages: u32) -> impl FnMut() + Send {
-    let mut page = first;
-    move || {
-        slots.install(page);
-        slots.clear(page);
-        page = if page + 1 == first + pages { first } else { page + 1 };
+struct Walk<S> {
+    slots: Arc<S>,
+    first: u32,
+    last: u32,
+    page: u32,
+}
+
+impl<S: Slots> Walk<S> {
+    fn new(slots: Arc<S>, first: u32, pages: u32) -> Self {
+        Self { slots, first, last: first + pages - 1, page: first }
+    }
+}
+
+impl<S: Slots> Operation for Walk<S> {
+    #[inline(always)]
+    fn run(&mut self) {
+        self.slots.install(self.page);
+        self.slots.clear(self.page);
+        self.page = if self.page == self.last { self.first } else { self.page + 1 };
     }
 }
 
@@ -99,7 +137,7 @@ fn checked<S: Slots, W: Work>(slots: S, work: impl Fn(Arc<S>) -> W) -> W {
 macro_rules! subjects {
     ($pages:expr, $work:expr) => {{
         let pages: u32 = $pages;
-        let mut subjects: Vec<Subject> = vec![ours(checked(AtOnce::new(pages), $work))];
+        let mut subjects: Vec<Subject> = vec![ours(checked(Ours::new(pages), $work))];
         #[cfg(target_arch = "x86_64")]
         subjects.push(peer("x86_64", checked(super::locked::Offset::new(pages), $work)));
         #[cfg(target_arch = "x86_64")]
@@ -115,12 +153,14 @@ pub(crate) fn cases() -> Vec<Box<dyn FnOnce() -> Case>> {
     let case =
         |name: &str, threads, subjects| Case { group: "slots", name: name.to_owned(), threads, at: None, subjects };
     vec![
-        Box::new(move || case("512 pages", 1, subjects!(512, |slots| Alone(walk(slots, 1, 512))))),
-        Box::new(move || case("2^18 pages", 1, subjects!(1 << 18, |slots| Alone(walk(slots, 1, 1 << 18))))),
+        Box::new(move || case("512 pages", 1, subjects!(512, |slots| Alone(Walk::new(slots, 1, 512))))),
+        Box::new(move || case("2^18 pages", 1, subjects!(1 << 18, |slots| Alone(Walk::new(slots, 1, 1 << 18))))),
         Box::new(move || {
             let half = 1 << 17;
-            let subjects =
-                subjects!(2 * half, |slots| Both([walk(Arc::clone(&slots), 1, half), walk(slots, 1 + half, half)]));
+            let subjects = subjects!(2 * half, |slots| Both::new([
+                Walk::new(Arc::clone(&slots), 1, half),
+                Walk::new(slots, 1 + half, half)
+            ]));
             case("2^18 pages, two threads on disjoint halves", 2, subjects)
         }),
     ]

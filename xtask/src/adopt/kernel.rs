@@ -24,8 +24,9 @@ pub(super) struct Adoption {
 }
 
 /// Without features, with each, and with all.
-pub(super) const ADOPTIONS: [Adoption; 9] = [
+pub(super) const ADOPTIONS: [Adoption; 10] = [
     Adoption { name: "no feature", features: &[], most_packages: 12 },
+    Adoption { name: "_bench", features: &["_bench"], most_packages: 12 },
     Adoption { name: "allocator-api2", features: &["allocator-api2"], most_packages: 13 },
     Adoption { name: "defmt", features: &["defmt"], most_packages: 24 },
     Adoption { name: "frames", features: &["frames"], most_packages: 13 },
@@ -35,14 +36,14 @@ pub(super) const ADOPTIONS: [Adoption; 9] = [
     Adoption { name: "zerocopy", features: &["zerocopy"], most_packages: 18 },
     Adoption {
         name: "all features",
-        features: &["allocator-api2", "defmt", "frames", "log", "std", "x86_64-frames", "zerocopy"],
+        features: &["_bench", "allocator-api2", "defmt", "frames", "log", "std", "x86_64-frames", "zerocopy"],
         most_packages: 34,
     },
 ];
 /// What is linked: a kernel with defmt needs a logger, and a part in its linker script.
 pub(super) const LINKED: &Adoption = &ADOPTIONS[0];
 /// What is compiled as for a kernel with models of its own.
-pub(super) const LOOM: &Adoption = &ADOPTIONS[8];
+pub(super) const LOOM: &Adoption = &ADOPTIONS[9];
 
 /// What is in the lock file without the library.
 const OWN_PACKAGES: [&str; 3] = ["kernel", "rand", "rand_core"];
