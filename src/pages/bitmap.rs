@@ -35,9 +35,11 @@ impl Bitmap {
     }
 
     /// Sets bits of one word and says which of them were clear. Release: what was done to the slots they stand for is seen
-    /// by whoever takes them. Acquire: who finds one set sees what was done before it was.
+    /// by whoever takes them. Acquire: who finds one set sees what was done before it was, and who finds one
+    /// clear sees what was done before it was taken. `SeqCst`: see `queue`.
+    #[inline]
     pub(crate) fn set(&self, word: u32, mask: u64) -> u64 {
-        mask & !self.of(word).fetch_or(mask, Ordering::AcqRel)
+        mask & !self.of(word).fetch_or(mask, Ordering::SeqCst)
     }
 
     /// Sets a bit and says whether it was clear.
@@ -45,12 +47,17 @@ impl Bitmap {
     pub(crate) fn set_bit(&self, bit: u32) -> bool {
         // Not by `set`, so that it is one instruction where there is one.
         let mask = 1 << (bit % 64);
-        self.of(bit / 64).fetch_or(mask, Ordering::AcqRel) & mask == 0
+        self.of(bit / 64).fetch_or(mask, Ordering::SeqCst) & mask == 0
     }
 
     /// Clears bits of one word and says which of them were set. Acquire: pairs with [`set`](Self::set).
     pub(crate) fn take(&self, word: u32, mask: u64) -> u64 {
         self.of(word).fetch_and(!mask, Ordering::Acquire) & mask
+    }
+
+    /// The same of all bits of a word. Release, too: who sets one after it sees what was done before.
+    pub(crate) fn take_all(&self, word: u32) -> u64 {
+        self.of(word).swap(0, Ordering::AcqRel)
     }
 
     /// Clears a bit and says whether it was set.
@@ -81,10 +88,9 @@ impl Bitmap {
         }
     }
 
-    /// The words of which some bits are set, by number: each is looked at once, with Relaxed.
-    pub(crate) fn words_with_some(&self) -> impl Iterator<Item = u32> + '_ {
-        let words = (0..).zip(self.words);
-        words.filter(|(_, word)| word.load(Ordering::Relaxed) != 0).map(|(number, _)| number)
+    /// The words of which some bits are set, and their numbers: each is looked at once. `SeqCst`: see `queue`.
+    pub(crate) fn words_with_some(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        (0..).zip(self.words.iter().map(|word| word.load(Ordering::SeqCst))).filter(|(_, word)| *word != 0)
     }
 
     /// How many bits are set, counted word by word while others go on.
@@ -105,6 +111,17 @@ pub(crate) fn ones(word: u64) -> impl Iterator<Item = u32> {
         (rest != 0).then_some(rest)
     })
     .map(u64::trailing_zeros)
+}
+
+/// The runs of bits that are set in `word`, lowest first: where each begins, and how long it is.
+pub(crate) fn runs(word: u64) -> impl Iterator<Item = (u32, u32)> {
+    let mut rest = word;
+    core::iter::from_fn(move || {
+        let first = rest.trailing_zeros();
+        let count = rest.checked_shr(first)?.trailing_ones();
+        rest &= !(!0 >> (64 - count) << first);
+        Some((first, count))
+    })
 }
 
 /// `count` bits from `first` on, as words and the bits in each.
@@ -132,6 +149,20 @@ mod tests {
                 }
                 assert_eq!(bits, (first..first + count).collect::<Vec<_>>(), "{first}+{count}");
             }
+        }
+    }
+
+    #[test]
+    fn runs_are_the_bits_that_are_set() {
+        for word in [0, 1, 1 << 63, !0, 0b1101_1001, 0xf0f0 << 48 | 6] {
+            let mut left = word;
+            for (first, count) in runs(word) {
+                let run = !0 >> (64 - count) << first;
+                assert_eq!(left & run, run, "{word:#x}");
+                left &= !run;
+                assert!(left == 0 || left.trailing_zeros() > first + count, "{word:#x}: the whole run, lowest first");
+            }
+            assert_eq!(left, 0, "{word:#x}");
         }
     }
 

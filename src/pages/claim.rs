@@ -38,7 +38,7 @@ impl PageMaps {
     /// Makes one page claimable again, as [`unclaim`](Self::unclaim) does.
     #[inline]
     pub(crate) fn unclaim_page(&self, page: u32) {
-        self.claimed.unclaim(self.bit_of(page), 1);
+        self.claimed.unclaim_one(self.bit_of(page));
     }
 
     /// The first of these pages that is claimed.

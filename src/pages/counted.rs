@@ -24,11 +24,6 @@ impl AtLeast {
         self.0.load(Ordering::Relaxed) == 0
     }
 
-    /// How many bits are set, or more.
-    pub(crate) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
     /// Sets at most so many bits, which `set` does, and says how many were clear.
     #[inline]
     pub(crate) fn set(&self, most: u32, set: impl FnOnce() -> u32) {

@@ -3,14 +3,15 @@
 use super::{BLOCK_WORDS, Bitmap, Left, Words, ones};
 use crate::sync::{AtomicU64, Ordering};
 
-/// Words of a map that are counted when an error is made: 64 times 64 bits. A map that has no more has nothing above it.
-const COUNTED_WORDS: usize = 64;
+/// Words of a map that are counted when an error is made: 64 times 64 bits. A map that has no more has nothing above it. (In a
+/// model one, so that few words have something.)
+const COUNTED_WORDS: usize = if cfg!(kernel_arena_loom) { 1 } else { 64 };
 
 /// A map of bits that many CPUs change at once, and that can be counted in passing.
 #[derive(Debug)]
 pub(crate) struct Marks {
     bits: Bitmap,
-    /// A bit a word: it has some. A hint: what must be found is found in the words.
+    /// A bit a word: it has some. Of those who take all bits it is the truth, to all others a hint.
     some: Bitmap,
 }
 
@@ -33,6 +34,7 @@ impl Marks {
     }
 
     /// Sets bits of one word and says which of them were clear. Acquire and Release, as [`Bitmap::set`].
+    #[inline]
     pub(crate) fn set(&self, word: u32, mask: u64) -> u64 {
         let were_clear = self.bits.set(word, mask);
         if mask != 0 {
@@ -53,10 +55,7 @@ impl Marks {
     #[inline]
     pub(crate) fn set_bit(&self, bit: u32) -> bool {
         let was_clear = self.bits.set_bit(bit);
-        // Else it was noted by who set it, or is about to be.
-        if was_clear {
-            self.note(bit / 64);
-        }
+        self.note(bit / 64);
         was_clear
     }
 
@@ -73,6 +72,21 @@ impl Marks {
         taken
     }
 
+    /// Takes all bits, word by word: the note of each word first, so that who sets bits meanwhile sets it again (`queue`).
+    pub(crate) fn take_all(&self, mut taken: impl FnMut(u32, u64)) {
+        let mut take = |word| match self.bits.take_all(word) {
+            0 => {}
+            mask => taken(word, mask),
+        };
+        if self.some.word_count() == 0 {
+            return self.bits.words_with_some().for_each(|(word, _)| take(word));
+        }
+        self.noted_words().for_each(|word| {
+            self.some.take_bit(word);
+            take(word);
+        });
+    }
+
     /// Clears a bit and says whether it was set.
     pub(crate) fn take_bit(&self, bit: u32) -> bool {
         self.take(bit / 64, 1 << (bit % 64)) != 0
@@ -80,13 +94,7 @@ impl Marks {
 
     /// The words that are noted as having some bits, by number. Of a small map none is.
     pub(crate) fn noted_words(&self) -> impl Iterator<Item = u32> + '_ {
-        let noted = |word: u32| ones(self.some.word(word, Ordering::Relaxed)).map(move |bit| word * 64 + bit);
-        self.some.words_with_some().flat_map(noted)
-    }
-
-    #[cfg(all(test, not(kernel_arena_loom)))]
-    pub(super) fn forget_notes(&self) {
-        (0..self.some.word_count()).for_each(|word| _ = self.some.take(word, !0));
+        self.some.words_with_some().flat_map(|(word, noted)| ones(noted).map(move |bit| word * 64 + bit))
     }
 
     /// The bits of eight words, the first at eight times `block`, as far as is noted that there are any.

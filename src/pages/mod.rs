@@ -22,7 +22,7 @@ mod queue;
 mod refused;
 mod tainted;
 
-pub(crate) use bitmap::{Bitmap, masks, ones};
+pub(crate) use bitmap::{Bitmap, masks, ones, runs};
 pub(crate) use claim::{Avoid, Taken};
 pub(crate) use free_map::{
     BLOCK_WORDS, Blocks, Bound, FlatMap, FreeMap, Left, LeftBy, PairTest, Wanted, Words, lowest_within, mask_in_word,

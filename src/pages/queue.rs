@@ -1,23 +1,46 @@
-//! The queue of pages that wait to be freed: a bit a page, and how many there are.
+//! The queue of pages that wait to be freed: a bit a page, and whether there are any.
 //!
-//! Mostly it is empty, or has few pages in a large extent. So the bits are counted (`counted`): who finds none has looked at
-//! one word. Where there are some, those words are looked at first that are noted (`marks`), which is a hint; if they had less
-//! than was counted, all of them are.
+//! Mostly it is empty, or has few pages in a large extent. So there is a *flag*: who finds nothing there has looked at one word.
+//! Otherwise those words are looked at that are noted (`marks`).
+//!
+//! Who queues sets the bit, then its word's note, then the flag, the last two unless they are set. Who takes begins a *check*,
+//! which clears the flag and says so; then takes each note and after it the word's bits; then ends the check, which leaves the
+//! queue empty, unless somebody has set the flag meanwhile, or begun a check of his own.
+//!
+//! # Nothing stays behind
+//! Let one set a bit and another take its word. If the bit was set first, it is taken. Otherwise it was set after all that comes
+//! before the taking (both are one word's, with Acquire and Release): whoever set it then sees its note cleared and the flag, and
+//! sets both again.
+//!
+//! There is left that who takes does not come to the word, since he does not see its note. Setting the note (`n`), looking at the
+//! flag after it (`f`), the beginning of a check (`c`) and its look at the notes (`l`) are `SeqCst`, so there is one order of them, in
+//! which `n` is before `f` and `c` before `l`. If `l` did not see `n`, it is before `n`, so `c` is before `f`: the flag is set once
+//! more, and the check does not end well. No barrier is paid for that: what writes is a locked instruction on `x86_64`, where loads
+//! are plain; on aarch64 a load is an `ldar`, which does not overtake it. (In a small map bits stand for notes.)
+//!
+//! So whatever was queued before a taking is taken by it, or by another that has come to its word; and until one has, the queue
+//! is not empty.
 
 use super::Marks;
-use super::counted::AtLeast;
-use crate::sync::Line;
+use crate::sync::{AtomicU64, Line, Ordering};
+
+/// Something was queued since the last check began.
+const SET: u64 = 1;
+/// A check has begun and not ended.
+const CHECKING: u64 = 2;
+/// One check: the rest of the word counts them, so each ends its own.
+const CHECK: u64 = 4;
 
 /// The queue.
 #[derive(Debug)]
 pub(crate) struct Queue {
     pages: Marks,
-    queued: Line<AtLeast>,
+    flag: Line<AtomicU64>,
 }
 
 impl Queue {
-    pub(super) fn new(pages: Marks) -> Self {
-        Self { pages, queued: Line(AtLeast::none()) }
+    pub(crate) fn new(pages: Marks) -> Self {
+        Self { pages, flag: Line(AtomicU64::new(0)) }
     }
 
     /// The bits, to be looked at.
@@ -26,43 +49,55 @@ impl Queue {
         &self.pages
     }
 
-    /// Whether nothing is queued: nothing whose queueing comes before this.
+    /// Whether nothing is queued: nothing whose queueing comes before this. Who queued has seen the flag set, so who comes after
+    /// reads that, or what a check made of it; with Acquire, so that he comes after that check.
     pub(crate) fn is_empty(&self) -> bool {
-        self.queued.0.is_none()
+        self.flag.0.load(Ordering::Acquire) & (SET | CHECKING) == 0
     }
 
     /// Queues pages of one word. Release: whoever takes their bits sees their slots.
     pub(crate) fn put(&self, word: u32, mask: u64) {
         if mask != 0 {
-            self.queued.0.set(mask.count_ones(), || self.pages.set(word, mask).count_ones());
+            self.pages.set(word, mask);
+            self.announce();
         }
     }
 
     /// Queues a page.
+    #[inline]
     pub(crate) fn put_bit(&self, bit: u32) {
-        self.put(bit / 64, 1 << (bit % 64));
+        self.pages.set_bit(bit);
+        self.announce();
+    }
+
+    #[inline]
+    fn announce(&self) {
+        if self.flag.0.load(Ordering::SeqCst) & SET == 0 {
+            self.flag.0.fetch_or(SET, Ordering::SeqCst);
+        }
     }
 
     /// Takes all that is queued now, word by word. Whatever was queued before this call is taken by it or by another.
-    pub(crate) fn take_all(&self, mut taken: impl FnMut(u32, u64)) {
-        let most = self.queued.0.count();
-        let mut count = 0;
-        let mut take = |word| {
-            let mut mask = 0;
-            self.queued.0.clear(|| {
-                mask = self.pages.take(word, !0);
-                mask.count_ones()
-            });
-            count += u64::from(mask.count_ones());
-            if mask != 0 {
-                taken(word, mask);
-            }
-            count
-        };
-        if most == 0 || self.pages.noted_words().any(|word| take(word) >= most) {
+    pub(crate) fn take_all(&self, taken: impl FnMut(u32, u64)) {
+        if self.is_empty() {
             return;
         }
-        self.pages.bits().words_with_some().for_each(|word| _ = take(word));
+        let check = self.begin_check();
+        self.pages.take_all(taken);
+        // Release: who finds it empty comes after what was taken. In vain, there is more, or who came later ends his own.
+        let empty = check & !CHECKING;
+        let _more = self.flag.0.compare_exchange(check, empty, Ordering::Release, Ordering::Relaxed);
+    }
+
+    fn begin_check(&self) -> u64 {
+        let mut seen = self.flag.0.load(Ordering::Relaxed);
+        loop {
+            let check = (seen & !SET | CHECKING).wrapping_add(CHECK);
+            match self.flag.0.compare_exchange_weak(seen, check, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) => break check,
+                Err(now) => seen = now,
+            }
+        }
     }
 }
 
@@ -89,10 +124,10 @@ mod tests {
             queue.put_bit(130);
             assert_eq!(take(), [(1, 0b11), (2, 0b100)]);
             assert_eq!(take(), []);
-            // A note that was lost.
             queue.put_bit(70);
-            queue.pages.forget_notes();
+            assert!(!queue.is_empty());
             assert_eq!(take(), [(1, 1 << 6)]);
+            assert!(queue.is_empty());
         }
     }
 

@@ -69,6 +69,10 @@ impl Blocks for &Ledger {
         self.next_open_page(page)
     }
 
+    fn is_noted(&self, page: u32) -> bool {
+        self.group(page).is_some_and(|(group, slot)| group.full.load(Ordering::Relaxed) & (1 << slot) != 0)
+    }
+
     fn note_full(&self, page: u32) {
         if let Some((group, slot)) = self.group(page) {
             group.full.fetch_or(1 << slot, Ordering::Relaxed);
@@ -172,8 +176,11 @@ mod tests {
         let (ledger, all) = ledger(&&StaticMetadata::new());
         let found = || ledger.search(0, 100, 1).map(|run| run.first);
         assert_eq!(found(), Some(all.first));
-        ledger.group(1).unwrap().0.full.store(!0, Ordering::Relaxed);
+        let full = &ledger.group(1).unwrap().0.full;
+        full.store(!0, Ordering::Relaxed);
         assert_eq!(found(), Some(all.first));
+        assert!(!Blocks::is_noted(&&ledger, 1), "who found it has set its page right");
+        full.store(!0, Ordering::Relaxed);
         // A granule that is given back sets its page right, which then comes first.
         let one = Run { first: all.first + 600, count: 1 };
         assert!(ledger.claim(one));

@@ -27,7 +27,6 @@ mod bump;
 mod claim;
 /// The crate's own file: what it holds is not public.
 #[path = "../../src/pages/counted.rs"]
-#[expect(dead_code, reason = "the queue uses more of it")]
 mod counted;
 mod counting;
 mod early;
@@ -40,6 +39,7 @@ mod groups;
 mod guess;
 mod lifetime;
 mod machine;
+mod maps;
 mod masks;
 mod once;
 /// The crate's own file: what it holds is not public.
@@ -52,6 +52,7 @@ mod pool;
 /// The crate's own file: what it holds is not public.
 #[path = "../../src/groups/presence.rs"]
 mod presence;
+mod queue;
 mod race;
 mod reclaim;
 /// The crate's own file: what it holds is not public, and only large extents have it.

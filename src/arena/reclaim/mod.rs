@@ -8,7 +8,7 @@ use crate::arena::Arena;
 use crate::arena::slots::batch::{Batch, Room};
 use crate::arena::slots::claimed::Claimed;
 use crate::arena::slots::transition::{finished, healed};
-use crate::pages::ones;
+use crate::pages::runs;
 use crate::platform::{FlushScope, PhysMap, Platform};
 use crate::slot::SlotState;
 use crate::sync::{AtomicU64, MemoryWord, Ordering};
@@ -68,8 +68,12 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         if !self.maps.deferred.is_empty() {
             let mut batch = Batch::new(self, 0);
             self.maps.deferred.take_all(|word, mask| {
-                for bit in ones(mask) {
-                    freed += u32::from(self.finish_one(self.maps.page_of(word * 64 + bit), &mut batch));
+                for (first, count) in runs(mask) {
+                    let pages = PageRange::of(self.maps.page_of(word * 64 + first), count);
+                    self.while_slots(pages, |page, slot| {
+                        freed += u32::from(self.finish_one(slot, page, &mut batch));
+                        true
+                    });
                 }
             });
         }
@@ -80,10 +84,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// S4 for a page whose queue bit we took: nobody else may change its slot. Whether it was freed.
-    fn finish_one(&self, page: u32, batch: &mut Batch<'_, P, A>) -> bool {
-        let Some(slot) = self.slot(page) else {
-            return false;
-        };
+    fn finish_one(&self, slot: &AtomicU64, page: u32, batch: &mut Batch<'_, P, A>) -> bool {
         let mut room = batch.room();
         let word = A::load(slot);
         if let Some((frame, owner)) = self.codec.queued(word) {

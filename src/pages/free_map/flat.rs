@@ -1,16 +1,18 @@
 //! A map whose words lie side by side in lent memory.
 
-use super::{BLOCK_WORDS, Blocks, Bound, FreeMap, PairTest};
+use super::recent::Recent;
+use super::{BLOCK_BITS, BLOCK_WORDS, Blocks, Bound, FreeMap, PairTest};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Their words, the bounds, and the notes: of a window 32 words, which are looked through one by one.
 ///
 /// A map of one block has nothing but its words.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct FlatMap {
     words: &'static [AtomicU64],
     bounds: &'static [AtomicU64],
     notes: &'static [AtomicU64],
+    recent: Recent,
 }
 
 /// How many words of each kind a map has.
@@ -35,7 +37,7 @@ impl FreeMap<FlatMap> {
         let (words, rest) = lent.split_at(words);
         let (bounds, rest) = rest.split_at(bounds);
         let notes = rest.split_at(notes).0;
-        let map = Self(FlatMap { words, bounds, notes });
+        let map = Self(FlatMap { words, bounds, notes, recent: Recent::none() });
         // Relaxed: shown to nobody yet. Bits that stand for nothing are taken, notes for nothing are set.
         let beyond = |count: usize| if count % 64 == 0 { 0 } else { !0 << (count % 64) };
         let fill = |words: &[AtomicU64], used: usize| {
@@ -54,10 +56,17 @@ impl FreeMap<FlatMap> {
         self.0.words.len() as u32
     }
 
-    /// A bit that is free, mostly the lowest: one of the first block that is not noted as full. `None` if there is none in that.
+    /// A bit that is free, mostly the lowest: the one that is remembered, or one of the first block that is not noted as full.
+    /// `None` if there is none in that.
     #[inline]
     pub(crate) fn guess(&self) -> Option<u32> {
-        let first = self.0.next_open(0) * BLOCK_WORDS;
+        let open = self.0.next_open(0);
+        if let Some(hidden) = self.hidden() {
+            if hidden < open * BLOCK_BITS {
+                return Some(hidden);
+            }
+        }
+        let first = open * BLOCK_WORDS;
         let words = self.0.words.get(first as usize..)?.iter().take(BLOCK_WORDS as usize);
         // Relaxed: whoever claims it looks again.
         let mut taken = (first..).zip(words).map(|(word, taken)| (word, taken.load(Ordering::Relaxed)));
@@ -117,6 +126,12 @@ impl Blocks for FlatMap {
         self.next_open_after(index)
     }
 
+    #[inline]
+    fn is_noted(&self, block: u32) -> bool {
+        let noted = self.notes.get(block as usize / 64);
+        noted.is_some_and(|noted| noted.load(Ordering::Relaxed) & 1 << (block % 64) != 0)
+    }
+
     #[cold]
     fn note_full(&self, block: u32) {
         if let Some(noted) = self.notes.get(block as usize / 64) {
@@ -126,10 +141,14 @@ impl Blocks for FlatMap {
 
     #[inline]
     fn note_open(&self, block: u32) {
-        let Some(noted) = self.notes.get(block as usize / 64) else { return };
-        if noted.load(Ordering::Relaxed) & 1 << (block % 64) != 0 {
+        if self.is_noted(block) {
             self.forget_full(block);
         }
+    }
+
+    #[inline]
+    fn recent(&self) -> Option<&Recent> {
+        Some(&self.recent)
     }
 }
 
@@ -146,10 +165,19 @@ impl FlatMap {
     #[cold]
     #[expect(clippy::cast_possible_truncation, reason = "no map has more than 2^12 blocks")]
     fn next_open_after(&self, index: u32) -> u32 {
-        let words = self.notes.iter().enumerate().skip(index as usize + 1);
+        const STRIDE: usize = 4;
+        let mut index = index as usize + 1;
+        // Several at once, for where nearly all is taken there are many.
+        let noted = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        while let Some(words) = self.notes.get(index..index + STRIDE) {
+            if words.iter().fold(!0, |all, word| all & noted(word)) != !0 {
+                break;
+            }
+            index += STRIDE;
+        }
         // What a word of notes has no block for is noted, too.
-        let mut noted = words.map(|(index, noted)| (index as u32, noted.load(Ordering::Relaxed)));
-        let open = noted.find(|(_, noted)| *noted != !0);
-        open.map_or_else(|| self.end(), |(index, noted)| index * 64 + noted.trailing_ones())
+        let mut words = self.notes.iter().enumerate().skip(index).map(|(index, word)| (index, noted(word)));
+        let open = words.find(|(_, noted)| *noted != !0);
+        open.map_or_else(|| self.end(), |(index, noted)| index as u32 * 64 + noted.trailing_ones())
     }
 }

@@ -22,6 +22,7 @@ use crate::sync::{AtomicU64, Ordering};
 
 mod bound;
 mod flat;
+mod recent;
 mod scan;
 mod search;
 #[cfg(all(test, not(kernel_arena_loom)))]
@@ -29,6 +30,7 @@ mod tests;
 
 pub(crate) use bound::{Bound, PairTest};
 pub(crate) use flat::FlatMap;
+use recent::Recent;
 pub(crate) use search::{Left, LeftBy, Wanted, lowest_within};
 
 /// Words of a block; in a model two, so that a few words are several blocks.
@@ -69,11 +71,20 @@ pub(crate) trait Blocks {
     /// The next block, from this one on, that is not noted as full; [`end`](Self::end) or more if there is none.
     fn next_open(&self, block: u32) -> u32;
 
+    /// Whether a block is noted as full.
+    fn is_noted(&self, block: u32) -> bool;
+
     /// Notes that a block is full.
     fn note_full(&self, block: u32);
 
     /// Takes the note back, if there is one.
     fn note_open(&self, block: u32);
+
+    /// Where a bit is remembered that is free though its block is noted as full.
+    #[inline]
+    fn recent(&self) -> Option<&Recent> {
+        None
+    }
 }
 
 /// Bits that are free or taken.
@@ -128,10 +139,28 @@ impl<B: Blocks> FreeMap<B> {
     /// has its bound believed (`bound`).
     #[inline]
     pub(crate) fn unclaim(&self, first: u32, count: u32) {
+        if count == 1 {
+            return self.unclaim_one(first);
+        }
         let Some(mask) = mask_in_word(first, count) else { return self.unclaim_words(first, count) };
         if let Some(bits) = self.word(first / 64) {
             let block = first / BLOCK_BITS;
             self.unclaim_in(block, (bits, self.0.bound(block)), mask);
+        }
+    }
+
+    /// Gives one bit back.
+    #[inline]
+    pub(crate) fn unclaim_one(&self, bit: u32) {
+        if let Some(bits) = self.word(bit / 64) {
+            bits.fetch_and(!(1 << (bit % 64)), Ordering::SeqCst);
+            let block = bit / BLOCK_BITS;
+            if let Some(bound) = self.0.bound(block) {
+                bound.reset();
+            }
+            if self.0.is_noted(block) {
+                self.remember(bit);
+            }
         }
     }
 
@@ -162,6 +191,10 @@ impl<B: Blocks> FreeMap<B> {
     /// the same costs a search a second look, never a run.
     #[cold]
     fn note_if_full(&self, block: u32) {
+        // Then no bit of it is free but the one that is remembered, which was claimed just now.
+        if self.0.is_noted(block) {
+            return;
+        }
         let is_full = || {
             let words = self.0.words(block);
             words.is_none_or(|words| words.iter().all(|word| word.load(Ordering::Relaxed) == !0))

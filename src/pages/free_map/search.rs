@@ -3,6 +3,7 @@
 use core::ops::ControlFlow;
 
 use super::bound::{self, Known, Measure, PairTest};
+use super::recent::Recent;
 use super::scan::{Scan, ends};
 use super::{BLOCK_BITS, BLOCK_WORDS, Blocks, Bound, FreeMap, Words};
 use crate::sync::{AtomicU64, Ordering};
@@ -86,8 +87,16 @@ impl<B: Blocks> FreeMap<B> {
     /// The lowest bit, by the notes alone.
     #[inline]
     pub(crate) fn lowest_one(&self, from: u32, avoid: impl Fn(u32) -> Left) -> Option<u32> {
+        let is_left_alone = |bit: u32| {
+            avoid(bit / BLOCK_BITS)
+                .is_some_and(|left| left[bit as usize % BLOCK_BITS as usize / 64] & 1 << (bit % 64) != 0)
+        };
+        let hidden = self.hidden().filter(|bit| *bit >= from && !is_left_alone(*bit)).unwrap_or(Recent::NONE);
         let mut block = self.0.next_open(from / BLOCK_BITS);
         while block < self.0.end() {
+            if hidden < block * BLOCK_BITS {
+                break;
+            }
             let (first, mut all_taken) = (block * BLOCK_BITS, !0);
             let left_alone = avoid(block);
             for (index, word) in (0..BLOCK_WORDS).zip(self.0.words(block).unwrap_or_default()) {
@@ -109,14 +118,20 @@ impl<B: Blocks> FreeMap<B> {
             }
             block = self.0.next_open(block + 1);
         }
-        None
+        (hidden != Recent::NONE).then_some(hidden)
     }
 
     fn search(&self, from: u32, wanted: Wanted, avoid: LeftBy<'_>) -> Option<u32> {
+        if let Some(hidden) = self.hidden() {
+            self.0.note_open(hidden / BLOCK_BITS);
+        }
         match self.pass(from, wanted, Notes::Trusted, avoid) {
             Ok(first) => Some(first),
             Err(Missed::Nothing) => None,
-            Err(Missed::Noted) => self.pass(from, wanted, Notes::Ignored, avoid).ok(),
+            Err(Missed::Noted) => {
+                let found = self.pass(from, wanted, Notes::Ignored, avoid).ok();
+                found.inspect(|first| self.0.note_open(first / BLOCK_BITS))
+            }
         }
     }
 
