@@ -2,8 +2,9 @@
 //!
 //! A *case* is one operation, done by several *subjects*: the library, other crates, and the limit, which is the least that any of
 //! them could do on this machine. In each round every subject has a turn of about the same length, so that whatever else the
-//! machine does meets all alike. What is told is the median of the rounds, each of which is a mean over thousands of operations;
-//! and, from a turn in which single operations are timed, what 999 of 1000 stay below.
+//! machine does meets all alike; and what one thread does is told in the processor's time that it had. What is told is the
+//! median of the rounds, each of which is a mean over thousands of operations; and, from a turn in which single operations are
+//! timed, what 999 of 1000 stay below.
 //!
 //! Times belong to this machine. Ratios travel.
 
