@@ -16,7 +16,7 @@ use crate::violations::RING_WORDS;
 pub type MetadataWord = AtomicU64;
 
 /// Pages of a leaf table: the maps are rounded out to whole ones. A model's tables are smaller than a word of a map.
-const TABLE_PAGES: u32 = if cfg!(kernel_arena_loom) { 64 } else { 512 };
+pub(crate) const TABLE_PAGES: u32 = if cfg!(kernel_arena_loom) { 64 } else { 512 };
 /// 2 MiB regions of the window; a model's tables cover fewer.
 pub(crate) const REGIONS: u32 = if cfg!(kernel_arena_loom) { 64 } else { 2048 };
 /// Words of 128 bytes: two cache lines, which prefetchers fetch as one.
@@ -55,6 +55,8 @@ pub(crate) struct Parts {
     pub(crate) violations: &'static [AtomicU64; RING_WORDS],
     /// A word for each view that can be attached.
     pub(crate) views: &'static [AtomicU64],
+    /// A word for each leaf table.
+    pub(crate) leaves: &'static [AtomicU64],
 }
 
 impl MapGeometry {
@@ -68,12 +70,13 @@ impl MapGeometry {
     }
 
     /// Words of each part, in the order of [`Parts`].
-    const fn parts(&self) -> [usize; 9] {
+    const fn parts(&self) -> [usize; 10] {
         let claimed = FlatMap::words_for(self.bits as usize);
         let (deferred, tainted) = (Marks::words_for(self.deferred_words()), Marks::words_for(self.tainted_words()));
         let unsettled = self.deferred_words().div_ceil(64);
-        let cpus = self.cpus as usize;
-        [claimed, deferred, tainted, REGIONS as usize / 64, unsettled, cpus + 1, cpus, RING_WORDS, self.views as usize]
+        let (regions, cpus, views) = (REGIONS as usize / 64, self.cpus as usize, self.views as usize);
+        let leaves = (self.bits / TABLE_PAGES) as usize;
+        [claimed, deferred, tainted, regions, unsettled, cpus + 1, cpus, RING_WORDS, views, leaves]
     }
 
     /// Words with a bit for each page that may be deferred.
@@ -106,14 +109,14 @@ impl MapGeometry {
         // A model's atomic may have a size that no number of makes a line; then lines do not matter either.
         let skip = words.as_ptr().cast::<u8>().align_offset(LINE_WORDS * 8) / size_of::<AtomicU64>();
         let mut rest = words.split_at_mut(skip.min(LINE_WORDS - 1)).1;
-        let [claimed, deferred, tainted, regions, unsettled, fault_rows, running, violations, views] =
+        let [claimed, deferred, tainted, regions, unsettled, fault_rows, running, violations, views, leaves] =
             self.parts().map(|words| {
                 let (part, after) = core::mem::take(&mut rest).split_at_mut(words.next_multiple_of(LINE_WORDS));
                 rest = after;
                 &*sync::write_words(part.split_at_mut(words).0, 0)
             });
         let violations = violations.try_into().ok()?;
-        Some(Parts { claimed, deferred, tainted, regions, unsettled, fault_rows, running, violations, views })
+        Some(Parts { claimed, deferred, tainted, regions, unsettled, fault_rows, running, violations, views, leaves })
     }
 }
 
@@ -130,11 +133,11 @@ mod tests {
             let words: Vec<_> = (0..geometry.total_words() + shift).map(|_| MaybeUninit::uninit()).collect();
             let parts = geometry.carve(&mut words.leak()[shift..]).unwrap();
             let starts = [parts.claimed, parts.deferred, parts.tainted, parts.regions, parts.fault_rows];
-            for part in starts.into_iter().chain([&parts.violations[..], parts.views]) {
+            for part in starts.into_iter().chain([&parts.violations[..], parts.views, parts.leaves]) {
                 assert_eq!(part.as_ptr().addr() % 128, 0);
             }
             assert_eq!((parts.claimed.len(), parts.tainted.len(), parts.fault_rows.len()), (18, 24, 4));
-            assert_eq!(parts.views.len(), 2);
+            assert_eq!((parts.views.len(), parts.leaves.len()), (2, 2));
         }
         let short: Vec<_> = (1..geometry.total_words()).map(|_| MaybeUninit::uninit()).collect();
         assert!(geometry.carve(short.leak()).is_none());

@@ -230,6 +230,21 @@ impl<A: Arch> SlotCodec<A> {
         state.unwrap_or(SlotState::Foreign(word))
     }
 
+    /// The word of [`SlotState::Scratch`].
+    #[inline]
+    pub(crate) const fn scratch(&self) -> u64 {
+        self.scratch[0]
+    }
+
+    /// Whether scratch may take this word's place as it is: nothing is here, and nothing need be flushed before. Of the words of
+    /// which that is so these are nearly all; what the others say, [`decode`](Self::decode) finds out.
+    #[inline]
+    pub(crate) const fn is_scratched_at_once(word: u64) -> bool {
+        // Where nothing is flushed before, all tags are 0.
+        let vacated = if A::BREAK_BEFORE_MAKE { 0 } else { KIND_VACATED };
+        word & !vacated == 0
+    }
+
     /// Whether a word says that nothing is here, as [`SlotState::is_vacant`] of what it decodes to.
     #[inline]
     pub(crate) const fn is_vacant(word: u64) -> bool {

@@ -36,6 +36,7 @@ const ISS_FAR_NOT_VALID: u64 = 1 << 10;
 /// assert_eq!(fault.access, Access::Write);
 /// assert!(decode_fault(0x9600_000f, 0xffff_ff80_0000_1234, 0).is_none()); // a permission fault is not a missing page
 /// ```
+#[inline]
 pub const fn decode_fault(esr: u64, far: u64, elr: u64) -> Option<Fault> {
     let class = esr >> 26 & 0x3f;
     let status = esr & 0x3f;
@@ -58,6 +59,7 @@ pub const fn decode_fault(esr: u64, far: u64, elr: u64) -> Option<Fault> {
 /// assert_eq!(fault.access, ProgramAccess::Write);
 /// assert!(decode_program_fault(0x9600_0047, 0x70_0000_1234, 0x40_0000).is_none()); // the kernel's own
 /// ```
+#[inline]
 pub const fn decode_program_fault(esr: u64, far: u64, elr: u64) -> Option<ProgramFault> {
     let status = esr & 0x3f & !FSC_LEVEL;
     if (status != FSC_TRANSLATION && status != FSC_PERMISSION) || esr & ISS_FAR_NOT_VALID != 0 {

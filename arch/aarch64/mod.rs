@@ -107,7 +107,14 @@ unsafe impl Arch for AArch64 {
     #[cfg(all(target_arch = "aarch64", feature = "zerocopy"))]
     #[inline]
     fn resume_point(instruction: InstructionAddr) -> Option<InstructionAddr> {
-        stubs::stub_map().resume_point(instruction).or_else(|| resume::of_a_model(instruction))
+        stubs::resume_point(instruction).or_else(|| resume::of_a_model(instruction))
+    }
+
+    // In a kernel there is no model.
+    #[cfg(all(target_arch = "aarch64", feature = "zerocopy", not(any(unix, windows))))]
+    #[inline]
+    fn may_stop(instruction: InstructionAddr) -> bool {
+        stubs::may_stop(instruction)
     }
 
     #[cfg(all(target_arch = "aarch64", not(kernel_arena_loom)))]

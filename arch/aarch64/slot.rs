@@ -30,7 +30,8 @@ pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(
 pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
     let seen: u64;
     // SAFETY: `slot` is a live, aligned 64-bit atomic in normal memory, the only memory touched. An interrupt between the
-    // pair clears the monitor, so the store fails and the pair is run again (Arm ARM B2.17).
+    // pair clears the monitor, so the store fails and the pair is run again (Arm ARM B2.17). A monitor that stays open harms
+    // nobody: each exclusive store comes after a load of its own.
     unsafe {
         core::arch::asm!(
             "2:",
@@ -39,10 +40,7 @@ pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(
             "b.ne 3f",
             "stlxr {failed:w}, {new}, [{slot}]",
             "cbnz {failed:w}, 2b",
-            "b 4f",
             "3:",
-            "clrex",
-            "4:",
             slot = in(reg) slot.as_ptr(),
             old = in(reg) old,
             new = in(reg) new,

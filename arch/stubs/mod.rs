@@ -13,6 +13,7 @@ mod map;
 use map::StubMap;
 
 use crate::arch::access::{AtomicOp, LoadOrder, Missing, Stopped, StoreOrder, Width};
+use crate::fault::InstructionAddr;
 
 /// The name of a stub, which no other version of this crate has.
 macro_rules! symbol {
@@ -93,12 +94,30 @@ macro_rules! call {
     };
 }
 
-/// Where the stubs lie that may stop.
+unsafe extern "C" {
+    #[link_name = symbol!("try_", "words")]
+    static WORDS: u8;
+}
+
+/// More bytes than the stubs of one kind take.
+#[cfg(any(test, not(any(unix, windows))))]
+const ROOM: u64 = 1 << 10;
+
+/// Whether an instruction lies where the stubs are that may stop, or not far behind: one comparison.
+#[cfg(any(test, not(any(unix, windows))))]
 #[inline]
-pub(super) fn stub_map() -> StubMap {
+pub(super) fn may_stop(instruction: InstructionAddr) -> bool {
+    instruction.value().wrapping_sub((&raw const WORDS).addr() as u64) < ROOM
+}
+
+/// Where a `try_` access continues that found no page; `None` for all instructions but those of the stubs.
+pub(super) fn resume_point(instruction: InstructionAddr) -> Option<InstructionAddr> {
+    stub_map().resume_point(instruction)
+}
+
+/// Where the stubs lie that may stop.
+fn stub_map() -> StubMap {
     unsafe extern "C" {
-        #[link_name = symbol!("try_", "words")]
-        static WORDS: u8;
         #[link_name = symbol!("try_", "copy_start")]
         static COPY: u8;
         #[link_name = symbol!("try_", "copy_bytes")]
@@ -218,4 +237,19 @@ pub(crate) unsafe fn atomic(at: u64, width: Width, op: AtomicOp, missing: Missin
         AtomicOp::Add(value) => of_width!(add_4, add_8, (at, value)),
         AtomicOp::CompareExchange { current, new } => of_width!(exchange_4, exchange_8, (at, current, new)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_stops_is_where_it_is_looked_for() {
+        let map = stub_map();
+        for instruction in (map.words - 64..map.words + ROOM + 64).map(InstructionAddr::new) {
+            assert!(may_stop(instruction) || resume_point(instruction).is_none());
+        }
+        assert!(resume_point(InstructionAddr::new(map.end - 1)).is_some());
+        assert!(!may_stop(InstructionAddr::new(map.words - 1)) && !may_stop(InstructionAddr::new(0)));
+    }
 }

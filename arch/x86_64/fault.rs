@@ -42,6 +42,7 @@ bitflags! {
 /// assert_eq!(fault.access, Access::Write);
 /// assert!(decode_fault(0xffff_9000_0000_1234, 0b0_0011, 0).is_none()); // a protection fault is not a missing page
 /// ```
+#[inline]
 pub const fn decode_fault(cr2: u64, error_code: u64, rip: u64) -> Option<Fault> {
     // Not only the bits named above: a bit that is not known yet means something that is not known to be recoverable.
     if error_code & !ErrorCode::WRITE.bits() != 0 {
@@ -60,6 +61,7 @@ pub const fn decode_fault(cr2: u64, error_code: u64, rip: u64) -> Option<Fault> 
 /// assert_eq!(fault.access, ProgramAccess::Write);
 /// assert!(decode_program_fault(0x70_0000_1234, 0b0_0010, 0x40_0000).is_none()); // the kernel's own
 /// ```
+#[inline]
 pub const fn decode_program_fault(cr2: u64, error_code: u64, rip: u64) -> Option<ProgramFault> {
     const USER_WRITE: u64 = ErrorCode::USER.bits() | ErrorCode::WRITE.bits();
     const USER_FETCH: u64 = ErrorCode::USER.bits() | ErrorCode::FETCH.bits();

@@ -31,6 +31,7 @@ pub use refused::{MemoryTypeError, UnsupportedCpu};
 pub use resume::{MODEL_STOPPED, MODEL_TRY};
 pub use walk::{Root, WalkEnd};
 
+pub(crate) use walk::is_missing_above;
 #[cfg(not(kernel_arena_loom))]
 pub(crate) use walk::{Step, walk};
 
@@ -198,11 +199,18 @@ pub unsafe trait Arch: Sized + 'static {
     fn observe() {}
 
     /// Where the access that this instruction makes continues if there is no page: `Some` for those of this crate that stop
-    /// there, `None` for every other instruction. Cheap: the fault path asks it of each fault.
+    /// there, `None` for every other instruction.
     ///
     /// By itself it knows [the one of a model](MODEL_TRY).
     fn resume_point(instruction: InstructionAddr) -> Option<InstructionAddr> {
         resume::of_a_model(instruction)
+    }
+
+    /// Whether an access by this instruction may be one of those: where not, [`resume_point`](Self::resume_point) is `None`. The
+    /// fault path asks this first, and of each fault.
+    #[inline]
+    fn may_stop(instruction: InstructionAddr) -> bool {
+        Self::resume_point(instruction).is_some()
     }
 
     /// Checks that this CPU translates the way this crate relies on.

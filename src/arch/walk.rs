@@ -175,6 +175,17 @@ pub(super) unsafe fn memory_at<A: Arch>(root: Root, address: VirtAddr, map: &imp
     Some(Frame::from_entry(start | address.value() & within))
 }
 
+/// Whether the walk for `address` ends at an entry that is not present and covers 2^`lowest` bytes or more. Entries that cover
+/// less are not looked at.
+///
+/// # Safety
+/// As for [`walk`].
+pub(crate) unsafe fn is_missing_above<A: Arch>(root: Root, address: VirtAddr, lowest: u32, map: &impl PhysMap) -> bool {
+    // SAFETY: as the caller vouches.
+    let mut steps = unsafe { walk::<A>(root, address, map) }.take_while(|step| step.shift >= lowest);
+    steps.any(|step| A::load(step.entry) & 1 == 0)
+}
+
 /// Where the walk for `address` ends.
 ///
 /// # Safety

@@ -34,6 +34,12 @@ impl Bitmap {
         self.word(bit / 64, order) & 1 << (bit % 64) != 0
     }
 
+    /// Whether the map has this bit, and it is clear.
+    #[inline]
+    pub(crate) fn is_clear(&self, bit: u32, order: Ordering) -> bool {
+        self.words.get((bit / 64) as usize).is_some_and(|word| word.load(order) & 1 << (bit % 64) == 0)
+    }
+
     /// Sets bits of one word and says which of them were clear. Release: what was done to the slots they stand for is seen
     /// by whoever takes them. Acquire: who finds one set sees what was done before it was, and who finds one
     /// clear sees what was done before it was taken. `SeqCst`: see `queue`.

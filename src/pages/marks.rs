@@ -46,9 +46,15 @@ impl Marks {
     /// Notes that a word has some bits.
     #[inline]
     fn note(&self, word: u32) {
-        if self.some.word_count() > 0 && !self.some.test(word, Ordering::Relaxed) {
+        if !self.is_noted(word) {
             self.some.set_bit(word);
         }
+    }
+
+    /// Whether that is noted, or need not be: of a small map nothing is.
+    #[inline]
+    fn is_noted(&self, word: u32) -> bool {
+        !self.some.is_clear(word, Ordering::Relaxed)
     }
 
     /// Sets a bit and says whether it was clear.
@@ -57,6 +63,20 @@ impl Marks {
         let was_clear = self.bits.set_bit(bit);
         self.note(bit / 64);
         was_clear
+    }
+
+    /// Sets a bit and says whether it was clear, and whether [`note_bit`](Self::note_bit) must follow, so that the note is the hint
+    /// that it is to all who do not take all bits.
+    #[inline]
+    pub(crate) fn set_unnoted(&self, bit: u32) -> (bool, bool) {
+        let was_clear = self.bits.set_bit(bit);
+        // Else it was noted by who set it, or is about to be.
+        (was_clear, was_clear && !self.is_noted(bit / 64))
+    }
+
+    /// Notes that the word with this bit has some.
+    pub(crate) fn note_bit(&self, bit: u32) {
+        self.some.set_bit(bit / 64);
     }
 
     /// Clears bits of one word and says which of them were set. Acquire: pairs with [`set`](Self::set).

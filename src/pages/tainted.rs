@@ -71,6 +71,23 @@ impl Tainted {
         self.marked.0.set(1, || self.pages.set_bit(bit).into());
     }
 
+    /// The same, and says whether [`note_page`](Self::note_page) must follow.
+    #[inline]
+    pub(crate) fn mark_page_unnoted(&self, bit: u32) -> bool {
+        let mut to_be_noted = false;
+        self.marked.0.set(1, || {
+            let was_clear;
+            (was_clear, to_be_noted) = self.pages.set_unnoted(bit);
+            was_clear.into()
+        });
+        to_be_noted
+    }
+
+    /// Notes where the mark of a page is.
+    pub(crate) fn note_page(&self, bit: u32) {
+        self.pages.note_bit(bit);
+    }
+
     /// Takes that back.
     pub(crate) fn unmark_page(&self, bit: u32) {
         self.marked.0.clear(|| self.pages.take_bit(bit).into());

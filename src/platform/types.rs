@@ -21,6 +21,13 @@ impl Frame {
         Self(word & 0x000f_ffff_ffff_f000)
     }
 
+    /// The frame that has this address, which was had from one.
+    #[inline]
+    pub(crate) const fn again(address: u64) -> Self {
+        debug_assert!(Self::new(address).is_some());
+        Self(address)
+    }
+
     /// Its physical address, in bytes.
     pub const fn address(self) -> u64 {
         self.0

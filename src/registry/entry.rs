@@ -1,7 +1,6 @@
 //! An entry of a registry, and where it is looked for.
 
-use crate::addr::{GUARD_SIZE, WINDOW_SIZE};
-use crate::fault::Fault;
+use crate::addr::{GUARD_SIZE, KernelAddr, WINDOW_SIZE};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Somebody registers or has registered an arena here.
@@ -48,23 +47,22 @@ impl Entry {
         self.word.fetch_or(TAKEN, Ordering::Acquire) & TAKEN == 0
     }
 
-    /// Whether the fault lies where this entry's arena is, or its last was. Relaxed: looked at again once inside.
-    #[inline]
-    pub(super) fn covers(&self, fault: &Fault) -> bool {
-        let offset = fault.address.value().wrapping_sub(self.base.load(Ordering::Relaxed));
-        offset < WINDOW_SIZE + GUARD_SIZE
-    }
-
-    /// Counts up, if the entry is open. It is looked at first, so that faults do not count in where an arena was (Relaxed: what
-    /// decides is the count). Acquire: pairs with the Release that opened it.
-    #[inline]
-    pub(super) fn enter(&self) -> Option<Inside<'_>> {
+    /// Counts a fault in, if the entry is open and its arena's window or upper guard has this address. The entry is looked at
+    /// first, so that faults do not count in where an arena was (Relaxed: what decides is the count). Acquire: pairs with the
+    /// Release that opened it.
+    #[inline(always)]
+    pub(super) fn enter(&self, address: KernelAddr) -> Option<Inside<'_>> {
+        let base = self.base.load(Ordering::Relaxed);
+        if address.value().wrapping_sub(base) >= WINDOW_SIZE + GUARD_SIZE {
+            return None;
+        }
         if self.word.load(Ordering::Relaxed) & OPEN == 0 {
             return None;
         }
         let open = self.word.fetch_add(1, Ordering::Acquire) & OPEN != 0;
         let inside = Inside(self);
-        open.then_some(inside)
+        // The entry may have become another arena's between the look and the entering.
+        (open && self.base.load(Ordering::Relaxed) == base).then_some(inside)
     }
 }
 

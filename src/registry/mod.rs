@@ -15,10 +15,10 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use crate::addr::{GUARD_SIZE, WINDOW_SIZE};
+use crate::addr::{GUARD_SIZE, KernelAddr, WINDOW_SIZE};
 use crate::arch::{Arch, Native};
 use crate::arena::Arena;
-use crate::fault::{Fault, FaultOutcome};
+use crate::fault::{Access, Fault, FaultOutcome, InstructionAddr};
 use crate::platform::Platform;
 use crate::sync::{Figure, Ordering};
 
@@ -214,37 +214,71 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
     }
 
     /// Hands a fault to the arena whose window or upper guard it is in. Context: *any*.
+    #[inline]
     pub fn handle_kernel_fault(&self, fault: &Fault) -> FaultOutcome {
-        let address = fault.address.value();
-        let in_guard = || (address % WINDOW_SIZE < GUARD_SIZE).then(|| address.wrapping_sub(WINDOW_SIZE));
-        let inside = self.enter(address, fault).or_else(|| in_guard().and_then(|window| self.enter(window, fault)));
-        let Some(inside) = inside else { return FaultOutcome::NotOurs };
-        let arena = core::ptr::with_exposed_provenance::<Arena<P, A>>(inside.arena_address());
+        self.recover(fault.address, fault.access, fault.instruction)
+    }
+
+    /// The same, told the parts of the fault, which fit registers.
+    #[inline(never)]
+    fn recover(&self, address: KernelAddr, access: Access, instruction: InstructionAddr) -> FaultOutcome {
+        let Some(inside) = self.enter(address.value(), address) else {
+            return self.recover_in_guard(address, access, instruction);
+        };
         // SAFETY: the entry is open and we are counted in it, so `remove` does not succeed before we leave, and until it
         // does `register`'s caller keeps the arena in place.
-        unsafe { &*arena }.handle_kernel_fault(fault)
+        let arena = unsafe { &*Self::arena(&inside) };
+        arena.recover(address, access, instruction)
+    }
+
+    /// The same for an address that is in no window, but perhaps in an upper guard.
+    #[cold]
+    #[inline(never)]
+    fn recover_in_guard(&self, address: KernelAddr, access: Access, instruction: InstructionAddr) -> FaultOutcome {
+        if address.value() % WINDOW_SIZE >= GUARD_SIZE {
+            return FaultOutcome::NotOurs;
+        }
+        let Some(inside) = self.enter(address.value().wrapping_sub(WINDOW_SIZE), address) else {
+            return FaultOutcome::NotOurs;
+        };
+        // SAFETY: as above.
+        let arena = unsafe { &*Self::arena(&inside) };
+        arena.handle_kernel_fault(&Fault { address, access, instruction })
+    }
+
+    /// The arena of an entry that a fault is counted into.
+    #[inline]
+    fn arena(inside: &Inside<'_>) -> *const Arena<P, A> {
+        core::ptr::with_exposed_provenance(inside.arena_address())
     }
 
     /// Counts a fault into the entry of its arena, if that is one whose window has this address.
-    #[inline]
-    fn enter(&self, window: u64, fault: &Fault) -> Option<Inside<'_>> {
+    #[inline(always)]
+    fn enter(&self, window: u64, address: KernelAddr) -> Option<Inside<'_>> {
         let home = home(window, N);
         let mut members = self.entries.get(home)?.members.load(Ordering::Relaxed);
         while members != 0 {
             let first = members.trailing_zeros() as usize;
             members &= members - 1;
             for distance in (first..N).step_by(MEMBERS) {
-                let place = home + distance;
-                let entry = self.entries.get(if place < N { place } else { place - N })?;
-                if entry.covers(fault) {
-                    // The entry may have become another arena's between the look and the entering.
-                    if let Some(inside) = entry.enter().filter(|_| entry.covers(fault)) {
-                        return Some(inside);
-                    }
+                if let Some(inside) = self.entries.get(Self::wrapped(home + distance))?.enter(address) {
+                    return Some(inside);
                 }
             }
         }
         None
+    }
+
+    /// The place of an entry, counted on beyond the last.
+    #[inline]
+    const fn wrapped(place: usize) -> usize {
+        if N.is_power_of_two() {
+            place & (N - 1)
+        } else if place < N {
+            place
+        } else {
+            place - N
+        }
     }
 
     /// The home of the window with this address, and all entries from there on.

@@ -4,16 +4,22 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
 use super::Tables;
+use crate::addr::PAGE_SHIFT;
 use crate::arch::{Arch, TableReach};
 use crate::layout::ArenaLayout;
 use crate::platform::{EntryAttributes, Frame, FrameSource, PhysMap, Platform, UpperSlots};
 use crate::slot::{SlotCodec, SlotState};
-use crate::sync::{self, AtomicU64};
+use crate::sync::{self, AtomicU64, Ordering};
 
 impl<A: Arch> Tables<A> {
     /// Builds all tables of an arena, linked to each other but not to anything above; `None` if the frames ran out, and
     /// then all of them went back.
-    pub(crate) fn build<P: Platform>(platform: &P, layout: &ArenaLayout, attributes: EntryAttributes) -> Option<Self> {
+    pub(crate) fn build<P: Platform>(
+        platform: &P,
+        layout: &ArenaLayout,
+        attributes: EntryAttributes,
+        leaves: &'static [AtomicU64],
+    ) -> Option<Self> {
         let mut taken = Fixed { platform, frames: [None; 7] };
         for place in &mut taken.frames {
             *place = Some(platform.frames().alloc(None)?);
@@ -25,13 +31,16 @@ impl<A: Arch> Tables<A> {
         };
         let extent = layout.extent().numbers();
         let leaf = Self::LEAF_PAGES;
+        let built = extent.start / leaf * leaf..extent.end.next_multiple_of(leaf);
         let tables = Self {
             directories: [d0, d1, d2, d3],
             guard,
             scratch_table,
             scratch_page,
             attributes,
-            built: extent.start / leaf * leaf..extent.end.next_multiple_of(leaf),
+            start: layout.base().value() + (u64::from(built.start) << PAGE_SHIFT),
+            built,
+            leaves,
             format: PhantomData,
         };
         let scratch = SlotCodec::<A>::new(attributes, scratch_page, layout.sharing()).encode(SlotState::Scratch);
@@ -49,11 +58,15 @@ impl<A: Arch> Tables<A> {
     }
 
     fn build_leaves<P: Platform>(&self, platform: &P) -> Option<()> {
-        for page in self.built().step_by(Self::LEAF_PAGES as usize) {
+        for (number, page) in self.built().step_by(Self::LEAF_PAGES as usize).enumerate() {
             let table = platform.frames().alloc(None)?;
             write_table::<A, P>(platform, table, 0);
             let word = A::table(table, TableReach::Open, self.attributes);
             A::swap(self.directory_entry(platform, page)?, word);
+            if Self::LEAVES_ARE_KNOWN {
+                // Relaxed: nobody else has these tables before the arena is there.
+                self.leaves.get(number)?.store(table.address(), Ordering::Relaxed);
+            }
         }
         Some(())
     }

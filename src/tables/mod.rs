@@ -9,13 +9,13 @@
 
 use core::marker::PhantomData;
 
-use crate::addr::PAGE_SHIFT;
+use crate::addr::{KernelAddr, PAGE_SHIFT};
 use crate::arch::{Arch, TableReach};
 use crate::layout::Sharing;
-use crate::metadata::REGIONS;
-use crate::platform::{EntryAttributes, Frame, Platform};
+use crate::metadata::{REGIONS, TABLE_PAGES};
+use crate::platform::{EntryAttributes, Frame, PhysMap, Platform};
 use crate::slot::SlotCodec;
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, Ordering};
 
 mod build;
 
@@ -32,8 +32,13 @@ pub(crate) struct Tables<A> {
     scratch_table: Frame,
     scratch_page: Frame,
     attributes: EntryAttributes,
+    /// The address of the first page of `built`, in the kernel view.
+    start: u64,
     /// The pages of the leaf tables that the extent touches.
     built: core::ops::Range<u32>,
+    /// The frame of each of these tables, by its address: written while they are built, and no more. So a slot is found without a
+    /// look at the directories, whatever somebody else writes there.
+    leaves: &'static [AtomicU64],
     format: PhantomData<fn() -> A>,
 }
 
@@ -42,7 +47,6 @@ pub(crate) struct Tables<A> {
 /// # Safety
 /// `table` was built by [`write_table`](build) and has not been given back.
 unsafe fn words<A: Arch, P: Platform>(platform: &P, table: Frame) -> &[AtomicU64] {
-    use crate::platform::PhysMap;
     let first = platform.phys_map().frame_to_ptr(table).cast::<AtomicU64>();
     // SAFETY: the physical map gives the frame's memory, in which the caller promises initialised atomics; the arena alone
     // writes it, through these atomics.
@@ -75,6 +79,10 @@ impl<A: Arch> Tables<A> {
         self.built.clone()
     }
 
+    fn built_pages(&self) -> u32 {
+        self.built.end - self.built.start
+    }
+
     /// The word of a directory entry that links the scratch table.
     pub(crate) fn scratch_link(&self) -> u64 {
         A::table(self.scratch_table, TableReach::Open, self.attributes)
@@ -85,43 +93,55 @@ impl<A: Arch> Tables<A> {
         A::decode_table(word, self.attributes) == Some(self.scratch_table)
     }
 
-    /// The leaf table that has a page, one of the extent's, and the page's number: `None` for any other number.
+    /// Whether `leaves` has a word for each leaf table. Of a model's smaller tables there are too many; they are found by the
+    /// directories.
+    const LEAVES_ARE_KNOWN: bool = Self::LEAF_PAGES == TABLE_PAGES;
+
+    /// The slot of a page of the extent's leaf tables, by its number among them: `None` for any other number. It and those after
+    /// it in its table are atomics that are there until the tables are released.
     #[inline(always)]
-    fn leaf_of<P: Platform>(&self, platform: &P, page: u64) -> Option<(Frame, u32)> {
-        let offset = page.wrapping_sub(u64::from(self.built.start));
-        if offset >= u64::from(self.built.end - self.built.start) {
-            return None;
-        }
-        let page = (page & 0xffff_ffff) as u32;
-        let table = A::decode_table(A::load(self.directory_entry(platform, page)?), self.attributes)?;
-        Some((table, page))
+    fn find<P: Platform>(&self, platform: &P, number: u64) -> Option<*const AtomicU64> {
+        let table = if Self::LEAVES_ARE_KNOWN {
+            // Relaxed: written before anybody else had the arena.
+            Frame::again(self.leaves.get(to_usize(number >> A::TABLE_SHIFT))?.load(Ordering::Relaxed))
+        } else {
+            let number = u32::try_from(number).ok().filter(|number| *number < self.built_pages())?;
+            let entry = self.directory_entry(platform, self.built.start + number)?;
+            A::decode_table(A::load(entry), self.attributes)?
+        };
+        let first = platform.phys_map().frame_to_ptr(table).cast::<AtomicU64>().as_ptr().cast_const();
+        // SAFETY: the leaf tables were built for the extent, each of so many words.
+        Some(unsafe { first.add(to_usize(number & u64::from(Self::LEAF_PAGES - 1))) })
     }
 
-    /// The slot of a page of the extent's leaf tables, and its number: `None` for any other number.
-    #[inline]
-    pub(crate) fn built_slot<'a, P: Platform>(&self, platform: &'a P, page: u64) -> Option<(&'a AtomicU64, u32)> {
-        let (table, page) = self.leaf_of(platform, page)?;
-        // SAFETY: the directory entries of the extent point to the leaf tables built for it, from creation on until the
-        // tables are released.
-        let slots = unsafe { words::<A, P>(platform, table) };
-        slots.get((page & (Self::LEAF_PAGES - 1)) as usize).map(|slot| (slot, page))
+    /// The slot of a page of the extent's leaf tables, by its number among them: `None` for any other number.
+    #[inline(always)]
+    pub(crate) fn numbered_slot<'a, P: Platform>(&self, platform: &'a P, number: u64) -> Option<&'a AtomicU64> {
+        let slot = self.find(platform, number)?;
+        // SAFETY: it is one, and only ever accessed atomically.
+        Some(unsafe { &*slot })
+    }
+
+    /// The number, among the pages of the extent's leaf tables, of the page with this address: one too high for any other address.
+    #[inline(always)]
+    pub(crate) fn number_of(&self, address: KernelAddr) -> u64 {
+        address.value().wrapping_sub(self.start) >> PAGE_SHIFT
     }
 
     /// The slots from a page's on that are in the same table, `most` of them at most: at least one, unless the page is not of
     /// the extent's leaf tables.
     #[inline]
     pub(crate) fn slots_from<'a, P: Platform>(&self, platform: &'a P, page: u32, most: u32) -> &'a [AtomicU64] {
-        let Some((table, page)) = self.leaf_of(platform, page.into()) else { return &[] };
-        // SAFETY: as for `built_slot`.
-        let slots = unsafe { words::<A, P>(platform, table) };
-        let slots = slots.get((page & (Self::LEAF_PAGES - 1)) as usize..).unwrap_or_default();
-        slots.get(..most as usize).unwrap_or(slots)
+        let Some(first) = self.find(platform, page.wrapping_sub(self.built.start).into()) else { return &[] };
+        let left = Self::LEAF_PAGES - (page & (Self::LEAF_PAGES - 1));
+        // SAFETY: a table has so many slots from this one on, and they are only ever accessed atomically.
+        unsafe { core::slice::from_raw_parts(first, most.min(left) as usize) }
     }
 
-    /// The slot of a page of the extent's leaf tables.
+    /// The slot of a page of the extent's leaf tables: `None` for any other page.
     #[inline]
     pub(crate) fn slot<'a, P: Platform>(&self, platform: &'a P, page: u32) -> Option<&'a AtomicU64> {
-        self.built_slot(platform, page.into()).map(|(slot, _)| slot)
+        self.numbered_slot(platform, page.wrapping_sub(self.built.start).into())
     }
 
     /// The directory entry of the region of a page that none of those tables has, and its number; `None` beyond what a
@@ -176,9 +196,15 @@ impl<A: Arch> Tables<A> {
 
     /// How many frames the tables and the scratch page take.
     pub(crate) fn frame_count(&self) -> u32 {
-        let leaves = (self.built.end - self.built.start) >> A::TABLE_SHIFT;
-        4 + leaves + 3
+        4 + (self.built_pages() >> A::TABLE_SHIFT) + 3
     }
+}
+
+/// Addresses have 64 bits on every machine this crate is for (checked at the crate's root).
+#[expect(clippy::cast_possible_truncation, reason = "usize has 64 bits: lib.rs asserts it")]
+#[inline(always)]
+const fn to_usize(number: u64) -> usize {
+    number as usize
 }
 
 /// A table of 2^9 entries fills its frame:

@@ -6,7 +6,7 @@
 
 use super::{Bytecode, ProgramHole, Violation, ViolationKind};
 use crate::addr::KernelAddr;
-use crate::fault::{Fault, InstructionAddr};
+use crate::fault::{Access, Fault, InstructionAddr};
 use crate::platform::CpuId;
 use crate::programs::ProgramId;
 
@@ -62,6 +62,11 @@ impl Offence {
     }
 
     #[inline]
+    pub(super) const fn from_words([address, instruction, rest]: [u64; RECORD_WORDS]) -> Self {
+        Self { address, instruction, rest }
+    }
+
+    #[inline]
     pub(super) const fn words(self) -> [u64; RECORD_WORDS] {
         [self.address, self.instruction, self.rest]
     }
@@ -70,11 +75,15 @@ impl Offence {
 impl From<&Fault> for Offence {
     #[inline]
     fn from(fault: &Fault) -> Self {
-        let kind = ViolationKind::of(fault.access).code();
+        let kind = fault.access as u64;
         let (address, instruction) = (fault.address.value(), fault.instruction.value());
         Self { address, instruction, rest: NO_CPU | kind << KIND_SHIFT }
     }
 }
+
+// An access is its kind's code.
+const _: () = assert!(ViolationKind::of(Access::Read).code() == Access::Read as u64);
+const _: () = assert!(ViolationKind::of(Access::Write).code() == Access::Write as u64);
 
 impl Violation {
     /// What a record says.

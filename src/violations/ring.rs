@@ -25,7 +25,8 @@ const CELL_WORDS: usize = 1 + RECORD_WORDS;
 #[derive(Debug)]
 pub(crate) struct ViolationRing {
     cells: &'static [Cell; VIOLATION_CAPACITY],
-    next_sequence: AtomicU64,
+    /// The sequence number of the next record, as it stands in a cell's state.
+    next_tagged: AtomicU64,
     lost: AtomicU64,
 }
 
@@ -37,42 +38,49 @@ const WRITING: u64 = 1;
 const FULL: u64 = 2;
 const READING: u64 = 3;
 const PHASE_MASK: u64 = 3;
-const SEQUENCE_SHIFT: u32 = 2;
+/// What one record's sequence number differs by from the next, above the bits of the phase.
+const ONE: u64 = PHASE_MASK + 1;
 
 impl ViolationRing {
     /// A ring over words that hold 0.
     pub(crate) fn new(words: &'static [AtomicU64; RING_WORDS]) -> Self {
         // SAFETY: an array of `N * M` words has the size and layout of `N` arrays of `M` words.
         let cells = unsafe { &*ptr::from_ref(words).cast::<[Cell; VIOLATION_CAPACITY]>() };
-        Self { cells, next_sequence: AtomicU64::new(0), lost: AtomicU64::new(0) }
+        Self { cells, next_tagged: AtomicU64::new(0), lost: AtomicU64::new(0) }
     }
 
     /// Writes a record into a free cell, or counts it as lost: at most one look at each cell. A cell that was emptied a moment
     /// ago, by a drainer that nothing orders before us, may not be seen as free.
+    #[inline(always)]
     pub(crate) fn record(&self, offence: Offence) {
         // Relaxed: the number is only a name; the cell's own exchange orders the record.
-        let sequence = self.next_sequence.fetch_add(1, Ordering::Relaxed);
-        let tagged = sequence << SEQUENCE_SHIFT;
-        for probe in 0..VIOLATION_CAPACITY as u64 {
-            let [state, words @ ..] = self.cell(sequence.wrapping_add(probe));
-            if state.load(Ordering::Relaxed) != EMPTY {
-                continue;
+        let tagged = self.next_tagged.fetch_add(ONE, Ordering::Relaxed);
+        // Nearly always its own cell is free.
+        if !fill(self.cell(tagged), tagged, offence) {
+            let [address, instruction, rest] = offence.words();
+            self.record_beside(address, rest, instruction, tagged);
+        }
+    }
+
+    /// In another cell than the record's own. By its words, which fit registers; in the order of a fault's parts, which are in these
+    /// already.
+    #[cold]
+    #[inline(never)]
+    fn record_beside(&self, address: u64, rest: u64, instruction: u64, tagged: u64) {
+        let offence = Offence::from_words([address, instruction, rest]);
+        for probe in 1..VIOLATION_CAPACITY as u64 {
+            let cell = self.cell(tagged.wrapping_add(probe * ONE));
+            if cell[0].load(Ordering::Relaxed) == EMPTY && fill(cell, tagged, offence) {
+                return;
             }
-            // Acquire: the last reader's loads of this cell come before our stores.
-            if state.compare_exchange(EMPTY, tagged | WRITING, Ordering::Acquire, Ordering::Relaxed).is_err() {
-                continue;
-            }
-            for (word, value) in words.iter().zip(offence.words()) {
-                word.store(value, Ordering::Relaxed);
-            }
-            state.store(tagged | FULL, Ordering::Release);
-            return;
         }
         self.lost.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn cell(&self, number: u64) -> &Cell {
-        let index = number % VIOLATION_CAPACITY as u64;
+    /// The cell of the record with this number, or with one that tagged differs from it by a tag.
+    #[inline(always)]
+    fn cell(&self, tagged: u64) -> &Cell {
+        let index = tagged / ONE % VIOLATION_CAPACITY as u64;
         &self.cells[(index & 0xffff) as usize]
     }
 
@@ -91,12 +99,26 @@ impl ViolationRing {
             }
             let record = words.each_ref().map(|word| word.load(Ordering::Relaxed));
             state.store(EMPTY, Ordering::Release);
-            return Some(Violation::from_words(record, tagged >> SEQUENCE_SHIFT));
+            return Some(Violation::from_words(record, tagged / ONE));
         }
     }
 
     /// How many violations there have been, and how many of them found no free cell.
     pub(crate) fn totals(&self) -> (u64, u64) {
-        (self.next_sequence.load(Ordering::Relaxed), self.lost.load(Ordering::Relaxed))
+        (self.next_tagged.load(Ordering::Relaxed) / ONE, self.lost.load(Ordering::Relaxed))
     }
+}
+
+/// Writes a record into a cell, if it is free.
+#[inline(always)]
+fn fill([state, words @ ..]: &Cell, tagged: u64, offence: Offence) -> bool {
+    // Acquire: the last reader's loads of this cell come before our stores.
+    if state.compare_exchange(EMPTY, tagged | WRITING, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        return false;
+    }
+    for (word, value) in words.iter().zip(offence.words()) {
+        word.store(value, Ordering::Relaxed);
+    }
+    state.store(tagged | FULL, Ordering::Release);
+    true
 }

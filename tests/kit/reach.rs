@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use kernel_arena::arch::x86_64::X86_64;
 use kernel_arena::arch::{Arch, Leaf, MemoryTypeError, Root, TableReach, UnsupportedCpu, WalkEnd};
 use kernel_arena::kit::{LinkError, Parts, Window};
-use kernel_arena::platform::{CpuCount, CpuIdentity, CpuLevel, EntryAttributes, FixedOffset, Frame, PhysMap};
+use kernel_arena::platform::{CpuCount, CpuId, CpuIdentity, CpuLevel, EntryAttributes, FixedOffset, Frame, PhysMap};
 use kernel_arena::sync::AtomicU64;
 use kernel_arena::{
     Access, AddressWidth, Arena, ArenaLayout, CreateError, Fault, FaultOutcome, InstructionAddr, KernelAddr, VirtAddr,
@@ -23,6 +23,8 @@ thread_local! {
     /// What stands for CR3, and for IA32_PAT.
     static LOADED: Cell<Option<Root>> = const { Cell::new(None) };
     static MEMORY_TYPE: Cell<Result<(), MemoryTypeError>> = const { Cell::new(Ok(())) };
+    /// What the CPU is called.
+    static NAME: Cell<Option<u16>> = const { Cell::new(None) };
     /// What a walk comes to where the physical map has a table: that table, or not. And which was asked for last.
     static MAP_IS_TRUE: Cell<bool> = const { Cell::new(true) };
     static ASKED: Cell<Option<Frame>> = const { Cell::new(None) };
@@ -72,18 +74,18 @@ unsafe impl Arch for Walked {
     }
 }
 
-struct Nobody;
+struct Cpu;
 
-impl CpuIdentity for Nobody {
+impl CpuIdentity for Cpu {
     fn current(&self) -> Option<CpuLevel> {
-        None
+        NAME.get().map(|number| CpuLevel { cpu: CpuId::new(number), level: 0 })
     }
     fn count(&self) -> CpuCount {
         CpuCount::ONE
     }
 }
 
-type Kernel = Parts<&'static Memory, FixedOffset, Flushes, Nobody, Window<Walked>>;
+type Kernel = Parts<&'static Memory, FixedOffset, Flushes, Cpu, Window<Walked>>;
 
 /// A kernel whose window is linked below a root that is loaded.
 struct Site {
@@ -99,7 +101,7 @@ fn site() -> Site {
     // SAFETY: the root and what is below are tables of this test's, at the map's addresses.
     let window = unsafe { Window::link(&LAYOUT, memory, &map()) }.unwrap();
     // SAFETY: a process; the entries are this arena's alone.
-    let kernel = unsafe { Parts::new(memory, map(), Flushes::default(), Nobody, window) };
+    let kernel = unsafe { Parts::new(memory, map(), Flushes::default(), Cpu, window) };
     Site { memory, root, kernel }
 }
 
@@ -160,6 +162,29 @@ fn a_window_below_the_loaded_root_is_reached_until_the_arena_ends() {
     // SAFETY: the arena is gone, and so is the other root.
     unsafe { window.unlink(memory, &map, &shootdown) }.unwrap();
     assert_eq!(memory.left(), left + 1);
+}
+
+/// It is asked for where the walk ends when the fault comes again, not for each page that somebody else was faster to map.
+#[test]
+fn a_cpu_with_a_name_is_told_of_its_root_when_the_fault_comes_again() {
+    let site = site();
+    let arena = create(site.kernel).unwrap();
+    LOADED.set(Some(site.memory.root(48).1));
+    for name in [Some(0), Some(1), None] {
+        NAME.set(name);
+        for offset in [0x5000, 1 << 31, WINDOW_SIZE] {
+            let _ = arena.handle_kernel_fault(&read(offset));
+            // A CPU of which the layout knows nothing shares a row with others: it is told at once, as one without a name is.
+            let own = name == Some(0);
+            for _ in 0..2 {
+                if own {
+                    assert_eq!(arena.handle_kernel_fault(&read(offset)), FaultOutcome::Spurious, "{offset:#x}");
+                }
+                assert_eq!(arena.handle_kernel_fault(&read(offset)), FaultOutcome::NotOurs, "{name:?} {offset:#x}");
+            }
+        }
+    }
+    NAME.set(None);
 }
 
 trait Roots {

@@ -130,17 +130,23 @@ impl<F: Format> Machine<F> {
     }
 
     fn slot(&self, at: ArenaPtr) -> &AtomicU64 {
-        let (hardware, offset) = (self.hardware(), u64::from(at.offset()));
-        let below = |word: u64, shift: u32| {
-            let table = (hardware.rules.table)(word).expect("it is linked").frame;
-            let first = hardware.memory.pointer(table).cast::<AtomicU64>();
-            // SAFETY: a table of the arena's has 512 words, which are atomics.
-            let entry = unsafe { first.add(index(offset >> shift & 511)) };
-            // SAFETY: as above; the arena lives as long as the machine is borrowed.
-            unsafe { entry.as_ref() }
-        };
-        let directory = below(self.upper_entry(index(offset >> 30)).load(Ordering::Relaxed), 21);
-        below(directory.load(Ordering::Relaxed), 12)
+        self.below(self.directory_entry(at), at, 12)
+    }
+
+    /// The word of the first arena's directory that links the leaf table with this page.
+    pub(crate) fn directory_entry(&self, at: ArenaPtr) -> &AtomicU64 {
+        self.below(self.upper_entry(index(u64::from(at.offset()) >> 30)), at, 21)
+    }
+
+    /// The word for this address in the table that an entry links, each of whose words covers 2^`shift` bytes.
+    fn below(&self, above: &AtomicU64, at: ArenaPtr, shift: u32) -> &AtomicU64 {
+        let hardware = self.hardware();
+        let table = (hardware.rules.table)(above.load(Ordering::Relaxed)).expect("it is linked").frame;
+        let first = hardware.memory.pointer(table).cast::<AtomicU64>();
+        // SAFETY: a table of the arena's has 512 words, which are atomics.
+        let entry = unsafe { first.add(index(u64::from(at.offset()) >> shift & 511)) };
+        // SAFETY: as above; the arena lives as long as the machine is borrowed.
+        unsafe { entry.as_ref() }
     }
 
     /// Allocates pages for a program, anywhere in the first arena.

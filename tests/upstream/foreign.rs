@@ -4,7 +4,10 @@ use std::sync::atomic::Ordering;
 
 use kernel_arena::arch::x86_64::X86_64;
 use kernel_arena::platform::{PhysMap, Platform};
-use kernel_arena::{AllocError, ArenaPtr, FreeError, PageIndex, Reclaimable, ReserveError, SlotState, ValidateError};
+use kernel_arena::{
+    Access, AllocError, ArenaPtr, Fault, FaultOutcome, FreeError, InstructionAddr, PageIndex, Reclaimable,
+    ReserveError, SlotState, ValidateError,
+};
 
 use super::{after, alloc, defer, free, index, page, request, reserve, sleepless, state};
 use crate::machine::{Format, Machine};
@@ -203,7 +206,27 @@ fn bits_that_others_set_in_a_lent_entry_are_named() {
     assert_eq!(m.finish(), 1);
 }
 
+/// A link to one of the arena's tables that is gone is found out, and the arena does without: it knows where its tables are.
+fn a_directory_that_was_changed_is_named_and_slots_are_found_without_it<F: Format>() {
+    let m = arena::<F>(600);
+    let first = m.alloc(1);
+    let next = m.arena().layout().to_kernel(after(first, 1));
+    let fault = Fault { address: next, access: Access::Read, instruction: InstructionAddr::new(0) };
+    let link = m.directory_entry(first).swap(0, Ordering::Relaxed);
+    assert_eq!(m.arena().validate(), Err(ValidateError::DirectoryEntry { region: 0 }));
+    assert!(matches!(state(&m, first), SlotState::Mapped(..)));
+    assert_eq!(state(&m, after(first, 1)), SlotState::Vacant);
+    let outcome = m.arena().handle_kernel_fault(&fault);
+    assert_eq!(outcome, FaultOutcome::Recovered, "in the table that is the arena's");
+    m.directory_entry(first).store(link, Ordering::Relaxed);
+    assert_eq!(state(&m, after(first, 1)), SlotState::Scratch);
+    m.arena().reclaim();
+    m.validate();
+    assert_eq!(m.finish(), 1);
+}
+
 each_format!(
+    a_directory_that_was_changed_is_named_and_slots_are_found_without_it,
     an_allocation_anywhere_passes_over_what_is_not_the_arenas,
     however_many_pages_are_foreign_the_others_can_be_had,
     a_scratched_page_behind_a_foreign_one_is_healed,

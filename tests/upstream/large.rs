@@ -108,7 +108,18 @@ fn thousands_of_pages_that_cannot_be_had_leave_no_trace<F: Format>() {
     m.finish();
 }
 
+/// Where there are so many words of marks that it is noted which have any: the first mark of a word is noted, too.
+fn a_page_that_holds_scratch_is_passed_over_however_large_the_extent<F: Format>() {
+    let m = Machine::<F>::builder().extent(1, 5000).frames(100).build();
+    m.write(0, page(1), 7).unwrap();
+    m.take_flushes();
+    assert_eq!(m.alloc(1), page(2));
+    assert_eq!(m.take_flushes(), [], "nothing is healed for it");
+    assert_eq!(m.finish(), 1);
+}
+
 each_format!(
+    a_page_that_holds_scratch_is_passed_over_however_large_the_extent,
     both_ends_of_4_gib_can_be_had,
     gaps_are_filled_lowest_first,
     thousands_of_pages_can_be_had_in_one_call,

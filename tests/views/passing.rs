@@ -177,8 +177,8 @@ fn scratch_that_is_healed_between_two_looks_is_no_refusal<F: Format>() {
         let m = Machine::<F>::builder().extent(1, 1).build();
         let view = attached(&m, policy);
         scratch(&m);
-        // A look asks for the pointers of two tables; the third is the second look's.
-        m.interrupt_at(2, |m| m.on_cpu(0, || reclaim(m)));
+        // A look asks for the pointer of a table; the next is the second look's.
+        m.interrupt_at(1, |m| m.on_cpu(0, || reclaim(m)));
         assert_eq!(super::fault(&m, &view, page(1), Kind::Read), ProgramFaultOutcome::Retry);
         assert!(m.interrupted());
         assert_eq!(super::fault(&m, &view, page(1), Kind::Read), settled(SlotState::Vacant, policy));

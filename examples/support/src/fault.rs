@@ -55,6 +55,7 @@ pub struct FaultFrame {
 impl FaultFrame {
     /// The fault as an arena sees it: nothing if it is of a kind that no arena repairs.
     #[must_use]
+    #[inline]
     pub fn decode(&self) -> Option<Fault> {
         if self.from_user {
             return None;

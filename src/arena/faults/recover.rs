@@ -1,22 +1,28 @@
 //! The fault path: the one part that may interrupt any other, at any instruction.
 //!
 //! It takes no lock, allocates nothing, logs nothing, never panics and does a bounded amount of work (I4): it looks at
-//! one word, tries one compare-exchange, sets one mark and writes one record. If it loses the exchange, the instruction
-//! runs again and faults again if it must.
+//! one word, twice at most, tries one compare-exchange, sets one mark and writes one record. If it loses the exchange, the
+//! instruction runs again and faults again if it must.
+//!
+//! [`Arena::recover`] has what nearly always is the case; all else is in functions of their own that it ends with, so that it keeps
+//! no register for them.
 //!
 //! It claims nothing, for the claim may be held by what it interrupted. That is safe because it changes only slots that have
 //! no translation, and only to the scratch page (S1), which every claimer expects to find.
 
-use crate::addr::{GUARD_SIZE, PAGE_SHIFT, WINDOW_PAGES, WINDOW_SIZE};
+use super::rows::STUCK;
+use crate::addr::{GUARD_SIZE, KernelAddr, PAGE_SHIFT, WINDOW_PAGES, WINDOW_SIZE};
 use crate::arch::Arch;
 use crate::arena::Arena;
 use crate::arena::life::reach;
 use crate::arena::slots::transition::scratched;
-use crate::fault::{Fault, FaultOutcome};
+use crate::fault::{Access, Fault, FaultOutcome, InstructionAddr};
 use crate::layout::Sharing;
+use crate::metadata::TABLE_PAGES;
 use crate::platform::{CpuId, FlushScope, Platform};
-use crate::slot::SlotState;
+use crate::slot::{SlotCodec, SlotState};
 use crate::sync::{AtomicU64, Ordering};
+use crate::tables::Tables;
 
 /// Where a fault is recovered.
 pub(in crate::arena) enum Place<'a> {
@@ -72,25 +78,96 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// flushed, the next [`reclaim`](Self::reclaim) makes it the arena's again.
     ///
     /// [`ArenaLayout::recoverable`]: crate::ArenaLayout::recoverable
+    #[inline]
     pub fn handle_kernel_fault(&self, fault: &Fault) -> FaultOutcome {
-        let offset = fault.address.value().wrapping_sub(self.layout.base().value());
-        if let Some(to) = A::resume_point(fault.instruction) {
-            // In a private arena it is the kernel's side of a copy that has no page: that is wild, as any other access of the
-            // kernel's, and no hole of what it copies.
-            if self.layout.sharing() == Sharing::Shared {
-                return self.stop(to, fault, offset);
-            }
+        self.recover_called(fault.address, fault.access, fault.instruction)
+    }
+
+    /// The same, told the parts of the fault, which fit registers.
+    #[inline(never)]
+    fn recover_called(&self, address: KernelAddr, access: Access, instruction: InstructionAddr) -> FaultOutcome {
+        self.recover(address, access, instruction)
+    }
+
+    /// What nearly always is: a slot of the extent's leaf tables with nothing in it. Whatever else there may be is elsewhere, out of
+    /// its way.
+    #[inline(always)]
+    pub(crate) fn recover(&self, address: KernelAddr, access: Access, instruction: InstructionAddr) -> FaultOutcome {
+        if A::may_stop(instruction) {
+            return self.stop_or_recover(address, access, instruction);
         }
-        let (slot, bit, page) = match self.tables.built_slot(&self.platform, offset >> PAGE_SHIFT) {
-            Some((slot, page)) => (slot, self.maps.bit_of(page), page),
-            None => match self.place_beside(offset) {
-                Some(Place::Slot(slot, bit, page)) => (slot, bit, page),
-                Some(Place::Region(entry, region)) => return self.scratch_region(entry, region, fault, offset),
-                None => return FaultOutcome::NotOurs,
-            },
+        let number = self.tables.number_of(address);
+        let Some(slot) = self.tables.numbered_slot(&self.platform, number) else {
+            return self.recover_elsewhere(address, access, instruction);
         };
+        let word = A::load(slot);
+        if !SlotCodec::<A>::is_scratched_at_once(word) {
+            return self.recover_elsewhere(address, access, instruction);
+        }
         // Not before: of a fault that is not the arena's, nobody is asked where it is. A kernel has such faults before it can
         // tell its CPUs apart.
+        let cpu = self.cpu();
+        if A::try_install(slot, word, self.codec.scratch()).is_err() {
+            return self.lost(cpu);
+        }
+        A::publish();
+        let bit = self.numbered_bit(number);
+        if self.maps.tainted.mark_page_unnoted(bit) {
+            return self.note_and_record(bit, address, access, instruction);
+        }
+        self.recovered(&Fault { address, access, instruction }, cpu)
+    }
+
+    /// The scratch page is there, and marked, but where the mark is has to be noted.
+    #[cold]
+    #[inline(never)]
+    fn note_and_record(
+        &self,
+        bit: u32,
+        address: KernelAddr,
+        access: Access,
+        instruction: InstructionAddr,
+    ) -> FaultOutcome {
+        self.maps.tainted.note_page(bit);
+        self.recovered(&Fault { address, access, instruction }, self.cpu())
+    }
+
+    /// The bit of a page of the extent's leaf tables, by its number among them.
+    #[inline(always)]
+    fn numbered_bit(&self, number: u64) -> u32 {
+        let number = (number & 0xffff_ffff) as u32;
+        // A model's smaller tables may begin beyond where the maps do.
+        if Tables::<A>::LEAF_PAGES == TABLE_PAGES {
+            number
+        } else {
+            self.maps.bit_of(self.tables.built().start + number)
+        }
+    }
+
+    /// A fault of what may be an access that stops where there is no page.
+    #[cold]
+    #[inline(never)]
+    fn stop_or_recover(&self, address: KernelAddr, access: Access, instruction: InstructionAddr) -> FaultOutcome {
+        match A::resume_point(instruction) {
+            // In a private arena it is the kernel's side of a copy that has no page: that is wild, as any other access of the
+            // kernel's, and no hole of what it copies.
+            Some(to) if self.layout.sharing() == Sharing::Shared => {
+                self.stop(to, &Fault { address, access, instruction }, self.offset_of(address))
+            }
+            _ => self.recover_elsewhere(address, access, instruction),
+        }
+    }
+
+    /// Wherever it is, and whatever is there.
+    #[cold]
+    #[inline(never)]
+    fn recover_elsewhere(&self, address: KernelAddr, access: Access, instruction: InstructionAddr) -> FaultOutcome {
+        let (fault, offset) = (&Fault { address, access, instruction }, self.offset_of(address));
+        let (slot, bit, page) = match self.place(offset) {
+            Some(Place::Slot(slot, bit, page)) => (slot, bit, page),
+            Some(Place::Region(entry, region)) => return self.scratch_region(entry, region, fault, offset),
+            None => return FaultOutcome::NotOurs,
+        };
         let cpu = self.cpu();
         match self.scratch_slot(slot, page) {
             Ok(()) => {
@@ -101,11 +178,16 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         }
     }
 
+    /// How far an address is from the window's start.
+    const fn offset_of(&self, address: KernelAddr) -> u64 {
+        address.value().wrapping_sub(self.layout.base().value())
+    }
+
     /// The scratch page is there, and marked.
     #[inline]
     fn recovered(&self, fault: &Fault, cpu: Option<CpuId>) -> FaultOutcome {
-        self.record_here(fault.into(), cpu);
         self.rows.end(cpu);
+        self.record_here(fault.into(), cpu);
         FaultOutcome::Recovered
     }
 
@@ -113,20 +195,25 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     fn missed(&self, missed: Missed, fault: &Fault, offset: u64, cpu: Option<CpuId>) -> FaultOutcome {
         match missed {
             Missed::Present => self.spurious(fault, offset, cpu),
-            Missed::Lost => {
-                self.shared.0.counters.lost_installs.fetch_add(1, Ordering::Relaxed);
-                self.rows.end(cpu);
-                A::observe();
-                FaultOutcome::Spurious
-            }
+            Missed::Lost => self.lost(cpu),
             Missed::Foreign => FaultOutcome::NotOurs,
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn lost(&self, cpu: Option<CpuId>) -> FaultOutcome {
+        self.shared.0.counters.lost_installs.fetch_add(1, Ordering::Relaxed);
+        self.rows.end(cpu);
+        A::observe();
+        FaultOutcome::Spurious
+    }
+
     /// The word that decides over an offset from the window's start; `None` if it is not ours.
     pub(in crate::arena) fn place(&self, offset: u64) -> Option<Place<'_>> {
-        match self.tables.built_slot(&self.platform, offset >> PAGE_SHIFT) {
-            Some((slot, page)) => Some(Place::Slot(slot, self.maps.bit_of(page), page)),
+        let page = u32::try_from(offset >> PAGE_SHIFT).ok()?;
+        match self.tables.slot(&self.platform, page) {
+            Some(slot) => Some(Place::Slot(slot, self.maps.bit_of(page), page)),
             None => self.place_beside(offset),
         }
     }
@@ -198,10 +285,16 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// A fault that found its slot present. Under a root that does not lead to the slot it would come for ever.
     pub(in crate::arena) fn spurious(&self, fault: &Fault, offset: u64, cpu: Option<CpuId>) -> FaultOutcome {
         self.shared.0.counters.spurious.fetch_add(1, Ordering::Relaxed);
-        if !A::FAULTS_TELL_LEVELS && reach::is_cut_off::<A>(fault.address, offset, &self.platform) {
+        let length = self.rows.count(cpu, offset);
+        // Most often somebody was faster, and the fault does not come again.
+        if !A::FAULTS_TELL_LEVELS
+            && self.rows.is_looked_into(cpu, length)
+            && reach::is_cut_off::<A>(fault.address, offset, &self.platform)
+        {
+            self.rows.end(cpu);
             return FaultOutcome::NotOurs;
         }
-        if self.rows.is_stuck(cpu, offset) {
+        if length >= STUCK {
             return FaultOutcome::NotOurs;
         }
         A::observe();

@@ -45,13 +45,25 @@ impl FaultRows {
 
     /// Counts a fault at `offset` that found a present slot. Whether it is the [`STUCK`]th in a row.
     pub(in crate::arena) fn is_stuck(&self, cpu: Option<CpuId>, offset: u64) -> bool {
-        let Some(word) = self.word(cpu) else { return false };
+        self.count(cpu, offset) >= STUCK
+    }
+
+    /// Counts a fault at `offset` that found a present slot: the length of the row with it, [`STUCK`] at most.
+    pub(in crate::arena) fn count(&self, cpu: Option<CpuId>, offset: u64) -> u64 {
+        let Some(word) = self.word(cpu) else { return 0 };
         let last = word.load(Ordering::Relaxed);
         let length = if last & OFFSET_MASK == offset & OFFSET_MASK { last >> LENGTH_SHIFT } else { 0 } + 1;
         let stuck = length >= STUCK;
         // A row that was declined is over: what the kernel does about it may well explain the next fault.
         word.store(if stuck { 0 } else { offset & OFFSET_MASK | length << LENGTH_SHIFT }, Ordering::Relaxed);
-        stuck
+        length
+    }
+
+    /// Whether a row that has just become so long is to be looked into, where that takes a while: when its fault comes again, and
+    /// then ever more rarely. In a row that CPUs share, each time: there one breaks the other's.
+    pub(in crate::arena) fn is_looked_into(&self, cpu: Option<CpuId>, length: u64) -> bool {
+        let own = cpu.is_some_and(|cpu| usize::from(cpu.number()) + 1 < self.words.len());
+        !own || length > 1 && length.is_power_of_two()
     }
 
     /// Ends the CPU's row: this fault had a reason.

@@ -107,7 +107,7 @@ fn build<P: Platform, A: Arch>(
     // SAFETY: nothing was built in it yet, and `give_back` is called only if no part is used: parts go into the arena.
     let words = unsafe { metadata.words() };
     let parts = layout.geometry().carve(words).ok_or(CreateError::MetadataTooSmall)?;
-    let tables = Tables::build(platform, layout, attributes).ok_or(CreateError::OutOfFrames)?;
+    let tables = Tables::build(platform, layout, attributes, parts.leaves).ok_or(CreateError::OutOfFrames)?;
     if let Err(unsupported) = reach::check_memory::<A>(layout, platform.phys_map(), tables.scratch_page()) {
         tables.release(platform);
         return Err(CreateError::UnsupportedCpu(unsupported));

@@ -11,7 +11,7 @@
 use core::ptr::NonNull;
 
 use crate::addr::{KernelAddr, PAGE_SHIFT, VirtAddr, WINDOW_SIZE};
-use crate::arch::{Arch, UnsupportedCpu, WalkEnd};
+use crate::arch::{Arch, UnsupportedCpu, WalkEnd, is_missing_above};
 use crate::arena::Arena;
 use crate::layout::ArenaLayout;
 use crate::platform::{Frame, PhysMap, Platform};
@@ -43,8 +43,10 @@ pub(in crate::arena) fn goes_beyond_lent_entries<A: Arch>(
 /// access to it is a fault whatever the arena's tables hold. A few loads: for the fault path.
 pub(in crate::arena) fn is_cut_off<A: Arch>(address: KernelAddr, offset: u64, platform: &impl Platform) -> bool {
     let lent = if offset < WINDOW_SIZE { WINDOW_ENTRY_SHIFT } else { GUARD_ENTRY_SHIFT };
-    let end = probe::<A>(VirtAddr::new(address.value()), platform);
-    matches!(end, Some(WalkEnd::Missing { shift }) if shift >= lent)
+    let address = VirtAddr::new(address.value());
+    // SAFETY: whoever implements `Platform` vouches for its physical map.
+    A::loaded_root(address)
+        .is_some_and(|root| unsafe { is_missing_above::<A>(root, address, lent, platform.phys_map()) })
 }
 
 fn probe<A: Arch>(address: VirtAddr, platform: &impl Platform) -> Option<WalkEnd> {

@@ -164,6 +164,7 @@ pub fn instructions() -> u64 {
 const CYCLE_COUNTER: u64 = 1 << 31;
 
 /// Decodes what the processor said about a fault.
+#[inline]
 pub(crate) fn decode(frame: &FaultFrame) -> Option<Fault> {
     decode_fault(frame.syndrome, frame.address, frame.instruction)
 }

@@ -119,6 +119,7 @@ pub fn instructions() -> u64 {
 }
 
 /// Decodes what the processor said about a fault.
+#[inline]
 pub(crate) fn decode(frame: &FaultFrame) -> Option<Fault> {
     decode_fault(frame.address, frame.syndrome, frame.instruction)
 }
