@@ -66,12 +66,15 @@ impl FreeMap<FlatMap> {
                 return Some(hidden);
             }
         }
+        // Relaxed: whoever claims it looks again. Word by word, for mostly the first has one.
         let first = open * BLOCK_WORDS;
-        let words = self.0.words.get(first as usize..)?.iter().take(BLOCK_WORDS as usize);
-        // Relaxed: whoever claims it looks again.
-        let mut taken = (first..).zip(words).map(|(word, taken)| (word, taken.load(Ordering::Relaxed)));
-        let (word, taken) = taken.find(|(_, taken)| *taken != !0)?;
-        Some(word * 64 + taken.trailing_ones())
+        for word in first..first + BLOCK_WORDS {
+            let taken = self.0.words.get(word as usize)?.load(Ordering::Relaxed);
+            if taken != !0 {
+                return Some(word * 64 + taken.trailing_ones());
+            }
+        }
+        None
     }
 
     /// How many bits are taken, counted word by word while others go on.
