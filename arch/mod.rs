@@ -20,6 +20,14 @@ pub(crate) use portable::interrupts;
 #[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
 pub(crate) use x86_64::interrupts;
 
+/// Fetching cache lines ahead.
+#[cfg(target_arch = "aarch64")]
+pub(crate) use aarch64::prefetch::prefetch_for_writing;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) use portable::prefetch::prefetch_for_writing;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86_64::prefetch::prefetch_for_writing;
+
 /// The format of the processor that the crate is compiled for.
 #[cfg(target_arch = "x86_64")]
 pub type Native = x86_64::X86_64;

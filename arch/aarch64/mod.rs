@@ -11,6 +11,8 @@ pub mod fault;
 #[cfg(all(target_arch = "aarch64", not(any(unix, windows))))]
 pub(crate) mod interrupts;
 pub mod memory;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod prefetch;
 mod probe;
 mod slot;
 pub mod tlb;

@@ -8,6 +8,8 @@ pub(crate) mod interrupts;
 
 #[cfg(all(feature = "zerocopy", not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(crate) mod access;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) mod prefetch;
 
 use crate::arch::{Arch, Leaf, Reach, TableReach, UnsupportedCpu};
 use crate::layout::ArenaLayout;

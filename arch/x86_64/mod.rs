@@ -14,6 +14,8 @@ mod fresh;
 #[cfg(all(target_arch = "x86_64", not(any(unix, windows))))]
 pub(crate) mod interrupts;
 mod memory;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod prefetch;
 mod slot;
 pub mod tlb;
 #[cfg(all(target_arch = "x86_64", not(kernel_arena_loom)))]

@@ -26,6 +26,7 @@ mod backends;
 pub(crate) use backends::access as native;
 #[cfg(not(kernel_arena_loom))]
 pub(crate) use backends::interrupts;
+pub(crate) use backends::prefetch_for_writing;
 pub use backends::{Native, aarch64, portable, x86_64};
 pub use refused::{MemoryTypeError, UnsupportedCpu};
 pub use resume::{MODEL_STOPPED, MODEL_TRY};

@@ -46,6 +46,7 @@ pub(super) const MAGAZINE_OBJECTS: u32 = if cfg!(kernel_arena_loom) { 2 } else {
 const DEPOT_OBJECTS: u32 = if cfg!(kernel_arena_loom) { 2 } else { 1024 };
 const DEPOT_BYTES: u32 = 1 << 20;
 const MAGAZINE_BYTES: u32 = 1 << 15;
+const LEAST_SURPLUS: u32 = 1 << 13;
 const PAGE: u32 = 1 << PAGE_SHIFT;
 
 /// A size class, 0 to 43.
@@ -225,6 +226,12 @@ impl SizeClass {
     /// Magazines that a depot keeps.
     pub(super) fn depot_magazines(self) -> u32 {
         self.class().depot
+    }
+
+    /// What a full magazine counts for among those that a depot keeps beyond its own: its objects, but a magazine has
+    /// bookkeeping, too.
+    pub(super) fn surplus_bytes(self) -> u32 {
+        (self.magazine_objects() * self.size_u32()).max(LEAST_SURPLUS)
     }
 
     /// Pages of a slab of the usual size.

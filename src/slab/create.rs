@@ -5,6 +5,7 @@ use core::fmt;
 use super::classes::{CLASS_COUNT, SizeClass};
 use super::racks::RackTable;
 use super::{Mode, Slab, SlabError};
+use crate::PAGE_SHIFT;
 use crate::source::{MetadataSource, PageSource};
 use crate::store::new_blank;
 
@@ -14,6 +15,10 @@ const LEAST_RESERVE: u32 = if cfg!(kernel_arena_loom) { 0 } else { 16 };
 const MOST_RESERVE: u32 = 2048;
 /// The reserve, as a fraction of all pages there are.
 const RESERVE_FRACTION: u32 = 512;
+/// What depots keep together beyond what each may for itself, as a fraction of all pages there are.
+const SURPLUS_FRACTION: u32 = 512;
+/// And at most so many pages: 8 MiB.
+const MOST_SURPLUS: u32 = 2048;
 
 /// No slab allocator was made: why, and what was lent for it.
 pub struct SlabRefused<S, M> {
@@ -59,6 +64,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             racks: RackTable::new(),
             mode,
             reserve_pages: (pages / RESERVE_FRACTION).clamp(LEAST_RESERVE, MOST_RESERVE),
+            most_surplus: (pages / SURPLUS_FRACTION).min(MOST_SURPLUS) << PAGE_SHIFT,
             tables,
             source,
             metadata,

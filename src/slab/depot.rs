@@ -8,34 +8,55 @@ use super::classes::SizeClass;
 use super::header::{Description, Header, WORD_OBJECTS};
 use super::magazine::Magazine;
 use crate::source::{MetadataSource, PageSource};
-use crate::sync::Ordering;
+use crate::sync::{AtomicU32, Ordering};
 use crate::{Misuse, PAGE_SHIFT};
 
 /// Objects that are looked up together.
 const BATCH: usize = 16;
 
 impl<S: PageSource, M: MetadataSource> Slab<S, M> {
-    /// A full magazine.
-    pub(super) fn take_full(&self, class: &ClassState) -> Option<&Magazine> {
+    /// A full magazine, and whether it was one of the [surplus](Self::surplus).
+    pub(super) fn take_full(&self, class: &ClassState, number: SizeClass) -> Option<(&Magazine, bool)> {
         let index = class.full.pop(&self.tables().magazines)?;
-        class.stored.fetch_sub(1, Ordering::Relaxed);
-        self.tables().magazines.get(index)
+        let was_surplus = self.count_one_less(class, number);
+        Some((self.tables().magazines.get(index)?, was_surplus))
     }
 
-    /// Full magazines, as many as there can be at one moment: whoever stores more meanwhile keeps nobody here.
+    /// Full magazines, as many as there are at this moment: whoever stores more meanwhile keeps nobody here.
     fn stored<'a>(&'a self, state: &'a ClassState, class: SizeClass) -> impl Iterator<Item = &'a Magazine> {
-        (0..class.depot_magazines()).map_while(|_| self.take_full(state))
+        let count = state.stored.load(Ordering::Relaxed);
+        (0..count).map_while(move |_| self.take_full(state, class).map(|(magazine, _)| magazine))
     }
 
     /// Stores a full magazine, if there is room.
     pub(super) fn store_full(&self, class: &ClassState, number: SizeClass, magazine: &Magazine) -> bool {
         // Counted first: several at once may find the room taken, none stores too much.
         if class.stored.fetch_add(1, Ordering::Relaxed) >= number.depot_magazines() {
-            class.stored.fetch_sub(1, Ordering::Relaxed);
-            return false;
+            let bytes = number.surplus_bytes();
+            if self.surplus().fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > self.most_surplus {
+                self.count_one_less(class, number);
+                return false;
+            }
         }
         class.full.push(magazine.index(), &self.tables().magazines);
         true
+    }
+
+    /// Bytes that depots keep beyond what each may for itself. Who counts a magazine up from there, or from above, adds it
+    /// to them, and who counts one down to there, or to above, takes it off, so that at rest they are exact. In
+    /// between they may be too high, or, where a magazine went before its bytes came, below 0, which is very high: then some
+    /// magazine is not kept.
+    fn surplus(&self) -> &AtomicU32 {
+        &self.tables().surplus.0
+    }
+
+    /// Counts a magazine that is in the depot no more; says whether it was one of the surplus.
+    fn count_one_less(&self, class: &ClassState, number: SizeClass) -> bool {
+        let was_surplus = class.stored.fetch_sub(1, Ordering::Relaxed) > number.depot_magazines();
+        if was_surplus {
+            self.surplus().fetch_sub(number.surplus_bytes(), Ordering::Relaxed);
+        }
+        was_surplus
     }
 
     /// An empty magazine: a used one, else a new one, if there is memory for it.

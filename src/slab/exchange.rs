@@ -12,6 +12,7 @@ use super::header::WORD_OBJECTS;
 use super::magazine::Magazine;
 use super::{Slab, SlabError};
 use crate::addr::ArenaPtr;
+use crate::arch::prefetch_for_writing;
 use crate::misuse::Misuse;
 use crate::source::{MetadataSource, PageSource};
 
@@ -53,7 +54,10 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         if let Some(object) = self.on_rack(|rack| rack.pop(class)).flatten() {
             return Ok(object);
         }
-        if let Some(full) = self.take_full(state) {
+        if let Some((full, was_surplus)) = self.take_full(state, class) {
+            if was_surplus {
+                self.prefetch(full);
+            }
             let (object, left) = self.with_loaded(class, full, |rack| rack.pop(class));
             // Where there are no magazines any more, the full one is still in our hands.
             let object = object.or_else(|| left.pop());
@@ -83,5 +87,11 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         let previous = self.on_rack(|rack| rack.take_previous(class)).flatten()?;
         self.flush(class, previous);
         Some(previous)
+    }
+
+    /// Has the processor fetch the first line of each object of a magazine. Of a depot that keeps many, they were freed
+    /// long ago, in any order, and whoever gets one next writes to it.
+    fn prefetch(&self, magazine: &Magazine) {
+        magazine.objects().for_each(|object| prefetch_for_writing(self.address_of(object)));
     }
 }

@@ -91,6 +91,11 @@ impl Magazine {
         Some(object)
     }
 
+    /// The objects, in the order in which they are handed out.
+    pub(super) fn objects(&self) -> impl Iterator<Item = u32> {
+        (0..self.count()).rev().map(|number| self.place(number).load(Ordering::Relaxed))
+    }
+
     /// Puts an object in, if there is room.
     #[inline]
     pub(super) fn push(&self, object: u32) -> bool {

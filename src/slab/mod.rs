@@ -140,6 +140,8 @@ pub struct Slab<S, M> {
     mode: Mode,
     /// Pages that empty slabs of all classes may have before some give theirs back.
     reserve_pages: u32,
+    /// Bytes that the depots of all classes may keep beyond what each may for itself.
+    most_surplus: u32,
     /// In a metadata page of their own.
     tables: NonNull<Tables>,
     source: S,

@@ -20,6 +20,8 @@ pub(super) struct Tables {
     pub(super) names_listed: AtomicU32,
     /// Pages of slabs that are marked as empty, or were a moment ago: never fewer.
     pub(super) empty_pages: Line<AtomicU32>,
+    /// Bytes that depots keep beyond what each may for itself.
+    pub(super) surplus: Line<AtomicU32>,
     pub(super) totals: Line<Totals>,
     pub(super) map: PageMap,
     pub(super) live: LiveMap,
@@ -38,6 +40,7 @@ unsafe impl Blank for Tables {
         Self {
             names_listed: AtomicU32::new(0),
             empty_pages: Line(AtomicU32::new(0)),
+            surplus: Line(AtomicU32::new(0)),
             totals: Line(Totals::blank()),
             map: PageMap::blank(),
             live: LiveMap::blank(),

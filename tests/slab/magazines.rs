@@ -87,6 +87,39 @@ fn a_depot_keeps_at_most_a_mebibyte_of_a_class() {
 }
 
 #[test]
+fn depots_share_a_512th_of_the_extent_beyond_what_each_has() {
+    // 512 KiB, or 64 magazines of up to 8 KiB of objects.
+    const SURPLUS: u64 = 64;
+    let bench = Bench::new(1 << 16);
+    // Whatever goes back comes off: each time there is as much.
+    for size in [SIZE, 8, 16, SIZE] {
+        let kept_of = |size: usize, count: usize| {
+            let objects = bench.alloc_many(bytes(size), count);
+            on(1, 0, || bench.free_all(objects));
+            bench.check_figures();
+            bench.figures(class(size)).cached
+        };
+        let most = (DEPOT + SURPLUS + 2) * MAGAZINE;
+        let kept = kept_of(size, 80 * 128);
+        assert!((most - MAGAZINE..=most + 64).contains(&kept), "{kept} of {size} bytes");
+        let others = kept_of(48, 16 * 128);
+        assert!(others <= (DEPOT + 2) * MAGAZINE + 64, "{others} of another class, which finds nothing left");
+        if size == 8 {
+            // By allocations, not by a drain.
+            let objects = bench.alloc_many(bytes(size), 80 * 128);
+            assert!(bench.figures(class(size)).cached <= 3 * MAGAZINE, "CPU 1 keeps two");
+            let kept = kept_of(SIZE, 80 * 128);
+            assert!((most - MAGAZINE..=most + 64).contains(&kept), "{kept} after the others were handed out");
+            bench.free_all(objects);
+        }
+        on(1, 0, || bench.slab.drain());
+        bench.slab.drain();
+        assert_eq!(bench.slab.stats().held_bytes, 0);
+    }
+    bench.finish();
+}
+
+#[test]
 fn taking_turns_at_the_edge_of_a_magazine_asks_no_slab() {
     for count in [63, 64, 65, 127, 128, 129, 191, 192, 193, 255, 256, 257] {
         let bench = Bench::new(64);
