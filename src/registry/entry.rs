@@ -12,6 +12,9 @@ pub(super) const COUNT: u64 = OPEN - 1;
 
 /// One arena. `word` is [`OPEN`] and the number of faults inside; the next three are written only by whoever holds [`TAKEN`],
 /// before `OPEN` is set with Release.
+///
+/// It has a line of its own: faults in two arenas at once write to two.
+#[repr(align(64))]
 pub(super) struct Entry {
     pub(super) word: AtomicU64,
     pub(super) base: AtomicU64,

@@ -255,6 +255,9 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
     /// Counts a fault into the entry of its arena, if that is one whose window has this address.
     #[inline(always)]
     fn enter(&self, window: u64, address: KernelAddr) -> Option<Inside<'_>> {
+        if N == 1 {
+            return self.entries.first()?.enter(address);
+        }
         let home = home(window, N);
         let mut members = self.entries.get(home)?.members.load(Ordering::Relaxed);
         while members != 0 {
