@@ -1,6 +1,6 @@
 //! Claiming: the exclusive right to install into slots.
 
-use super::{GivingBack, Left, LeftBy, Moment, PageMaps, Wanted};
+use super::{GivingBack, Guess, Left, LeftBy, Moment, PageMaps, Wanted};
 use crate::addr::PageRange;
 use crate::sync::Ordering;
 
@@ -66,8 +66,12 @@ impl PageMaps {
     #[inline]
     pub(crate) fn find_one(&self, from: u16) -> Option<PageRange> {
         // Most often nothing is marked, and no CPU has moved.
-        let bit = if from == 0 && !self.tainted.any() { self.claimed.guess() } else { None };
-        let bit = bit.or_else(|| self.find_one_from(self.bit_from(from)))?;
+        let guess = if from == 0 && !self.tainted.any() { self.claimed.guess() } else { Guess::Unknown };
+        let bit = match guess {
+            Guess::Free(bit) => bit,
+            Guess::Full => return None,
+            Guess::Unknown => self.find_one_from(self.bit_from(from))?,
+        };
         Some(PageRange::of(self.page_of(bit), 1))
     }
 

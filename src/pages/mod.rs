@@ -25,7 +25,8 @@ mod tainted;
 pub(crate) use bitmap::{Bitmap, masks, ones, runs};
 pub(crate) use claim::{Avoid, Taken};
 pub(crate) use free_map::{
-    BLOCK_WORDS, Blocks, Bound, FlatMap, FreeMap, Left, LeftBy, PairTest, Wanted, Words, lowest_within, mask_in_word,
+    BLOCK_WORDS, Blocks, Bound, FlatMap, FreeMap, Guess, Left, LeftBy, PairTest, Wanted, Words, lowest_within,
+    mask_in_word,
 };
 pub(crate) use marks::Marks;
 pub(crate) use passing::{GivingBack, Moment};

@@ -15,6 +15,17 @@ pub(crate) struct FlatMap {
     recent: Recent,
 }
 
+/// What a quick look shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guess {
+    /// This bit is free: mostly the lowest.
+    Free(u32),
+    /// None is, as notes say of all blocks.
+    Full,
+    /// None of the first block that is not noted; of others nothing is known.
+    Unknown,
+}
+
 /// How many words of each kind a map has.
 const fn parts(bits: usize) -> [usize; 3] {
     let words = bits.div_ceil(64);
@@ -56,25 +67,25 @@ impl FreeMap<FlatMap> {
         self.0.words.len() as u32
     }
 
-    /// A bit that is free, mostly the lowest: the one that is remembered, or one of the first block that is not noted as full.
-    /// `None` if there is none in that.
+    /// A quick look for a bit that is free: the one that is remembered, or one of the first block that is not noted as full.
     #[inline]
-    pub(crate) fn guess(&self) -> Option<u32> {
+    pub(crate) fn guess(&self) -> Guess {
         let open = self.0.next_open(0);
         if let Some(hidden) = self.hidden() {
             if hidden < open * BLOCK_BITS {
-                return Some(hidden);
+                return Guess::Free(hidden);
             }
         }
         // Relaxed: whoever claims it looks again. Word by word, for mostly the first has one.
         let first = open * BLOCK_WORDS;
         for word in first..first + BLOCK_WORDS {
-            let taken = self.0.words.get(word as usize)?.load(Ordering::Relaxed);
+            let Some(taken) = self.0.words.get(word as usize) else { return Guess::Full };
+            let taken = taken.load(Ordering::Relaxed);
             if taken != !0 {
-                return Some(word * 64 + taken.trailing_ones());
+                return Guess::Free(word * 64 + taken.trailing_ones());
             }
         }
-        None
+        Guess::Unknown
     }
 
     /// How many bits are taken, counted word by word while others go on.
@@ -168,19 +179,19 @@ impl FlatMap {
     #[cold]
     #[expect(clippy::cast_possible_truncation, reason = "no map has more than 2^12 blocks")]
     fn next_open_after(&self, index: u32) -> u32 {
-        const STRIDE: usize = 4;
-        let mut index = index as usize + 1;
-        // Several at once, for where nearly all is taken there are many.
         let noted = |word: &AtomicU64| word.load(Ordering::Relaxed);
-        while let Some(words) = self.notes.get(index..index + STRIDE) {
-            if words.iter().fold(!0, |all, word| all & noted(word)) != !0 {
+        let mut words = self.notes.get(index as usize + 1..).unwrap_or_default();
+        // Several at once, for where nearly all is taken there are many.
+        while let Some((several, rest)) = words.split_first_chunk::<8>() {
+            if several.iter().fold(!0, |all, word| all & noted(word)) != !0 {
                 break;
             }
-            index += STRIDE;
+            words = rest;
         }
         // What a word of notes has no block for is noted, too.
-        let mut words = self.notes.iter().enumerate().skip(index).map(|(index, word)| (index, noted(word)));
+        let first = (self.notes.len() - words.len()) as u32;
+        let mut words = (first..).zip(words).map(|(index, word)| (index, noted(word)));
         let open = words.find(|(_, noted)| *noted != !0);
-        open.map_or_else(|| self.end(), |(index, noted)| index as u32 * 64 + noted.trailing_ones())
+        open.map_or_else(|| self.end(), |(index, noted)| index * 64 + noted.trailing_ones())
     }
 }

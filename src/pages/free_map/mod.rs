@@ -29,7 +29,7 @@ mod search;
 mod tests;
 
 pub(crate) use bound::{Bound, PairTest};
-pub(crate) use flat::FlatMap;
+pub(crate) use flat::{FlatMap, Guess};
 use recent::Recent;
 pub(crate) use search::{Left, LeftBy, Wanted, lowest_within};
 
