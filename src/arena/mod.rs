@@ -136,7 +136,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// What the slot of a page of the extent says. Asked beside the paths that are hot, in many places.
     #[inline(never)]
     fn state(&self, page: u32) -> SlotState {
-        self.slot(page).map_or(SlotState::Foreign(0), |slot| self.codec.decode(A::load(slot)))
+        self.slot(page).map_or(SlotState::Foreign(0), |slot| self.state_of(A::load(slot)))
+    }
+
+    /// What a slot's word says, of all that it may. What is hot asks for what it expects, and comes here with the rest.
+    #[inline(never)]
+    fn state_of(&self, word: u64) -> SlotState {
+        self.codec.decode(word)
     }
 
     /// The tag of a new batch. Relaxed: two batches that take one get two, in whichever order.

@@ -86,7 +86,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     fn free_all_pages(&self) -> (u32, u32) {
         let (mut pages, mut foreign) = (0, 0);
         for slot in self.layout.extent().numbers().filter_map(|page| self.slot(page)) {
-            let state = self.codec.decode(A::swap(slot, 0));
+            let state = self.state_of(A::swap(slot, 0));
             if let Some(frame) = state.frame() {
                 // SAFETY: it came from this source, its slot held it alone, and every CPU has forgotten the window.
                 unsafe { self.platform.frames().free(frame) };

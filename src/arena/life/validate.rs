@@ -175,7 +175,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             return Ok(());
         };
         let marked = self.maps.tainted.is_marked(self.maps.guard_bit(number), Ordering::Acquire);
-        check_scratch_only(self.codec.decode(A::load(slot)), marked, WINDOW_PAGES + number)
+        check_scratch_only(self.state_of(A::load(slot)), marked, WINDOW_PAGES + number)
     }
 }
 

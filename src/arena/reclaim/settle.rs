@@ -12,7 +12,7 @@
 use crate::arch::Arch;
 use crate::arena::Arena;
 use crate::platform::Platform;
-use crate::slot::SlotState;
+use crate::slot::{SlotCodec, SlotState};
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Settles what was vacated since the last time: it looks at the pages of those words of the map that frees have noted.
@@ -30,9 +30,10 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     fn settle(&self, page: u32) {
         let Some(slot) = self.slot(page) else { return };
         let word = A::load(slot);
-        if matches!(self.codec.decode(word), SlotState::Vacated(_)) && !self.maps.is_claimed(page) {
+        let vacant = self.codec.encode(SlotState::Vacant);
+        if word != vacant && SlotCodec::<A>::is_vacant(word) && !self.maps.is_claimed(page) {
             // Whoever came first has used the slot, and it is not vacated any more, or not by that batch.
-            let _used = A::compare_exchange(slot, word, self.codec.encode(SlotState::Vacant));
+            let _used = A::compare_exchange(slot, word, vacant);
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::arena::slots::transition::set_aside;
 use crate::arena::{Arena, ReserveError};
 use crate::pages::Taken;
 use crate::platform::Platform;
-use crate::slot::{Owner, SlotState};
+use crate::slot::{Owner, SlotCodec, SlotState};
+use crate::sync::AtomicU64;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Sets pages aside: nothing is allocated there until they are freed. A kernel access to them is a violation as to any
@@ -47,13 +48,28 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         for page in claimed.pages().numbers() {
             debug_assert!(self.maps.is_claimed(page));
             if let Some(slot) = self.slot(page) {
-                match self.transition(slot, |seen| set_aside(seen, owner)) {
-                    Ok(_) => {}
-                    Err(SlotState::Foreign(_)) => self.set_aside_foreign(page),
-                    Err(other) => debug_assert!(false, "a page that we claimed is {other:?}"),
+                if !self.reserve_vacant(slot, owner) {
+                    self.reserve_whatever_it_is(slot, page, owner);
                 }
             }
             claimed.hand_out_first();
+        }
+    }
+
+    /// What most often is: nothing, looked at and tried once.
+    #[inline]
+    fn reserve_vacant(&self, slot: &AtomicU64, owner: Owner) -> bool {
+        let word = A::load(slot);
+        SlotCodec::<A>::is_vacant(word)
+            && A::compare_exchange(slot, word, self.codec.encode(SlotState::Reserved(owner))).is_ok()
+    }
+
+    #[cold]
+    fn reserve_whatever_it_is(&self, slot: &AtomicU64, page: u32, owner: Owner) {
+        match self.transition(slot, |seen| set_aside(seen, owner)) {
+            Ok(_) => {}
+            Err(SlotState::Foreign(_)) => self.set_aside_foreign(page),
+            Err(other) => debug_assert!(false, "a page that we claimed is {other:?}"),
         }
     }
 

@@ -18,7 +18,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let (first, count) = (pages.first().number(), pages.count().get());
         let mut seen = 0;
         while seen < count {
-            let slots = self.tables.slots_from(&self.platform, first + seen, count - seen);
+            let slots = self.slots_from(first + seen, count - seen);
             if slots.is_empty() {
                 break;
             }
@@ -30,5 +30,11 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             }
         }
         seen
+    }
+
+    /// Those of one leaf table: asked for once in each, so that the loops need not have it inside.
+    #[inline(never)]
+    fn slots_from(&self, page: u32, most: u32) -> &[AtomicU64] {
+        self.tables.slots_from(&self.platform, page, most)
     }
 }

@@ -22,7 +22,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     ) -> Result<SlotState, SlotState> {
         let mut word = A::load(slot);
         loop {
-            let seen = self.codec.decode(word);
+            let seen = self.state_of(word);
             let next = rule(seen).ok_or(seen)?;
             match A::compare_exchange(slot, word, self.codec.encode(next)) {
                 Ok(()) => return Ok(seen),
