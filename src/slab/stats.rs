@@ -135,7 +135,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Figures. Nothing is allocated; all bookkeeping of slabs and magazines is read. Takes about 5 KiB of stack.
     /// Context: *any*.
     pub fn stats(&self) -> SlabStats {
-        let mut classes = [ClassStats::new(); CLASS_COUNT];
+        let mut classes = NOTHING;
         for (class, figures) in SizeClass::all().zip(&mut classes) {
             figures.size = class.size();
         }
@@ -182,6 +182,9 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         self.tables().metadata_pages() + self.racks.metadata_pages()
     }
 }
+
+/// Figures to begin with. As one constant they are zeroed at once, and not class by class.
+const NOTHING: [ClassStats; CLASS_COUNT] = [ClassStats::new(); CLASS_COUNT];
 
 impl ClassStats {
     const fn new() -> Self {

@@ -69,11 +69,14 @@ impl<T: Stable, const ROOT: usize> Store<T, ROOT> {
     }
 
     /// Takes one back.
+    #[inline(never)]
     pub(crate) fn put(&self, index: u32) {
         self.free.0.push(index, self);
     }
 
     /// Builds a page of them, hands out the first and keeps the others.
+    #[cold]
+    #[inline(never)]
     fn grow(&self, metadata: &impl MetadataSource) -> Option<u32> {
         const { assert!(size_of::<T>() * Self::PER_PAGE as usize <= METADATA_PAGE_BYTES && Self::PER_PAGE > 0) };
         const { assert!(align_of::<T>() <= align_of::<MetadataPage>()) };
@@ -93,9 +96,7 @@ impl<T: Stable, const ROOT: usize> Store<T, ROOT> {
                     // SAFETY: the page has room for `PER_PAGE` (asserted above).
                     let thing = unsafe { things.add(nth as usize) };
                     // SAFETY: the page is ours alone, and aligned for them.
-                    unsafe { make_blank(thing) };
-                    // SAFETY: made a moment ago.
-                    unsafe { &mut *thing.as_ptr() }.set_index(first + nth);
+                    unsafe { Self::make(thing, first + nth) };
                 }
             }
             // Release: built before it can be found.
@@ -107,6 +108,18 @@ impl<T: Stable, const ROOT: usize> Store<T, ROOT> {
                 return Some(first);
             }
         }
+    }
+
+    /// Builds one. On its own, since what a blank one is may be many stores.
+    ///
+    /// # Safety
+    /// There is room for one, which is the caller's alone, and aligned.
+    #[inline(never)]
+    unsafe fn make(thing: NonNull<T>, index: u32) {
+        // SAFETY: as the caller promises.
+        unsafe { make_blank(thing) };
+        // SAFETY: made a moment ago.
+        unsafe { &mut *thing.as_ptr() }.set_index(index);
     }
 
     /// How many metadata pages are taken.
