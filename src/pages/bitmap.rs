@@ -105,8 +105,32 @@ impl Bitmap {
     }
 
     /// The bits that are set now, lowest first, each word read once.
-    pub(crate) fn ones(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..self.word_count()).flat_map(|word| ones(self.word(word, Ordering::Acquire)).map(move |bit| word * 64 + bit))
+    pub(crate) const fn ones(&self) -> Ones<'_> {
+        Ones { map: self, seen: 0, rest: 0 }
+    }
+}
+
+/// The bits that are set in a map.
+#[derive(Debug)]
+pub(crate) struct Ones<'a> {
+    map: &'a Bitmap,
+    /// How many words were read.
+    seen: u32,
+    /// The bits of the last of them that are still to come.
+    rest: u64,
+}
+
+impl Iterator for Ones<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        while self.rest == 0 {
+            self.rest = self.map.words.get(self.seen as usize)?.load(Ordering::Acquire);
+            self.seen += 1;
+        }
+        let bit = self.rest.trailing_zeros();
+        self.rest &= self.rest - 1;
+        Some((self.seen - 1) * 64 + bit)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Claiming: the exclusive right to install into slots.
 
-use super::{GivingBack, Guess, Left, LeftBy, Moment, PageMaps, Wanted};
+use super::{GivingBack, Guess, LeftBy, Moment, PageMaps, Wanted};
 use crate::addr::PageRange;
 use crate::sync::Ordering;
 
@@ -55,8 +55,9 @@ impl PageMaps {
     pub(crate) fn find(&self, count: u32, align: u32, avoid: Avoid, from: u16) -> Option<PageRange> {
         let wanted = Wanted { count, align, origin: self.geometry.origin };
         let from = self.bit_from(from);
-        let tainted = |block| self.tainted.pages().block(block);
-        let left: LeftBy<'_> = if avoid == Avoid::Tainted && self.tainted.any() { Some(&tainted) } else { None };
+        let marked = |block| self.tainted.pages().block(block);
+        // Most often nothing is marked at all.
+        let left: LeftBy<'_> = if avoid == Avoid::Tainted && self.tainted.any() { Some(&marked) } else { None };
         let find = |from: u32| self.claimed.lowest(from, wanted, left);
         let found = find(from).or_else(|| if from > 0 { find(0) } else { None });
         found.map(|bit| PageRange::of(self.page_of(bit), count))
@@ -77,13 +78,8 @@ impl PageMaps {
 
     #[inline(never)]
     fn find_one_from(&self, from: u32) -> Option<u32> {
-        self.claimed.lowest_one(from, |block| self.marked_of(block))
-    }
-
-    /// What is marked of a block; most often nothing is marked at all.
-    #[inline]
-    fn marked_of(&self, block: u32) -> Left {
-        if self.tainted.any() { self.tainted.pages().block(block) } else { None }
+        let marked = |block| self.tainted.pages().block(block);
+        self.claimed.lowest_one(from, if self.tainted.any() { Some(&marked) } else { None })
     }
 
     /// Whether pages lie below a fraction of the extent.
@@ -116,7 +112,13 @@ impl PageMaps {
 
     /// Announces that pages are going to be un-claimed, from the moment when their slots say so.
     pub(crate) fn giving_back(&self, pages: PageRange) -> Option<GivingBack<'_>> {
-        (!self.is_small()).then(|| self.batch(pages.first().number()))
+        (!self.is_small()).then(|| self.giving_back_near(pages.first().number()))
+    }
+
+    /// The same, for pages of which one may be this, of a small extent, too.
+    #[inline(never)]
+    pub(crate) fn giving_back_near(&self, page: u32) -> GivingBack<'_> {
+        self.batch(page)
     }
 
     /// The same, for pages of which this is one, and of a small extent, too: whoever gives them back counts its shootdowns

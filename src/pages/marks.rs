@@ -134,7 +134,7 @@ impl Marks {
     }
 
     /// The sum of `count` over words that have bits, of the first 64 such words at most.
-    pub(crate) fn counted(&self, count: impl Fn(u32, u64) -> u32) -> u32 {
+    pub(crate) fn counted(&self, count: &dyn Fn(u32, u64) -> u32) -> u32 {
         let of_word = |word: u32| match self.bits.word(word, Ordering::Relaxed) {
             0 => 0,
             bits => count(word, bits),
@@ -171,14 +171,14 @@ mod tests {
             for word in (0..).step_by(words / marked).take(marked) {
                 marks.set(word, 0b101);
             }
-            assert_eq!(marks.counted(|_, bits| bits.count_ones()), counted, "{marked} of {words}");
+            assert_eq!(marks.counted(&|_, bits| bits.count_ones()), counted, "{marked} of {words}");
         }
     }
 
     #[test]
     fn what_was_taken_is_not_counted_and_hides_nothing() {
         let marks = marks(1000);
-        let count = || marks.counted(|_, bits| bits.count_ones());
+        let count = || marks.counted(&|_, bits| bits.count_ones());
         marks.set_bit(64_000 - 1);
         marks.set(7, 0b11);
         assert_eq!(count(), 3);

@@ -114,9 +114,9 @@ impl PageMaps {
     /// Of each, those in 64 words at most.
     pub(crate) fn reclaimable(&self) -> (u32, u32) {
         // Most often there is nothing of either.
-        let queued = || self.deferred.pages().counted(|_, queued| queued.count_ones());
+        let queued = || self.deferred.pages().counted(&|_, queued| queued.count_ones());
         let free = |word, marked: u64| (marked & !self.claimed.taken(word, Ordering::Relaxed)).count_ones();
-        let marked = || self.tainted.pages().counted(free);
+        let marked = || self.tainted.pages().counted(&free);
         let deferred = if self.deferred.is_empty() { 0 } else { queued() };
         (deferred, if self.tainted.any() { marked() } else { 0 })
     }
@@ -134,13 +134,15 @@ impl PageMaps {
         }
     }
 
-    /// Takes these notes: the bits of each word of the map that has one.
-    pub(crate) fn take_unsettled(&self) -> impl Iterator<Item = u32> + '_ {
-        let any = self.any_unsettled.load(Ordering::Relaxed) != 0;
-        if any {
-            self.any_unsettled.store(0, Ordering::Relaxed);
+    /// Takes these notes, and shows the bits of each word of the map that has one.
+    pub(crate) fn take_unsettled(&self, mut show: impl FnMut(u32)) {
+        if self.any_unsettled.load(Ordering::Relaxed) == 0 {
+            return;
         }
-        let words = any.then(|| self.unsettled.ones()).into_iter().flatten();
-        words.inspect(|word| _ = self.unsettled.take_bit(*word)).flat_map(|word| word * 64..(word + 1) * 64)
+        self.any_unsettled.store(0, Ordering::Relaxed);
+        for word in self.unsettled.ones() {
+            self.unsettled.take_bit(word);
+            (word * 64..(word + 1) * 64).for_each(&mut show);
+        }
     }
 }

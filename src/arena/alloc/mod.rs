@@ -149,6 +149,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// Whether a page of the extent that is claimed is in the middle of somebody's operation: its slot does not say whose it
     /// is, so it is about to be installed or has just been freed; or it is deferred but not queued, so it is about to be.
+    #[inline(never)]
     pub(super) fn is_passing(&self, page: u32) -> bool {
         let bit = self.maps.bit_of(page);
         match self.state(page) {

@@ -5,7 +5,7 @@ mod one;
 use crate::addr::{ArenaPtr, PageCount, PageIndex, PageRange};
 use crate::arch::Arch;
 use crate::arena::alloc::RangeError;
-use crate::arena::slots::batch::Batch;
+use crate::arena::slots::batch::{Batch, Room};
 use crate::arena::slots::claimed::Claimed;
 use crate::arena::slots::transition::{deferred, taken_away};
 use crate::arena::{Arena, FreeError};
@@ -178,6 +178,17 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             room.owe(self.won_back(page), SlotState::Mapped(frame, owner));
             return true;
         }
+        self.take_away_whatever_it_is(slot, page, owner, room)
+    }
+
+    #[cold]
+    fn take_away_whatever_it_is(
+        &self,
+        slot: &AtomicU64,
+        page: u32,
+        owner: Owner,
+        mut room: Room<'_, '_, P, A>,
+    ) -> bool {
         let Ok(was) = self.transition(slot, |seen| taken_away(seen, owner, || room.tag())) else {
             return false;
         };

@@ -59,7 +59,7 @@ fn probe<A: Arch>(address: VirtAddr, platform: &impl Platform) -> Option<WalkEnd
 fn ask<A: Arch>(
     layout: &ArenaLayout,
     platform: &impl Platform,
-    good: impl Fn(WalkEnd, u32) -> bool,
+    good: fn(WalkEnd, u32) -> bool,
 ) -> Result<(), UnsupportedCpu> {
     let window = (1..=4).map(|gib| ((gib << WINDOW_ENTRY_SHIFT) - (1 << PAGE_SHIFT), WINDOW_ENTRY_SHIFT));
     for (offset, shift) in window.chain([(1 << 32, GUARD_ENTRY_SHIFT)]) {

@@ -7,6 +7,7 @@ use crate::arch::Arch;
 use crate::arena::Arena;
 use crate::arena::slots::batch::{Batch, Room};
 use crate::arena::slots::claimed::Claimed;
+use crate::arena::slots::few::Few;
 use crate::arena::slots::transition::{finished, healed};
 use crate::pages::runs;
 use crate::platform::{FlushScope, PhysMap, Platform};
@@ -38,8 +39,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// [allocated](crate::AllocRequest::in_reservation): there a violation is seen once a reservation. Pages in the middle of
     /// another operation are left for the next time.
     ///
-    /// Deferred frees, pages of the extent, the guard and regions are done one after the other, each with a shootdown for at
-    /// most 64 pages or 16 regions.
+    /// Deferred frees, scratched pages and regions are done one after the other, each with a shootdown for at most 64 pages or 16
+    /// regions.
     ///
     /// Context: *may wait for a shootdown*; several CPUs may call it at once. It calls the frame source, and takes some 3 KiB
     /// of stack.
@@ -50,7 +51,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         // have written to the scratch page since it was zeroed, unless somebody else has healed a page.
         let marked = self.maps.tainted.any();
         if marked {
-            healed_pages = self.heal_extent() + self.heal_guard();
+            healed_pages = self.heal_pages();
             healed_regions = self.heal_regions();
         }
         if self.maps.tainted.take_worn() || marked {
@@ -115,46 +116,40 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         false
     }
 
-    /// Heals marked pages of the extent's leaf tables. Those of the extent are claimed first, for an allocation might be on its
-    /// way there; the others are nobody's.
+    /// Heals what is marked, of the extent's leaf tables and of the guard's.
     #[inline(never)]
-    fn heal_extent(&self) -> u32 {
+    fn heal_pages(&self) -> u32 {
         let mut batch = Batch::new(self, 0);
         let mut healed = 0;
-        for bit in self.maps.tainted.pages().bits().ones().take_while(|bit| *bit < self.maps.guard_bits_start()) {
-            let page = self.maps.page_of(bit);
-            let slot = self.slot(page);
-            if !self.maps.in_extent(bit) {
-                healed += u32::from(self.heal_unclaimed(slot, bit, page, &mut batch));
-                continue;
-            }
-            let single = PageRange::of(page, 1);
-            if self.maps.claim(single).is_ok() {
-                let claimed = Claimed::new(&self.maps, single);
-                let room = batch.room();
-                if let Some(was) = self.take_scratch(slot, bit) {
-                    room.owe(claimed, was);
-                    healed += 1;
-                }
-            }
+        for bit in self.maps.tainted.pages().bits().ones() {
+            let of_extent = self.maps.in_extent(bit);
+            healed +=
+                u32::from(if of_extent { self.heal(bit, &mut batch) } else { self.heal_unclaimed(bit, &mut batch) });
         }
         healed
     }
 
-    #[inline(never)]
-    fn heal_guard(&self) -> u32 {
-        let mut batch = Batch::new(self, 0);
-        let mut healed = 0;
-        for bit in self.maps.tainted.pages().bits().ones().skip_while(|bit| *bit < self.maps.guard_bits_start()) {
-            let number = bit - self.maps.guard_bits_start();
-            let slot = self.tables.guard_slot(&self.platform, number);
-            healed += u32::from(self.heal_unclaimed(slot, bit, WINDOW_PAGES + number, &mut batch));
+    /// Heals a page of the extent: it is claimed first, for an allocation might be on its way there.
+    fn heal(&self, bit: u32, batch: &mut Batch<'_, P, A>) -> bool {
+        let single = PageRange::of(self.maps.page_of(bit), 1);
+        if self.maps.claim(single).is_err() {
+            return false;
         }
-        healed
+        let claimed = Claimed::new(&self.maps, single);
+        let room = batch.room();
+        let Some(was) = self.take_scratch(self.slot(single.first().number()), bit) else {
+            return false;
+        };
+        room.owe(claimed, was);
+        true
     }
 
-    /// Heals a slot that nobody claims.
-    fn heal_unclaimed(&self, slot: Option<&AtomicU64>, bit: u32, page: u32, batch: &mut Batch<'_, P, A>) -> bool {
+    /// Heals a slot that is nobody's to claim.
+    fn heal_unclaimed(&self, bit: u32, batch: &mut Batch<'_, P, A>) -> bool {
+        let (slot, page) = match bit.checked_sub(self.maps.guard_bits_start()) {
+            Some(number) => (self.tables.guard_slot(&self.platform, number), WINDOW_PAGES + number),
+            None => (self.slot(self.maps.page_of(bit)), self.maps.page_of(bit)),
+        };
         let room = batch.room();
         let Some(was) = self.take_scratch(slot, bit) else {
             return false;
@@ -172,10 +167,10 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Unlinks the scratch table wherever it is linked, in the same order, and flushes whole regions, tables included.
+    #[inline(never)]
     fn heal_regions(&self) -> u32 {
         let mut healed = 0;
-        let mut ranges = [AddressRange::new(self.layout.base().into(), 0); REGION_BATCH];
-        let mut len = 0;
+        let mut unlinked = Few::<AddressRange, REGION_BATCH>::new();
         for region in self.maps.tainted.regions().ones() {
             self.maps.tainted.unmark_region(region);
             let Some(entry) = self.tables.region_entry(&self.platform, region) else {
@@ -185,15 +180,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
                 continue;
             }
             let pages = Tables::<A>::LEAF_PAGES;
-            ranges[len] = self.page_addresses(region * pages, pages);
-            len += 1;
+            unlinked.push(self.page_addresses(region * pages, pages));
             healed += 1;
-            if len == REGION_BATCH {
-                self.flush(&ranges, FlushScope::Tables);
-                len = 0;
+            if unlinked.is_full() {
+                self.flush(unlinked.take(), FlushScope::Tables);
             }
         }
-        self.flush(&ranges[..len], FlushScope::Tables);
+        self.flush(unlinked.take(), FlushScope::Tables);
         healed
     }
 

@@ -21,9 +21,11 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         if !A::BREAK_BEFORE_MAKE {
             return;
         }
-        for bit in self.maps.take_unsettled().filter(|bit| self.maps.in_extent(*bit)) {
-            self.settle(self.maps.page_of(bit));
-        }
+        self.maps.take_unsettled(|bit| {
+            if self.maps.in_extent(bit) {
+                self.settle(self.maps.page_of(bit));
+            }
+        });
     }
 
     /// S7: one attempt.

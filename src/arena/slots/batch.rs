@@ -52,7 +52,7 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
     /// None is owed, of pages of which one may be `near`. Inlined, so that it is made where it stays.
     #[inline(always)]
     pub(in crate::arena) fn new(arena: &'a Arena<P, A>, near: u32) -> Self {
-        let giving_back = arena.maps.batch(near);
+        let giving_back = arena.maps.giving_back_near(near);
         Self { arena, owed: Few::new(), stale: Few::new(), tag: None, giving_back }
     }
 

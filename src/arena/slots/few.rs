@@ -4,7 +4,7 @@ use core::mem::{self, MaybeUninit};
 use core::slice;
 
 /// At most `N` values, in the order in which they came.
-pub(super) struct Few<T: Copy, const N: usize> {
+pub(in crate::arena) struct Few<T: Copy, const N: usize> {
     values: [MaybeUninit<T>; N],
     /// How many there are: the first ones, which are initialised. Never more than `N`.
     len: usize,
@@ -13,13 +13,13 @@ pub(super) struct Few<T: Copy, const N: usize> {
 impl<T: Copy, const N: usize> Few<T, N> {
     /// None. Of the array nothing is written.
     #[inline(always)]
-    pub(super) const fn new() -> Self {
+    pub(in crate::arena) const fn new() -> Self {
         Self { values: [const { MaybeUninit::uninit() }; N], len: 0 }
     }
 
     /// Whether there is room for no more.
     #[inline]
-    pub(super) const fn is_full(&self) -> bool {
+    pub(in crate::arena) const fn is_full(&self) -> bool {
         self.len == N
     }
 
@@ -28,14 +28,14 @@ impl<T: Copy, const N: usize> Few<T, N> {
     /// # Panics
     /// If there are `N` already.
     #[inline]
-    pub(super) fn push(&mut self, value: T) {
+    pub(in crate::arena) fn push(&mut self, value: T) {
         self.values[self.len].write(value);
         self.len += 1;
     }
 
     /// All of them, which are forgotten.
     #[inline]
-    pub(super) fn take(&mut self) -> &[T] {
+    pub(in crate::arena) fn take(&mut self) -> &[T] {
         let len = mem::take(&mut self.len);
         // SAFETY: the first `len` values were written by `push`, the array has as many, and the borrow is this one's.
         unsafe { slice::from_raw_parts(self.values.as_ptr().cast::<T>(), len) }
@@ -43,7 +43,7 @@ impl<T: Copy, const N: usize> Few<T, N> {
 
     /// The last of them.
     #[inline]
-    pub(super) fn last_mut(&mut self) -> Option<&mut T> {
+    pub(in crate::arena) fn last_mut(&mut self) -> Option<&mut T> {
         let last = self.values[..self.len].last_mut()?;
         // SAFETY: it is one of the first `len`, which `push` wrote.
         Some(unsafe { last.assume_init_mut() })

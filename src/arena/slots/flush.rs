@@ -5,6 +5,7 @@
 //! that is to be flushed, with a full barrier between them (`views::list`): a view that is not found was linked later, and no
 //! walk through it finds what was there.
 
+use super::few::Few;
 use crate::addr::{AddressRange, PAGE_SHIFT, VirtAddr, WINDOW_SIZE};
 use crate::arch::Arch;
 use crate::arena::Arena;
@@ -24,6 +25,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Has every CPU forget these addresses of the kernel view, and what they are in the others.
+    #[inline(never)]
     pub(in crate::arena) fn flush(&self, ranges: &[AddressRange], scope: FlushScope) {
         self.flush_for(None, ranges, scope);
     }
@@ -51,19 +53,18 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     #[inline(never)] // Its array is on the stack only where there are views.
     fn flush_every_view(&self, by: Option<&GivingBack<'_>>, ranges: &[AddressRange], scope: FlushScope) {
-        let mut together = [AddressRange::new(self.layout.base().into(), 0); RANGES];
-        let mut len = 0;
-        let in_views =
-            self.views.views().flat_map(|view| ranges.iter().filter_map(move |range| self.in_view(*range, view)));
-        for range in ranges.iter().copied().chain(in_views) {
-            if len == RANGES {
-                self.shootdown(by, &together, scope);
-                len = 0;
+        let mut together = Few::<AddressRange, RANGES>::new();
+        let mut add = |range| {
+            if together.is_full() {
+                self.shootdown(by, together.take(), scope);
             }
-            together[len] = range;
-            len += 1;
+            together.push(range);
+        };
+        ranges.iter().for_each(|range| add(*range));
+        for view in self.views.views() {
+            ranges.iter().filter_map(|range| self.in_view(*range, view)).for_each(&mut add);
         }
-        self.shootdown(by, &together[..len], scope);
+        self.shootdown(by, together.take(), scope);
     }
 
     /// The same pages in a program view, which has all of the window and none of the guard.

@@ -14,7 +14,7 @@ use crate::addr::{PageIndex, PageRange};
 use crate::arch::Arch;
 use crate::arena::Arena;
 use crate::platform::Platform;
-use crate::slot::SlotState;
+use crate::slot::{SlotCodec, SlotState};
 use crate::sync::{Figure, Ordering};
 
 /// The page at which a foreign word was last found, to be named in errors: its number and 1, or 0. Relaxed: it is a hint.
@@ -44,8 +44,12 @@ impl LastForeign {
 }
 
 impl<P: Platform, A: Arch> Arena<P, A> {
+    #[inline(never)]
     pub(in crate::arena) fn is_foreign(&self, page: u32) -> bool {
-        matches!(self.state(page), SlotState::Foreign(_))
+        let Some(slot) = self.slot(page) else { return true };
+        let word = A::load(slot);
+        // Most often nothing is there.
+        !SlotCodec::<A>::is_vacant(word) && matches!(self.state_of(word), SlotState::Foreign(_))
     }
 
     /// The first of these pages whose slot holds a foreign word.

@@ -2,7 +2,7 @@
 
 pub(super) mod batch;
 pub(super) mod claimed;
-mod few;
+pub(super) mod few;
 mod flush;
 mod foreign;
 mod run;

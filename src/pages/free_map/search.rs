@@ -77,7 +77,7 @@ impl<B: Blocks> FreeMap<B> {
     #[inline]
     pub(crate) fn lowest(&self, from: u32, wanted: Wanted, avoid: LeftBy<'_>) -> Option<u32> {
         if wanted.count == 1 && wanted.align == 1 {
-            if let Some(found) = self.lowest_one(from, |block| avoid.and_then(|avoid| avoid(block))) {
+            if let Some(found) = self.lowest_one(from, avoid) {
                 return Some(found);
             }
         }
@@ -85,10 +85,11 @@ impl<B: Blocks> FreeMap<B> {
     }
 
     /// The lowest bit, by the notes alone.
-    #[inline]
-    pub(crate) fn lowest_one(&self, from: u32, avoid: impl Fn(u32) -> Left) -> Option<u32> {
+    #[inline(never)]
+    pub(crate) fn lowest_one(&self, from: u32, avoid: LeftBy<'_>) -> Option<u32> {
         let is_left_alone = |bit: u32| {
-            avoid(bit / BLOCK_BITS)
+            avoid
+                .and_then(|avoid| avoid(bit / BLOCK_BITS))
                 .is_some_and(|left| left[bit as usize % BLOCK_BITS as usize / 64] & 1 << (bit % 64) != 0)
         };
         let hidden = self.hidden().filter(|bit| *bit >= from && !is_left_alone(*bit)).unwrap_or(Recent::NONE);
@@ -98,7 +99,7 @@ impl<B: Blocks> FreeMap<B> {
                 break;
             }
             let (first, mut all_taken) = (block * BLOCK_BITS, !0);
-            let left_alone = avoid(block);
+            let left_alone = avoid.and_then(|avoid| avoid(block));
             for (index, word) in (0..BLOCK_WORDS).zip(self.0.words(block).unwrap_or_default()) {
                 let (taken, bit) = (word.load(Ordering::Relaxed), first + index * 64);
                 let mut free = !taken;

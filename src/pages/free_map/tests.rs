@@ -269,9 +269,9 @@ fn the_bit_that_comes_and_goes_in_a_full_block_leaves_its_note_alone() {
     map.claim(0, 4 * BLOCK_BITS).unwrap();
     let are_noted = || [0, 1, 2, 3].map(|block| map.0.is_noted(block));
     for bit in [700, 700, 3, 2000, 3] {
-        assert_eq!((map.guess(), map.lowest_one(0, |_| None)), (Guess::Full, None));
+        assert_eq!((map.guess(), map.lowest_one(0, None)), (Guess::Full, None));
         map.unclaim(bit, 1);
-        assert_eq!((map.guess(), map.lowest_one(0, |_| None), are_noted()), (Guess::Free(bit), Some(bit), [true; 4]));
+        assert_eq!((map.guess(), map.lowest_one(0, None), are_noted()), (Guess::Free(bit), Some(bit), [true; 4]));
         assert_eq!(map.claim(bit, 1), Ok(()));
     }
 }
@@ -287,10 +287,10 @@ fn of_several_that_are_free_in_full_blocks_the_lowest_is_found() {
         let mut sorted = bits;
         sorted.sort_unstable();
         for bit in sorted {
-            assert_eq!((map.guess(), map.lowest_one(0, |_| None)), (Guess::Free(bit), Some(bit)), "{order:?}");
+            assert_eq!((map.guess(), map.lowest_one(0, None)), (Guess::Free(bit), Some(bit)), "{order:?}");
             assert_eq!(map.claim(bit, 1), Ok(()));
         }
-        assert_eq!((map.guess(), map.lowest_one(0, |_| None)), (Guess::Full, None));
+        assert_eq!((map.guess(), map.lowest_one(0, None)), (Guess::Full, None));
     }
 }
 
@@ -303,11 +303,11 @@ fn a_remembered_bit_is_left_alone_where_it_is_to_be_and_ends_no_search_for_a_run
     let left =
         |block: u32| (block == 1).then(|| core::array::from_fn(|word| if word == 7 { 1 << (1001 % 64) } else { 0 }));
     assert_eq!(
-        (map.lowest_one(0, left), map.lowest_one(1001, left), map.lowest_one(1001, |_| None)),
+        (map.lowest_one(0, Some(&left)), map.lowest_one(1001, Some(&left)), map.lowest_one(1001, None)),
         (Some(1000), None, Some(1001))
     );
     assert_eq!(map.claim(1000, 1), Ok(()));
-    assert_eq!((map.lowest_one(0, left), map.lowest_one(1002, |_| None)), (None, None));
+    assert_eq!((map.lowest_one(0, Some(&left)), map.lowest_one(1002, None)), (None, None));
     // A run needs its neighbour, too.
     map.unclaim(1002, 1);
     assert_eq!(map.lowest(0, Wanted { count: 2, align: 1, origin: 0 }, None), Some(1001));
@@ -320,7 +320,7 @@ fn a_bit_that_is_hidden_is_found_in_the_end_and_from_then_on_at_once() {
     map.claim(0, 4 * BLOCK_BITS).unwrap();
     map.unclaim(900, 1);
     map.0.recent().unwrap().put(Recent::NONE);
-    assert_eq!(map.lowest_one(0, |_| None), None);
+    assert_eq!(map.lowest_one(0, None), None);
     assert_eq!(map.lowest(0, Wanted { count: 1, align: 1, origin: 0 }, None), Some(900));
-    assert_eq!(map.lowest_one(0, |_| None), Some(900));
+    assert_eq!(map.lowest_one(0, None), Some(900));
 }
