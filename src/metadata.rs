@@ -110,14 +110,18 @@ impl MapGeometry {
         let skip = words.as_ptr().cast::<u8>().align_offset(LINE_WORDS * 8) / size_of::<AtomicU64>();
         let mut rest = words.split_at_mut(skip.min(LINE_WORDS - 1)).1;
         let [claimed, deferred, tainted, regions, unsettled, fault_rows, running, violations, views, leaves] =
-            self.parts().map(|words| {
-                let (part, after) = core::mem::take(&mut rest).split_at_mut(words.next_multiple_of(LINE_WORDS));
-                rest = after;
-                &*sync::write_words(part.split_at_mut(words).0, 0)
-            });
+            self.parts().map(|words| next_part(&mut rest, words));
         let violations = violations.try_into().ok()?;
         Some(Parts { claimed, deferred, tainted, regions, unsettled, fault_rows, running, violations, views, leaves })
     }
+}
+
+/// Builds the next part, of so many words, and leaves what comes after its last line.
+#[inline(never)]
+fn next_part(rest: &mut &'static mut [MaybeUninit<AtomicU64>], words: usize) -> &'static [AtomicU64] {
+    let (part, after) = core::mem::take(rest).split_at_mut(words.next_multiple_of(LINE_WORDS));
+    *rest = after;
+    sync::write_words(part.split_at_mut(words).0, 0)
 }
 
 #[cfg(test)]

@@ -73,6 +73,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// Why pages that were named could not be installed: somebody else has written to a slot; or a fault put scratch there, and
     /// the caller may not wait, or it keeps doing so.
+    #[cold]
     fn why_collided(&self, pages: PageRange, context: Context) -> AllocError {
         if let Some(page) = self.first_foreign(pages) {
             return AllocError::Foreign { page };
@@ -137,6 +138,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Why a page that was named could not be claimed.
+    #[cold]
     fn why_claimed(&self, page: u32) -> AllocError {
         if self.is_foreign(page) {
             AllocError::Foreign { page: PageIndex::masked(page) }

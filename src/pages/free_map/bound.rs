@@ -233,6 +233,7 @@ impl<'a> Measure<'a> {
 
     /// Ends it: what was found out about each half, or else what was known before, unless bits were given back
     /// meanwhile.
+    #[inline(never)]
     pub(super) fn end(self, found: [Option<Known>; 2]) {
         if self.before == [None; 2] {
             return;
