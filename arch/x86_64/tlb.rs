@@ -58,7 +58,13 @@ pub fn flush_local(ranges: &[AddressRange], scope: FlushScope) {
     use x86_64::registers::control::{Cr4, Cr4Flags};
     let pcid = if Cr4::read().contains(Cr4Flags::PCID) { Pcid::Enabled } else { Pcid::Disabled };
     match FlushPlan::of(ranges, scope, pcid) {
-        FlushPlan::EachPage => ranges.iter().flat_map(|range| range.pages()).for_each(flush_page),
+        FlushPlan::EachPage => {
+            for range in ranges {
+                for page in range.pages() {
+                    flush_page(page);
+                }
+            }
+        }
         FlushPlan::Everything => reload_cr3(),
         FlushPlan::EveryContext => flush_every_context(),
     }
