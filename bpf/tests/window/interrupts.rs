@@ -67,6 +67,7 @@ fn a_program_runs_in_an_interrupt_of_another<F: Format>() {
             break;
         }
     }
-    assert!(points > 3, "{points} points");
+    // Each of its accesses looks for its page once, and asks where that is.
+    assert!(points >= 3, "{points} points");
 }
 each_format!(a_program_runs_in_an_interrupt_of_another);

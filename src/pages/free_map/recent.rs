@@ -10,29 +10,30 @@
 //! fails (`search`), which takes its note back.
 
 use super::{BLOCK_BITS, Blocks, FreeMap};
-use crate::sync::{AtomicU32, AtomicU64, Line, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
-/// The bit. On lines of its own: all who look for one bit read it, and only who frees one in a full block writes it.
+/// The bit. Beside where the map's words are, which all who look for one bit read, too; on lines of its own it would take more
+/// stack to make a map than kernels have to spare.
 #[derive(Debug)]
-pub(crate) struct Recent(Line<AtomicU32>);
+pub(crate) struct Recent(AtomicU32);
 
 impl Recent {
     /// No map has so many bits.
     pub(super) const NONE: u32 = u32::MAX;
 
     pub(super) fn none() -> Self {
-        Self(Line(AtomicU32::new(Self::NONE)))
+        Self(AtomicU32::new(Self::NONE))
     }
 
     /// The bit, or a number that is none.
     #[inline]
     pub(super) fn get(&self) -> u32 {
-        self.0.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed)
     }
 
     /// Remembers a bit that is free now. Returns what was remembered before.
     pub(super) fn put(&self, bit: u32) -> u32 {
-        self.0.0.swap(bit, Ordering::Relaxed)
+        self.0.swap(bit, Ordering::Relaxed)
     }
 }
 
