@@ -51,10 +51,11 @@ impl Marks {
         }
     }
 
-    /// Whether that is noted, or need not be: of a small map nothing is.
+    /// Whether that is noted, or need not be: of a small map nothing is. Acquire: who leaves a note as it is comes after who set it
+    /// (`queue`).
     #[inline]
     fn is_noted(&self, word: u32) -> bool {
-        !self.some.is_clear(word, Ordering::Relaxed)
+        !self.some.is_clear(word, Ordering::Acquire)
     }
 
     /// Sets a bit and says whether it was clear.

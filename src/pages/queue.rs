@@ -4,8 +4,8 @@
 //! Otherwise those words are looked at that are noted (`marks`).
 //!
 //! Who queues sets the bit, then its word's note, then the flag, the last two unless they are set. Who takes begins a *check*,
-//! which clears the flag and says so; then takes each note and after it the word's bits; then ends the check, which leaves the
-//! queue empty, unless somebody has set the flag meanwhile, or begun a check of his own.
+//! which clears the flag; then takes each note and after it the word's bits; then ends the check. Checks are counted beside the flag:
+//! the queue is empty when the flag is clear and no check is under way.
 //!
 //! # Nothing stays behind
 //! Let one set a bit and another take its word. If the bit was set first, it is taken. Otherwise it was set after all that comes
@@ -13,23 +13,22 @@
 //! sets both again.
 //!
 //! There is left that who takes does not come to the word, since he does not see its note. Setting the note (`n`), looking at the
-//! flag after it (`f`), the beginning of a check (`c`) and its look at the notes (`l`) are `SeqCst`, so there is one order of them, in
-//! which `n` is before `f` and `c` before `l`. If `l` did not see `n`, it is before `n`, so `c` is before `f`: the flag is set once
-//! more, and the check does not end well. No barrier is paid for that: what writes is a locked instruction on `x86_64`, where loads
-//! are plain; on aarch64 a load is an `ldar`, which does not overtake it. (In a small map bits stand for notes.)
+//! flag (`f`), clearing it (`c`) and the look at the notes that follows (`l`) are `SeqCst`, so there is one order of them, in
+//! which `n` is before `f`: who set the note looked after it, and who found it set by another saw that with Acquire. And `c` is before
+//! `l`. If `l` did not see `n`, it is before `n`, so `c` is before `f`: the flag is set once more. No barrier is paid for that: what
+//! writes is a locked instruction on `x86_64`, where loads are plain; on aarch64 a load is an `ldar`, which does not overtake it.
+//! (In a small map bits stand for notes.)
 //!
-//! So whatever was queued before a taking is taken by it, or by another that has come to its word; and until one has, the queue
-//! is not empty.
+//! So whatever was queued before a taking is taken by it, or by another that has come to its note; and until it is taken the queue is
+//! not empty, for that other's check is not over.
 
 use super::Marks;
 use crate::sync::{AtomicU64, Line, Ordering};
 
 /// Something was queued since the last check began.
 const SET: u64 = 1;
-/// A check has begun and not ended.
-const CHECKING: u64 = 2;
-/// One check: the rest of the word counts them, so each ends its own.
-const CHECK: u64 = 4;
+/// One check that is under way: the rest of the word counts them.
+const CHECK: u64 = 2;
 
 /// The queue.
 #[derive(Debug)]
@@ -50,9 +49,9 @@ impl Queue {
     }
 
     /// Whether nothing is queued: nothing whose queueing comes before this. Who queued has seen the flag set, so who comes after
-    /// reads that, or what a check made of it; with Acquire, so that he comes after that check.
+    /// reads that, or what checks made of it; with Acquire, so that he comes after those checks, and what they took.
     pub(crate) fn is_empty(&self) -> bool {
-        self.flag.0.load(Ordering::Acquire) & (SET | CHECKING) == 0
+        self.flag.0.load(Ordering::Acquire) == 0
     }
 
     /// Queues pages of one word. Release: whoever takes their bits sees their slots.
@@ -82,22 +81,12 @@ impl Queue {
         if self.is_empty() {
             return;
         }
-        let check = self.begin_check();
+        // Counted before the flag is cleared, as one word's changes go. SeqCst for the model, which else lets `f` read this after `c`.
+        self.flag.0.fetch_add(CHECK, Ordering::SeqCst);
+        self.flag.0.fetch_and(!SET, Ordering::SeqCst);
         self.pages.take_all(taken);
-        // Release: who finds it empty comes after what was taken. In vain, there is more, or who came later ends his own.
-        let empty = check & !CHECKING;
-        let _more = self.flag.0.compare_exchange(check, empty, Ordering::Release, Ordering::Relaxed);
-    }
-
-    fn begin_check(&self) -> u64 {
-        let mut seen = self.flag.0.load(Ordering::Relaxed);
-        loop {
-            let check = (seen & !SET | CHECKING).wrapping_add(CHECK);
-            match self.flag.0.compare_exchange_weak(seen, check, Ordering::SeqCst, Ordering::Relaxed) {
-                Ok(_) => break check,
-                Err(now) => seen = now,
-            }
-        }
+        // Release: who finds the queue empty comes after what was taken.
+        self.flag.0.fetch_sub(CHECK, Ordering::Release);
     }
 }
 

@@ -1,8 +1,10 @@
 //! The queue of pages that wait to be freed, in a map with notes above its words.
 //!
 //! Guards: whatever was queued before a taking is taken by it or by another that has come to it, so that no page stays behind in a
-//! queue that says it is empty; and what it stands for is seen by who takes it (set with Release, taken with Acquire). The fences
-//! stand for `SeqCst` here.
+//! queue that says it is empty; and what it stands for is seen by who takes it (set with Release, taken with Acquire).
+//!
+//! A `SeqCst` load never misses a newer `SeqCst` store here, and looks are made in their order: that the look at a note is Acquire is
+//! argued, not shown.
 
 use std::sync::Arc;
 
@@ -42,6 +44,12 @@ impl Pages {
         taken
     }
 
+    /// What was queued before this, and is not taken yet, is not missed by who looks at the flag alone.
+    fn assert_not_empty_with(&self, bit: u32) {
+        let is_taken = || !self.queue.pages().bits().test(bit, Ordering::Relaxed);
+        assert!(!self.queue.is_empty() || is_taken(), "the queue is empty with a page in it");
+    }
+
     /// At rest nothing is left, whatever the queue says of itself.
     fn assert_empty(&self) {
         assert_eq!(self.queue.pages().bits().count(), 0, "a page stays behind");
@@ -57,8 +65,7 @@ fn who_queues_and_then_takes_leaves_nothing_whoever_else_takes() {
             pages.put(64);
             let put_and_take = move |pages: &Pages| {
                 pages.put(bit);
-                let is_taken = || !pages.queue.pages().bits().test(bit, Ordering::Relaxed);
-                assert!(!pages.queue.is_empty() || is_taken(), "the queue is empty with a page in it");
+                pages.assert_not_empty_with(bit);
                 pages.take()
             };
             let (ours, theirs) = race(first, &pages, put_and_take, Pages::take);
@@ -75,7 +82,9 @@ fn two_takings_leave_nothing_of_a_third_ones() {
         pages.put(1);
         let put_and_take = |pages: &Pages| {
             pages.put(0);
-            pages.take()
+            let taken = pages.take();
+            pages.assert_not_empty_with(0);
+            taken
         };
         let (ours, theirs, others) = race_of_three(first, &pages, put_and_take, Pages::take, Pages::take);
         assert_eq!(ours + theirs + others, 2);
