@@ -49,15 +49,17 @@ impl<A: Arch> Tables<A> {
         }
         write_table::<A, P>(platform, scratch_table, scratch);
         zero_frame::<A, P>(platform, scratch_page);
-        if tables.build_leaves(platform).is_none() {
-            tables.free_leaves(platform);
+        let mut count = 0;
+        if tables.build_leaves(platform, &mut count).is_none() {
+            tables.free_leaves(platform, count);
             return None;
         }
         taken.frames = [None; 7];
         Some(tables)
     }
 
-    fn build_leaves<P: Platform>(&self, platform: &P) -> Option<()> {
+    /// Builds and links the leaf tables, and counts them; `None` if the frames ran out first.
+    fn build_leaves<P: Platform>(&self, platform: &P, count: &mut usize) -> Option<()> {
         for (number, page) in self.built().step_by(Self::LEAF_PAGES as usize).enumerate() {
             let table = platform.frames().alloc(None)?;
             write_table::<A, P>(platform, table, 0);
@@ -67,16 +69,22 @@ impl<A: Arch> Tables<A> {
                 // Relaxed: nobody else has these tables before the arena is there.
                 self.leaves.get(number)?.store(table.address(), Ordering::Relaxed);
             }
+            *count = number + 1;
         }
         Some(())
     }
 
-    fn free_leaves<P: Platform>(&self, platform: &P) {
-        for page in self.built().step_by(Self::LEAF_PAGES as usize) {
+    /// Gives the first `count` leaf tables back, whatever somebody else has put in place of their links.
+    fn free_leaves<P: Platform>(&self, platform: &P, count: usize) {
+        for (number, page) in self.built().step_by(Self::LEAF_PAGES as usize).enumerate().take(count) {
             let word = self.directory_entry(platform, page).map_or(0, |entry| A::swap(entry, 0));
-            // What somebody else has put there is not ours to give back.
-            if let Some(table) = A::decode_table(word, self.attributes).filter(|_| self.is_leaf_link(word)) {
-                // SAFETY: it came from this source, and the entry that led to it is gone.
+            let table = if Self::LEAVES_ARE_KNOWN {
+                self.leaves.get(number).map(|table| Frame::again(table.load(Ordering::Relaxed)))
+            } else {
+                A::decode_table(word, self.attributes).filter(|_| self.is_leaf_link(word))
+            };
+            if let Some(table) = table {
+                // SAFETY: it came from this source when it was built, and no entry of the arena's leads to it any more.
                 unsafe { platform.frames().free(table) };
             }
         }
@@ -111,7 +119,7 @@ impl<A: Arch> Tables<A> {
     ///
     /// The caller has unlinked the window and had every CPU forget it, and nobody else uses the arena any more.
     pub(crate) fn release<P: Platform>(self, platform: &P) {
-        self.free_leaves(platform);
+        self.free_leaves(platform, usize::MAX);
         let fixed = [self.guard, self.scratch_table, self.scratch_page];
         for frame in self.directories.into_iter().chain(fixed) {
             // SAFETY: they came from this source when the tables were built; the caller has nobody use them any more.

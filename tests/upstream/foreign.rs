@@ -225,7 +225,19 @@ fn a_directory_that_was_changed_is_named_and_slots_are_found_without_it<F: Forma
     assert_eq!(m.finish(), 1);
 }
 
+/// What was put there may be another of the arena's tables, or none: each goes back once.
+fn a_directory_that_was_changed_costs_no_table_when_the_arena_ends<F: Format>() {
+    let m = arena::<F>(1500);
+    let [first, second, third] = [1, 600, 1100].map(page);
+    m.directory_entry(first).store(0, Ordering::Relaxed);
+    let link = m.directory_entry(third).load(Ordering::Relaxed);
+    m.directory_entry(second).store(link, Ordering::Relaxed);
+    m.alloc(3);
+    assert_eq!(m.end(), (3, 0));
+}
+
 each_format!(
+    a_directory_that_was_changed_costs_no_table_when_the_arena_ends,
     a_directory_that_was_changed_is_named_and_slots_are_found_without_it,
     an_allocation_anywhere_passes_over_what_is_not_the_arenas,
     however_many_pages_are_foreign_the_others_can_be_had,
