@@ -8,7 +8,7 @@ use kernel_arena::kit::{LinkError, Parts, ProgramWindow, UnlinkError, Unnamed, W
 use kernel_arena::platform::{CpuCount, FixedOffset, Frame, FrameSource, NodeId, UpperSlots, ViewEntries};
 use kernel_arena::sync::AtomicU64;
 use kernel_arena::views::{FaultPolicy, ViewRights};
-use kernel_arena::{AddressWidth, Arena, ArenaLayout, ProgramAddr, VirtAddr};
+use kernel_arena::{AddressWidth, Arena, ArenaLayout, KernelAddr, PageCount, PageIndex, ProgramAddr, VirtAddr};
 
 use super::memory::{Flushes, Memory, entries, map};
 use super::window::walked;
@@ -154,6 +154,59 @@ fn a_window_keeps_the_tables_that_another_uses<A: Arch>() {
 fn a_kernels_window_keeps_the_tables_for_one_beside_it() {
     a_window_keeps_the_tables_that_another_uses::<X86_64>();
     a_window_keeps_the_tables_that_another_uses::<AArch64>();
+}
+
+fn an_entry_goes_with_the_window_that_made_its_table<A: Arch>() {
+    let memory = memory();
+    let (_, root) = memory.root(48);
+    let maker = window::<A>(root, &ONE, memory).unwrap();
+    let finder = window::<A>(root, &OTHER, memory).unwrap();
+    let (table, process) = memory.root(48);
+    let leading = || entries(table).iter().filter(|entry| entry.load(Ordering::Relaxed) != 0).count();
+    // SAFETY: roots of this test's.
+    unsafe { finder.link_into(process, &map()) }.unwrap();
+    // SAFETY: as above. The table is the maker's, and whether its window is used under that root this one cannot tell.
+    unsafe { finder.unlink_from(process, &map()) };
+    assert_eq!(leading(), 1);
+    // SAFETY: as above.
+    unsafe { maker.unlink_from(process, &map()) };
+    assert_eq!(leading(), 0, "it has not been linked there itself, but the table is its own");
+}
+
+#[test]
+fn a_root_is_passed_to_the_window_that_made_the_table() {
+    an_entry_goes_with_the_window_that_made_its_table::<X86_64>();
+    an_entry_goes_with_the_window_that_made_its_table::<AArch64>();
+}
+
+fn a_guard_is_not_another_window<A: Arch>() {
+    let memory = memory();
+    let (_, root) = memory.root(48);
+    let base = ONE.base().value();
+    // Nothing in its first 2 MiB, so its directory has no entry where the guard of a window below would be.
+    let (first, sixteen) = (PageIndex::new(512).unwrap(), PageCount::new(16).unwrap());
+    let above = KernelAddr::new(base + (1 << 32));
+    let above = ArenaLayout::new(above, AddressWidth::BITS_48, first, sixteen).unwrap();
+    let refused = LinkError::InUse { address: ONE.upper_guard().start() };
+
+    let linked = window::<A>(root, &above, memory).unwrap();
+    assert_eq!(window::<A>(root, &ONE, memory).err(), Some(refused));
+    let arena = arena(linked, above, memory);
+    let left = memory.left();
+    assert_eq!(window::<A>(root, &ONE, memory).err(), Some(refused));
+    assert_eq!((arena.validate(), memory.left()), (Ok(()), left));
+    let linked = ended(arena);
+    // SAFETY: no other root has been given anything.
+    unsafe { linked.unlink(memory, &map(), &Flushes::default()) }.unwrap();
+    let _below = window::<A>(root, &ONE, memory).unwrap();
+    let refused = LinkError::InUse { address: VirtAddr::new(base + (1 << 32)) };
+    assert_eq!(window::<A>(root, &above, memory).err(), Some(refused));
+}
+
+#[test]
+fn a_window_is_refused_whose_guard_another_begins_in() {
+    a_guard_is_not_another_window::<X86_64>();
+    a_guard_is_not_another_window::<AArch64>();
 }
 
 #[test]

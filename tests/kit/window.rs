@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use kernel_arena::arch::{Arch, Root, aarch64::AArch64, x86_64::X86_64};
+use kernel_arena::arch::{Arch, Root, TableReach, aarch64::AArch64, portable::Portable, x86_64::X86_64};
 use kernel_arena::kit::{LinkError, UnlinkError, Window};
 use kernel_arena::platform::{EntryAttributes, Frame, PhysMap, UpperSlots};
 use kernel_arena::{AddressWidth, ArenaLayout, KernelAddr, PageCount, PageIndex, VirtAddr};
@@ -96,6 +96,20 @@ fn tables_that_are_there_are_used_and_stay() {
     unsafe { window.unlink(&memory, &map(), &flushes) }.unwrap();
     assert_eq!(flushes.0.into_inner(), 0);
     assert_eq!(entries(table)[index(39)].load(Ordering::Relaxed), upper.address() | 3);
+}
+
+/// In a model's words a window's directory is like any other table.
+#[test]
+fn a_models_table_that_is_there_is_used() {
+    let memory = Memory::of(16);
+    let (table, root) = memory.root(48);
+    let (upper, lower) = (memory.table(), memory.table());
+    let index = |shift: u32| (IN_THE_MIDDLE >> shift & 511) as usize;
+    let word = |table| Portable::<9>::table(table, TableReach::Kernel, map().attributes());
+    entries(table)[index(39)].store(word(upper), Ordering::Relaxed);
+    entries(upper)[index(30) + 4].store(word(lower), Ordering::Relaxed);
+    let window = link::<Portable<9>>(root, &layout(IN_THE_MIDDLE, AddressWidth::BITS_48), &memory).unwrap();
+    assert_eq!(window.tables_made(), 0);
 }
 
 #[test]

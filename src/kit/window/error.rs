@@ -32,7 +32,8 @@ pub enum LinkError {
         /// An address that it covers, in the window or its guard.
         address: VirtAddr,
     },
-    /// The entry for this address is in use: choose a base where nothing is mapped, in 4 GiB and 2 MiB above.
+    /// The entry for this address is in use: choose a base where nothing is mapped, in 4 GiB and 2 MiB above. The windows of two
+    /// arenas are at least 8 GiB apart.
     InUse {
         /// The address.
         address: VirtAddr,

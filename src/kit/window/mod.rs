@@ -118,7 +118,8 @@ impl<A: Arch> Window<A> {
     /// # Safety
     /// `frames` and `map` are those of [`link`](Self::link), and the shootdown keeps the contract of its trait. Nobody else makes, maps or takes away anything below these tables
     /// meanwhile; arenas over other windows may come and go. No other root leads to the tables: those that got them by
-    /// [`link_into`](Self::link_into) or as copies are gone, or were passed to [`unlink_from`](Self::unlink_from).
+    /// [`link_into`](Self::link_into), of this window or of another that shares them, or as copies, are gone, or were passed
+    /// to [`unlink_from`](Self::unlink_from) of this one.
     #[expect(clippy::result_large_err, reason = "the window comes back, and there is no heap to box it in")]
     pub unsafe fn unlink(
         self,

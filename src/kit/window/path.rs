@@ -124,6 +124,9 @@ impl Path {
             if A::is_block(word) {
                 return Err(LinkError::LargePage { address });
             }
+            if step.shift == WINDOW_ENTRY_SHIFT && is_window::<A>(word, map) {
+                return Err(LinkError::InUse { address });
+            }
             if reach == TableReach::Open && (A::is_closed_to_programs(word) || A::is_read_only(word)) {
                 return Err(LinkError::ClosedToPrograms { address });
             }
@@ -159,6 +162,18 @@ impl Path {
             *place = Some(Made { entry: NonNull::from(entry), table, first, shift: shift - INDEX_BITS });
         }
     }
+}
+
+/// Whether an entry that covers 1 GiB is one that an arena has linked: where the guard would be, another window begins. Its
+/// directory is no table of the kernel's, though the arena may have nothing in it yet.
+fn is_window<A: Arch>(word: u64, map: &impl PhysMap) -> bool {
+    let attributes = map.attributes();
+    A::decode_table(word, attributes).is_some_and(|table| {
+        // A model's words may be the same for both.
+        let [window, kernel] =
+            [TableReach::KernelView, TableReach::Kernel].map(|reach| A::table(table, reach, attributes));
+        word == window && word != kernel
+    })
 }
 
 /// Frames for tables. Those that are left go back when it is dropped.

@@ -50,11 +50,16 @@ impl<A: Arch> Window<A> {
         Ok(())
     }
 
-    /// Takes out of another root what [`link_into`](Self::link_into), or a copy, has put there. What TLBs remember
-    /// under that root is the caller's to flush.
+    /// Takes out of another root the entries that lead to tables which were made for this window, and the lent ones, where a root
+    /// has them itself: whatever [`link_into`](Self::link_into), or a copy, has put there. What TLBs remember under that
+    /// root is the caller's to flush.
+    ///
+    /// Other entries stay: what leads to a table of the kernel's, and what leads to one that was made for another window, which
+    /// may be in use under that root. Where windows share tables, each root that leads to one of them is passed to all of
+    /// them, the one that made the tables included, though it may not have been linked there itself.
     ///
     /// # Safety
-    /// As for `link_into`; and nothing uses the window under that root any more.
+    /// As for `link_into`; and nothing uses the window under that root any more, nor another that shares tables made for this one.
     pub unsafe fn unlink_from(&self, other: Root, map: &impl PhysMap) {
         let made = |ours: NonNull<AtomicU64>| self.made.iter().any(|made| made.entry == ours);
         for (_, ours, theirs) in self.root_entries(other, map) {
