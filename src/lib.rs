@@ -88,7 +88,16 @@
 //!     heap.start(arena)
 //! }
 //!
-//! /// An object for a program, on a shared arena. The program passes whatever it likes to the free.
+//! /// Objects for programs, on a shared arena.
+//! fn objects<P: Platform>(arena: &'static Arena<P>) -> Result<Slab<Pages<P>, Metadata<P>>, SlabError>
+//! where
+//!     P::PhysMap: ReversibleMap,
+//! {
+//!     let slab = Slab::new(ArenaPages::new(arena), FrameMetadata::new(arena.platform()), Mode::Fast);
+//!     slab.map_err(|refused| refused.error)
+//! }
+//!
+//! /// An object for a program, which passes whatever it likes to the free.
 //! fn for_a_program<P: Platform>(slab: &Slab<Pages<P>, Metadata<P>>) -> Result<ArenaPtr, SlabError>
 //! where
 //!     P::PhysMap: ReversibleMap,
@@ -113,7 +122,7 @@
 //! # start(&HEAP, arena(LAYOUT.private())).unwrap();
 //! # HEAP.try_alloc(Layout::new::<u64>()).unwrap();
 //! # let arena = arena(LAYOUT);
-//! # let slab = Slab::new(ArenaPages::new(arena), FrameMetadata::new(arena.platform()), Mode::Fast).unwrap();
+//! # let slab = objects(arena).unwrap();
 //! # let object = for_a_program(&slab).unwrap();
 //! # assert_eq!(from_a_program(&slab, 0), Err(Misuse::Outside));
 //! # assert_eq!(from_a_program(&slab, object.offset()), Ok(()));

@@ -19,6 +19,8 @@
 //! | [`Accessor`] | who makes the accesses: the [`Processor`], or a model of one |
 //!
 //! # Examples
+//! A kernel that derives the traits for types of its own depends on `zerocopy` 0.8, with its feature `derive`, too.
+//!
 //! A list that a program has built, with as many nodes as it says. It may lie, and it may change what was read already; it
 //! does not come out of what was read once.
 //! ```no_run

@@ -10,22 +10,18 @@
 //!
 //! ```
 //! use kernel_arena::heap::Heap;
+//! use kernel_arena::kit::Unnamed;
+//! use kernel_arena::platform::CpuCount;
 //! use kernel_arena::slab::Mode;
 //! use kernel_arena::source::{Region, StaticMetadata, region_words};
-//! # use kernel_arena::platform::{CpuCount, CpuIdentity, CpuLevel};
-//! # struct Unknown;
-//! # impl CpuIdentity for Unknown {
-//! #     fn current(&self) -> Option<CpuLevel> { None }
-//! #     fn count(&self) -> CpuCount { CpuCount::ONE }
-//! # }
-//! # type Cpus = Unknown;
+//!
 //! // In a kernel: #[global_allocator]
-//! static HEAP: Heap<Region<Cpus>, &StaticMetadata<64>> = Heap::new();
+//! static HEAP: Heap<Region<Unnamed>, &StaticMetadata<64>> = Heap::new();
 //! static METADATA: StaticMetadata<64> = StaticMetadata::new();
 //!
 //! let (memory, words) = (Box::leak(Box::new_uninit_slice(256)), Box::leak(Box::new_uninit_slice(region_words(256))));
 //! // SAFETY: a CPU identity that says nothing is always right.
-//! let region = unsafe { Region::new(memory, words, Unknown) };
+//! let region = unsafe { Region::new(memory, words, Unnamed::new(CpuCount::ONE)) };
 //! HEAP.init(region, &METADATA, Mode::Fast).unwrap();
 //! let layout = std::alloc::Layout::new::<[u8; 100_000]>();
 //! let block = HEAP.try_alloc(layout).unwrap();

@@ -75,21 +75,18 @@ pub const GROWTH_PAGES: u32 = if cfg!(kernel_arena_loom) { 1 } else { 4 };
 /// ```
 /// use core::alloc::Layout;
 /// use core::mem::MaybeUninit;
-/// use kernel_arena::platform::{CpuCount, CpuIdentity, CpuLevel};
+/// use kernel_arena::kit::Unnamed;
+/// use kernel_arena::platform::CpuCount;
 /// use kernel_arena::pool::Pool;
 /// use kernel_arena::source::{MetadataPage, Region, StaticMetadata, region_words};
 /// use kernel_arena::{MetadataWord, Misuse};
-/// # struct Cpus;
-/// # impl CpuIdentity for Cpus {
-/// #     fn current(&self) -> Option<CpuLevel> { None }
-/// #     fn count(&self) -> CpuCount { CpuCount::ONE }
-/// # }
+///
 /// // A kernel lends statics; here 16 pages for blocks, and 4 for what is known about them.
 /// let memory: Box<[MaybeUninit<MetadataPage>]> = Box::new_uninit_slice(16);
 /// let words: Box<[MaybeUninit<MetadataWord>]> = Box::new_uninit_slice(region_words(16));
 /// static METADATA: StaticMetadata<4> = StaticMetadata::new();
 /// // SAFETY: a CPU identity that says nothing is always right.
-/// let region = unsafe { Region::new(Box::leak(memory), Box::leak(words), Cpus) };
+/// let region = unsafe { Region::new(Box::leak(memory), Box::leak(words), Unnamed::new(CpuCount::ONE)) };
 /// let pool = Pool::new(region, &METADATA);
 ///
 /// let block = pool.alloc(Layout::new::<[u8; 100]>()).unwrap();
