@@ -77,9 +77,13 @@ pub const fn decode_program_fault(esr: u64, far: u64, elr: u64) -> Option<Progra
 }
 
 /// Puts bit 55 in place of bits 63:56.
+#[expect(
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "shifted as a signed number, it is filled up with its sign"
+)]
 const fn strip_tag(address: u64) -> u64 {
-    const TAG: u64 = 0xff << 56;
-    if address & 1 << 55 != 0 { address | TAG } else { address & !TAG }
+    ((address << 8) as i64 >> 8) as u64
 }
 
 /// The exception that this CPU took last, by ESR_EL1, FAR_EL1 and ELR_EL1 (at EL2 with HCR_EL2.E2H the same names reach the

@@ -26,6 +26,7 @@ pub use tlb::BroadcastShootdown;
 use core::ptr::NonNull;
 
 use crate::addr::VirtAddr;
+use crate::arch::portable::Portable;
 use crate::arch::{Arch, Leaf, MemoryTypeError, Root, TableReach, UnsupportedCpu, WalkEnd};
 #[cfg(all(target_arch = "aarch64", feature = "zerocopy"))]
 use crate::arch::{backends::stubs, resume};
@@ -40,9 +41,9 @@ use crate::sync::AtomicU64;
 pub struct AArch64;
 
 // SAFETY: `descriptor` is the format of the Arm ARM and its tests show that decoding inverts encoding; `slot` is an
-// exclusive pair or an LSE instruction with acquire and release, or the `sync` atomics elsewhere; `publish` is the
-// `dsb ishst` that orders a descriptor write before later walks (Arm ARM D8.2.6), `publish_and_sync` adds the `isb` without
-// which instructions already fetched here may still fault.
+// exclusive pair or an LSE instruction with acquire and release, or the `sync` atomics, which are the same, in `try_install`
+// and elsewhere; `publish` is the `dsb ishst` that orders a descriptor write before later walks (Arm ARM D8.2.6),
+// `publish_and_sync` adds the `isb` without which instructions already fetched here may still fault.
 unsafe impl Arch for AArch64 {
     const NAME: &'static str = "aarch64";
     const BREAK_BEFORE_MAKE: bool = true;
@@ -79,6 +80,12 @@ unsafe impl Arch for AArch64 {
 
     fn is_closed_to_programs(word: u64) -> bool {
         descriptor::is_closed_to_programs(word)
+    }
+
+    // By the compiler's exchange, which compares with what it knows to be there.
+    #[inline]
+    fn try_install(slot: &AtomicU64, vacant: u64, entry: u64) -> Result<(), u64> {
+        <Portable as Arch>::try_install(slot, vacant, entry)
     }
 
     #[inline]

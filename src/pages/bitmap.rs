@@ -34,10 +34,10 @@ impl Bitmap {
         self.word(bit / 64, order) & 1 << (bit % 64) != 0
     }
 
-    /// Whether the map has this bit, and it is clear.
+    /// Whether this bit is set, or the map has no such bit.
     #[inline]
-    pub(crate) fn is_clear(&self, bit: u32, order: Ordering) -> bool {
-        self.words.get((bit / 64) as usize).is_some_and(|word| word.load(order) & 1 << (bit % 64) == 0)
+    pub(crate) fn is_set_or_absent(&self, bit: u32, order: Ordering) -> bool {
+        self.words.get((bit / 64) as usize).is_none_or(|word| word.load(order) & 1 << (bit % 64) != 0)
     }
 
     /// Sets bits of one word and says which of them were clear. Release: what was done to the slots they stand for is seen

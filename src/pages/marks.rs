@@ -55,7 +55,7 @@ impl Marks {
     /// (`queue`).
     #[inline]
     fn is_noted(&self, word: u32) -> bool {
-        !self.some.is_clear(word, Ordering::Acquire)
+        self.some.is_set_or_absent(word, Ordering::Acquire)
     }
 
     /// Sets a bit and says whether it was clear.

@@ -1,10 +1,11 @@
 //! Which arena a faulting address belongs to, for kernels with more than one.
 //!
 //! A fixed array of entries, and each window has its *home* in it (`entry`): that of an arena is the first free one from there
-//! on, and the home knows in which those are that are at home there. So a fault looks at one entry or two, however many arenas
-//! there are.
+//! on, and the home knows in which those are that are at home there. Each home has four hints, which say where the last was put
+//! of the windows that share one: there a fault looks first, and nearly always it finds its arena. Else it looks wherever an arena
+//! of its home is.
 //!
-//! A fault enters an entry by adding one to its word, which says at once whether the entry is open,
+//! A fault enters an entry by adding one to its word, which says at once whether the entry is open and for which window,
 //! and leaves by subtracting one; removal closes the entry and succeeds only when nobody is inside. Because flag and count are
 //! one word, each step is one atomic operation on it, all of them in one order: whoever counted up before the entry was closed
 //! is seen by the closer, whoever counts up after sees that it is closed. No fence is needed, and nobody waits.
@@ -24,7 +25,7 @@ use crate::sync::{Figure, Ordering};
 
 mod entry;
 
-use entry::{COUNT, Entry, Inside, MEMBERS, OPEN, TAKEN, home, member};
+use entry::{COUNT, Entry, HINTS, Hint, Inside, Key, MEMBERS, OPEN, TAKEN, member};
 
 /// Finds the arena of a faulting address among at most `N`.
 ///
@@ -44,6 +45,8 @@ use entry::{COUNT, Entry, Inside, MEMBERS, OPEN, TAKEN, home, member};
 /// ```
 pub struct Registry<P: Platform, const N: usize, A: Arch = Native> {
     entries: [Entry; N],
+    /// Written by registrations alone, so that the faults of all CPUs find them in their caches.
+    hints: [[Hint; HINTS]; N],
     arenas: PhantomData<*const Arena<P, A>>,
 }
 
@@ -118,13 +121,15 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
     /// An empty registry.
     #[cfg(not(kernel_arena_loom))]
     pub const fn new() -> Self {
-        Self { entries: [const { Entry::new() }; N], arenas: PhantomData }
+        let hints = [const { [const { Hint::none() }; HINTS] }; N];
+        Self { entries: [const { Entry::new() }; N], hints, arenas: PhantomData }
     }
 
     /// An empty registry (a model's atomics are not `const`).
     #[cfg(kernel_arena_loom)]
     pub fn new() -> Self {
-        Self { entries: core::array::from_fn(|_| Entry::new()), arenas: PhantomData }
+        let hints = core::array::from_fn(|_| core::array::from_fn(|_| Hint::none()));
+        Self { entries: core::array::from_fn(|_| Entry::new()), hints, arenas: PhantomData }
     }
 
     /// Lets faults in the arena's window find it. Context: *any*.
@@ -136,19 +141,22 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
     /// The arena is neither moved nor dropped before [`remove`](Self::remove) of *this* registry has returned `Ok` for this
     /// registration.
     pub unsafe fn register(&self, arena: &Arena<P, A>) -> Result<Registration, RegisterError> {
-        let base = arena.layout().base().value();
-        let (home, places) = self.places(base);
+        let base = arena.layout().base();
+        let window = Key::of(base);
+        let (home, places) = self.places(window);
         let (distance, entry) = places.enumerate().find(|(_, entry)| entry.take()).ok_or(RegisterError::Full)?;
-        entry.base.store(base, Ordering::Relaxed);
+        entry.base.store(base.value(), Ordering::Relaxed);
         let address = core::ptr::from_ref(arena).expose_provenance() as u64;
         entry.arena.store(address, Ordering::Relaxed);
         let number = NEXT_REGISTRATION.fetch_add(1, Ordering::Relaxed);
         entry.registration.store(number, Ordering::Relaxed);
         // Relaxed: a fault that comes after this registration, as happens-before goes, sees it, and no other need find the arena.
         self.entries[home].members.fetch_or(member(distance), Ordering::Relaxed);
+        let place = (home + distance) % N;
+        self.hint(window).inspect(|hint| hint.give(place));
         // Release: whoever finds the entry open finds the arena.
-        entry.word.fetch_or(OPEN, Ordering::AcqRel);
-        Ok(Registration { entry: (home + distance) % N, number })
+        entry.word.fetch_or(window.opening(), Ordering::AcqRel);
+        Ok(Registration { entry: place, number })
     }
 
     /// The same for an arena that exists for ever, or as long as anybody can tell: it is neither moved nor dropped while it is
@@ -199,13 +207,13 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
             return Err(RemoveError::NotHere(registration));
         };
         // Acquire: what the faults that have left did to the arena comes before what its owner does next.
-        let in_flight = entry.word.fetch_and(!OPEN, Ordering::AcqRel) & COUNT;
+        let in_flight = entry.word.fetch_and(TAKEN | COUNT, Ordering::AcqRel) & COUNT;
         if in_flight != 0 {
             return Err(RemoveError::Busy { registration, in_flight });
         }
         // The entry is still ours, and so is its bit at its home, unless others have it, too.
         if N <= MEMBERS {
-            let home = home(entry.base.load(Ordering::Relaxed), N);
+            let home = Key::of(KernelAddr::new(entry.base.load(Ordering::Relaxed))).home(N);
             let distance = (registration.entry + N - home) % N;
             self.entries[home].members.fetch_and(!member(distance), Ordering::Relaxed);
         }
@@ -219,11 +227,12 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
         self.recover(fault.address, fault.access, fault.instruction)
     }
 
-    /// The same, told the parts of the fault, which fit registers.
+    /// The same, told the parts of the fault, which fit registers: what nearly always is, the arena where the hint says.
     #[inline(never)]
     fn recover(&self, address: KernelAddr, access: Access, instruction: InstructionAddr) -> FaultOutcome {
-        let Some(inside) = self.enter(address.value(), address) else {
-            return self.recover_in_guard(address, access, instruction);
+        let window = Key::of(address);
+        let Some(inside) = self.hinted(window).and_then(|entry| entry.enter(window)) else {
+            return self.recover_elsewhere(address, access, instruction);
         };
         // SAFETY: the entry is open and we are counted in it, so `remove` does not succeed before we leave, and until it
         // does `register`'s caller keeps the arena in place.
@@ -231,16 +240,24 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
         arena.recover(address, access, instruction)
     }
 
-    /// The same for an address that is in no window, but perhaps in an upper guard.
+    /// The same, wherever the arena may be, if there is one.
     #[cold]
     #[inline(never)]
-    fn recover_in_guard(&self, address: KernelAddr, access: Access, instruction: InstructionAddr) -> FaultOutcome {
-        if address.value() % WINDOW_SIZE >= GUARD_SIZE {
-            return FaultOutcome::NotOurs;
+    fn recover_elsewhere(&self, address: KernelAddr, access: Access, instruction: InstructionAddr) -> FaultOutcome {
+        let in_guard = address.value() % WINDOW_SIZE < GUARD_SIZE;
+        if in_guard || self.may_have(Key::of(address)) {
+            self.search(address, access, instruction)
+        } else {
+            FaultOutcome::NotOurs
         }
-        let Some(inside) = self.enter(address.value().wrapping_sub(WINDOW_SIZE), address) else {
-            return FaultOutcome::NotOurs;
-        };
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn search(&self, address: KernelAddr, access: Access, instruction: InstructionAddr) -> FaultOutcome {
+        let below = KernelAddr::new(address.value().wrapping_sub(WINDOW_SIZE));
+        let guarded = || if address.value() % WINDOW_SIZE < GUARD_SIZE { self.find(Key::of(below)) } else { None };
+        let Some(inside) = self.find(Key::of(address)).or_else(guarded) else { return FaultOutcome::NotOurs };
         // SAFETY: as above.
         let arena = unsafe { &*Self::arena(&inside) };
         arena.handle_kernel_fault(&Fault { address, access, instruction })
@@ -252,19 +269,36 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
         core::ptr::with_exposed_provenance(inside.arena_address())
     }
 
-    /// Counts a fault into the entry of its arena, if that is one whose window has this address.
+    /// The hint of a window. Of a registry with one entry there is nothing to say.
     #[inline(always)]
-    fn enter(&self, window: u64, address: KernelAddr) -> Option<Inside<'_>> {
+    fn hint(&self, window: Key) -> Option<&Hint> {
+        if N == 1 { None } else { self.hints.as_flattened().get(window.hint(N)) }
+    }
+
+    /// The entry in which the arena of a window is to be looked for first.
+    #[inline(always)]
+    fn hinted(&self, window: Key) -> Option<&Entry> {
+        if N == 1 { self.entries.first() } else { self.entries.get(Self::wrapped(self.hint(window)?.place())) }
+    }
+
+    /// Whether an arena in this window was ever registered.
+    #[inline(always)]
+    fn may_have(&self, window: Key) -> bool {
+        N == 1 || self.hint(window).is_some_and(Hint::is_given)
+    }
+
+    /// Counts a fault into the entry of its arena, if there is one in this window.
+    fn find(&self, window: Key) -> Option<Inside<'_>> {
         if N == 1 {
-            return self.entries.first()?.enter(address);
+            return self.entries.first()?.enter(window);
         }
-        let home = home(window, N);
+        let home = window.home(N);
         let mut members = self.entries.get(home)?.members.load(Ordering::Relaxed);
         while members != 0 {
             let first = members.trailing_zeros() as usize;
             members &= members - 1;
             for distance in (first..N).step_by(MEMBERS) {
-                if let Some(inside) = self.entries.get(Self::wrapped(home + distance))?.enter(address) {
+                if let Some(inside) = self.entries.get(Self::wrapped(home + distance))?.enter(window) {
                     return Some(inside);
                 }
             }
@@ -284,9 +318,9 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
         }
     }
 
-    /// The home of the window with this address, and all entries from there on.
-    fn places(&self, window: u64) -> (usize, impl Iterator<Item = &Entry>) {
-        let home = home(window, N);
+    /// The home of a window, and all entries from there on.
+    fn places(&self, window: Key) -> (usize, impl Iterator<Item = &Entry>) {
+        let home = window.home(N);
         let (before, from) = self.entries.split_at(home);
         (home, from.iter().chain(before))
     }

@@ -129,13 +129,16 @@ impl<A: Arch> SlotCodec<A> {
         self.scratch[0]
     }
 
-    /// Whether scratch may take this word's place as it is: nothing is here, and nothing need be flushed before. Of the words of
+    /// The word, if scratch may take its place as it is: nothing is here, and nothing need be flushed before. Of the words of
     /// which that is so these are nearly all; what the others say, [`decode`](Self::decode) finds out.
     #[inline]
-    pub(crate) const fn is_scratched_at_once(word: u64) -> bool {
-        // Where nothing is flushed before, all tags are 0.
-        let vacated = if A::BREAK_BEFORE_MAKE { 0 } else { KIND_VACATED };
-        word & !vacated == 0
+    pub(crate) const fn scratched_at_once(word: u64) -> Option<u64> {
+        match word {
+            0 => Some(0),
+            // Where something is flushed before, it has to be found out whether that was done.
+            KIND_VACATED if !A::BREAK_BEFORE_MAKE => Some(KIND_VACATED),
+            _ => None,
+        }
     }
 
     /// Whether a word says that nothing is here, as [`SlotState::is_vacant`] of what it decodes to.

@@ -1,7 +1,7 @@
 //! A violation in the words of a record: what is known of it is put together where it happens, so that little is left to do.
 //!
 //! The first word is the address. The second is that of the instruction, or a program's instruction in 31:0 and the size of its
-//! access in 39:32. The last has the CPU in 15:0, or `NO_CPU`; the kind in 24:17; whether it is a program's instruction in
+//! access in 39:32. The last has the kind in 7:0; the CPU in 23:8, or `NO_CPU`; whether it is a program's instruction in
 //! 25; the program in 63:32.
 
 use super::{Bytecode, ProgramHole, Violation, ViolationKind};
@@ -13,9 +13,9 @@ use crate::programs::ProgramId;
 /// Words of a record.
 pub(super) const RECORD_WORDS: usize = 3;
 
-const NO_CPU: u64 = 1 << 16;
-const KIND_SHIFT: u32 = 17;
 const KIND_MASK: u64 = 0xff;
+const CPU_SHIFT: u32 = 8;
+const NO_CPU: u64 = 1 << 24;
 const BYTECODE: u64 = 1 << 25;
 const PROGRAM_SHIFT: u32 = 32;
 const BYTES_SHIFT: u32 = 32;
@@ -32,7 +32,7 @@ impl Offence {
     /// A free that was refused.
     #[inline]
     pub(crate) const fn free(address: KernelAddr, kind: ViolationKind) -> Self {
-        Self { address: address.value(), instruction: 0, rest: NO_CPU | kind.code() << KIND_SHIFT }
+        Self { address: address.value(), instruction: 0, rest: NO_CPU | kind.code() }
     }
 
     /// A program's access that found a hole, in the window that starts at `base`.
@@ -41,7 +41,7 @@ impl Offence {
             // Both guards are named, too.
             address: base.value().wrapping_add_signed(hole.offset),
             instruction: hole.instruction as u64 | (hole.bytes as u64) << BYTES_SHIFT,
-            rest: NO_CPU | BYTECODE | ViolationKind::of(hole.access).code() << KIND_SHIFT,
+            rest: NO_CPU | BYTECODE | ViolationKind::of(hole.access).code(),
         }
     }
 
@@ -49,7 +49,7 @@ impl Offence {
     #[inline]
     pub(crate) fn on(self, cpu: Option<CpuId>) -> Self {
         match cpu {
-            Some(cpu) => Self { rest: self.rest & !NO_CPU | u64::from(cpu.number()), ..self },
+            Some(cpu) => Self { rest: self.rest & !NO_CPU | u64::from(cpu.number()) << CPU_SHIFT, ..self },
             None => self,
         }
     }
@@ -77,7 +77,7 @@ impl From<&Fault> for Offence {
     fn from(fault: &Fault) -> Self {
         let kind = fault.access as u64;
         let (address, instruction) = (fault.address.value(), fault.instruction.value());
-        Self { address, instruction, rest: NO_CPU | kind << KIND_SHIFT }
+        Self { address, instruction, rest: NO_CPU | kind }
     }
 }
 
@@ -94,10 +94,10 @@ impl Violation {
         });
         Self {
             address: KernelAddr::new(address),
-            kind: ViolationKind::from_code(rest >> KIND_SHIFT & KIND_MASK),
+            kind: ViolationKind::from_code(rest & KIND_MASK),
             instruction: InstructionAddr::new(if bytecode.is_none() { instruction } else { 0 }),
             bytecode,
-            cpu: (rest & NO_CPU == 0).then(|| CpuId::new((rest & 0xffff) as u16)),
+            cpu: (rest & NO_CPU == 0).then(|| CpuId::new((rest >> CPU_SHIFT & 0xffff) as u16)),
             program: ProgramId::new((rest >> PROGRAM_SHIFT) as u32),
             sequence,
         }

@@ -100,10 +100,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let Some(slot) = self.tables.numbered_slot(&self.platform, number) else {
             return self.recover_elsewhere(address, access, instruction);
         };
-        let word = A::load(slot);
-        if !SlotCodec::<A>::is_scratched_at_once(word) {
+        let Some(word) = SlotCodec::<A>::scratched_at_once(A::load(slot)) else {
             return self.recover_elsewhere(address, access, instruction);
-        }
+        };
         // Not before: of a fault that is not the arena's, nobody is asked where it is. A kernel has such faults before it can
         // tell its CPUs apart.
         let cpu = self.cpu();
@@ -113,20 +112,21 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         A::publish();
         let bit = self.numbered_bit(number);
         if self.maps.tainted.mark_page_unnoted(bit) {
-            return self.note_and_record(bit, address, access, instruction);
+            return self.note_and_record(address, access, instruction, bit);
         }
         self.recovered(&Fault { address, access, instruction }, cpu)
     }
 
-    /// The scratch page is there, and marked, but where the mark is has to be noted.
+    /// The scratch page is there, and marked, but where the mark is has to be noted. What there is more of than of a fault comes
+    /// last: the others stay in their registers.
     #[cold]
     #[inline(never)]
     fn note_and_record(
         &self,
-        bit: u32,
         address: KernelAddr,
         access: Access,
         instruction: InstructionAddr,
+        bit: u32,
     ) -> FaultOutcome {
         self.maps.tainted.note_page(bit);
         self.recovered(&Fault { address, access, instruction }, self.cpu())
