@@ -64,11 +64,13 @@ pub(crate) enum Upper {
 }
 
 impl Upper {
-    /// Where others may be, each with room for its guards: addresses of the upper half for which the kernel's root has nothing.
-    /// On aarch64 that is the rest of its 39 bits, so that there are 62 beside the arena that is used.
+    /// Where others may be, each with room for its guards: addresses of the upper half for which the kernel's root has nothing,
+    /// not even a guard. On aarch64 that is the rest of its 39 bits, beside the eight windows of which the arena that is used
+    /// has the first, so that there are 55.
     pub(crate) fn others(own: u64) -> impl Iterator<Item = u64> {
+        const STEP: u64 = 2 * WINDOW_SIZE;
         let start = if ARCHITECTURE == "x86_64" { 0xffff_a000_0000_0000 } else { PHYSICAL_MAP };
-        (1..64).map(move |number| start + number * 2 * WINDOW_SIZE).filter(move |base| *base != own)
+        (1..64).map(move |number| start + number * STEP).filter(move |base| base.wrapping_sub(own) >= 8 * STEP)
     }
 }
 
