@@ -133,6 +133,16 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         self.tables.slot(&self.platform, page)
     }
 
+    /// The same, by the bit that the page has in the maps.
+    #[inline(always)]
+    fn slot_of_bit(&self, bit: u32) -> Option<&AtomicU64> {
+        if Tables::<A>::BITS_ARE_NUMBERS {
+            self.tables.numbered_slot(&self.platform, bit.into())
+        } else {
+            self.slot(self.maps.page_of(bit))
+        }
+    }
+
     /// What the slot of a page of the extent says. Asked beside the paths that are hot, in many places.
     #[inline(never)]
     fn state(&self, page: u32) -> SlotState {

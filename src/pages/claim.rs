@@ -1,6 +1,6 @@
 //! Claiming: the exclusive right to install into slots.
 
-use super::{GivingBack, Guess, LeftBy, Moment, PageMaps, Wanted};
+use super::{GivingBack, Guess, InPlace, LeftBy, Moment, PageMaps, Wanted};
 use crate::addr::PageRange;
 use crate::sync::Ordering;
 
@@ -11,6 +11,15 @@ pub(crate) enum Avoid {
     Tainted,
     /// None.
     Nothing,
+}
+
+/// There is no page, as far as a search for one has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nowhere {
+    /// Nor was there one when another was refused it, and nothing was given back since.
+    Refused,
+    /// All are taken, or are being given back.
+    Full,
 }
 
 /// This page is claimed already.
@@ -29,16 +38,16 @@ impl PageMaps {
         self.claimed.claim(first, count).map_err(|bit| Taken(self.page_of(bit)))
     }
 
-    /// Claims one page of the extent: whether nobody had it.
+    /// Claims one page of the extent, by its bit: whether nobody had it.
     #[inline]
-    pub(crate) fn claim_page(&self, page: u32) -> bool {
-        self.claimed.claim(self.bit_of(page), 1).is_ok()
+    pub(crate) fn claim_bit(&self, bit: u32) -> bool {
+        self.claimed.claim_one(bit)
     }
 
     /// Makes one page claimable again, as [`unclaim`](Self::unclaim) does.
     #[inline]
-    pub(crate) fn unclaim_page(&self, page: u32) {
-        self.claimed.unclaim_one(self.bit_of(page));
+    pub(crate) fn unclaim_bit(&self, bit: u32) {
+        self.claimed.unclaim_one(bit);
     }
 
     /// The first of these pages that is claimed.
@@ -63,17 +72,18 @@ impl PageMaps {
         found.map(|bit| PageRange::of(self.page_of(bit), count))
     }
 
-    /// The lowest page that nobody has and whose slot holds no scratch, from a fraction of the extent on.
+    /// The bit of the lowest page that nobody has and whose slot holds no scratch, from a fraction of the extent on.
     #[inline]
-    pub(crate) fn find_one(&self, from: u16) -> Option<PageRange> {
+    pub(crate) fn find_one(&self, from: u16) -> Result<u32, Nowhere> {
         // Most often nothing is marked, and no CPU has moved.
-        let guess = if from == 0 && !self.tainted.any() { self.claimed.guess() } else { Guess::Unknown };
-        let bit = match guess {
-            Guess::Free(bit) => bit,
-            Guess::Full => return None,
-            Guess::Unknown => self.find_one_from(self.bit_from(from))?,
-        };
-        Some(PageRange::of(self.page_of(bit), 1))
+        let guess =
+            if from == 0 && !self.tainted.any() { self.claimed.guess(|| self.was_refused(1)) } else { Guess::Unknown };
+        match guess {
+            Guess::Free(bit) => Ok(bit),
+            Guess::Full => Err(Nowhere::Full),
+            Guess::Refused => Err(Nowhere::Refused),
+            Guess::Unknown => self.find_one_from(self.bit_from(from)).ok_or(Nowhere::Full),
+        }
     }
 
     #[inline(never)]
@@ -82,10 +92,10 @@ impl PageMaps {
         self.claimed.lowest_one(from, if self.tainted.any() { Some(&marked) } else { None })
     }
 
-    /// Whether pages lie below a fraction of the extent.
+    /// Whether a bit lies below a fraction of the extent.
     #[inline]
-    pub(crate) fn is_below(&self, pages: PageRange, from: u16) -> bool {
-        self.bit_of(pages.first().number()) < self.bit_from(from)
+    pub(crate) fn is_below(&self, bit: u32, from: u16) -> bool {
+        bit < self.bit_from(from)
     }
 
     /// The bit at a fraction of the extent. What lies below the extent is claimed; so the lowest is found from 0 on, where
@@ -110,22 +120,27 @@ impl PageMaps {
         self.geometry.count <= SMALL
     }
 
-    /// Announces that pages are going to be un-claimed, from the moment when their slots say so.
+    /// Announces that pages are going to be un-claimed, from the moment when their slots say so. From now on nothing is refused
+    /// without a search until one has looked in vain again.
     pub(crate) fn giving_back(&self, pages: PageRange) -> Option<GivingBack<'_>> {
-        (!self.is_small()).then(|| self.giving_back_near(pages.first().number()))
-    }
-
-    /// The same, for pages of which one may be this, of a small extent, too.
-    #[inline(never)]
-    pub(crate) fn giving_back_near(&self, page: u32) -> GivingBack<'_> {
-        self.batch(page)
+        (!self.is_small()).then(|| self.batch(pages.first().number()))
     }
 
     /// The same, for pages of which this is one, and of a small extent, too: whoever gives them back counts its shootdowns
     /// there.
+    #[inline(never)]
+    pub(crate) fn batch(&self, near: u32) -> GivingBack<'_> {
+        let giving_back = self.passing.begin(near.wrapping_sub(self.geometry.origin));
+        self.refused.forget();
+        giving_back
+    }
+
+    /// The same for the page with this bit, in a place of its own; `None` if there is no place.
     #[inline]
-    pub(crate) fn batch(&self, page: u32) -> GivingBack<'_> {
-        self.passing.begin(page.wrapping_sub(self.geometry.origin))
+    pub(crate) fn giving_back_one(&self, bit: u32) -> Option<InPlace<'_>> {
+        let giving_back = self.passing.begin_in_place(bit)?;
+        self.refused.forget();
+        Some(giving_back)
     }
 
     /// Before a search: what was given back so far.
@@ -135,8 +150,9 @@ impl PageMaps {
 
     /// Whether a run of so many pages, or a shorter one, was refused, and nothing was given back since. Never so in a small
     /// extent, where not all who give back announce it.
+    #[inline]
     pub(crate) fn was_refused(&self, count: u32) -> bool {
-        self.refused.still(count, || self.before_search().quiet())
+        self.refused.holds_for(count)
     }
 
     /// After a search for `count` pages that left these alone, besides those that are claimed, that found none, and during
@@ -145,9 +161,8 @@ impl PageMaps {
         // A page that was left alone because of a mark, and has none now, was claimed by whoever took the mark away: it still is,
         // or was given back.
         let for_marks = left_alone == Avoid::Tainted && self.tainted.any();
-        let moment = if self.is_small() || for_marks { None } else { before.quiet() };
-        if let Some(moment) = moment {
-            self.refused.note(count, moment);
+        if !self.is_small() && !for_marks {
+            self.refused.note(count, || self.none_given_back_since(before));
         }
     }
 

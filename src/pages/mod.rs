@@ -23,13 +23,13 @@ mod refused;
 mod tainted;
 
 pub(crate) use bitmap::{Bitmap, masks, ones, runs};
-pub(crate) use claim::{Avoid, Taken};
+pub(crate) use claim::{Avoid, Nowhere, Taken};
 pub(crate) use free_map::{
     BLOCK_WORDS, Blocks, Bound, FlatMap, FreeMap, Guess, Left, LeftBy, PairTest, Wanted, Words, lowest_within,
     mask_in_word,
 };
 pub(crate) use marks::Marks;
-pub(crate) use passing::{GivingBack, Moment};
+pub(crate) use passing::{GivingBack, InPlace, Moment, Shootdowns};
 
 use passing::Passing;
 use queue::Queue;
@@ -96,8 +96,15 @@ impl PageMaps {
     }
 
     /// Whether a bit stands for a page of the extent.
+    #[inline]
     pub(crate) const fn in_extent(&self, bit: u32) -> bool {
-        bit >= self.geometry.first && bit - self.geometry.first < self.geometry.count
+        bit.wrapping_sub(self.geometry.first) < self.geometry.count
+    }
+
+    /// The bit of any page, if it is of the extent.
+    #[inline]
+    pub(crate) fn bit_in_extent(&self, page: u32) -> Option<u32> {
+        Some(page.wrapping_sub(self.geometry.origin)).filter(|bit| self.in_extent(*bit))
     }
 
     /// Whether a page of the extent is claimed.
@@ -112,22 +119,33 @@ impl PageMaps {
 
     /// How many pages `reclaim` would bring back: those that are queued, and those that are marked and in nobody's hands.
     /// Of each, those in 64 words at most.
+    #[inline]
     pub(crate) fn reclaimable(&self) -> (u32, u32) {
         // Most often there is nothing of either.
-        let queued = || self.deferred.pages().counted(&|_, queued| queued.count_ones());
-        let free = |word, marked: u64| (marked & !self.claimed.taken(word, Ordering::Relaxed)).count_ones();
-        let marked = || self.tainted.pages().counted(&free);
-        let deferred = if self.deferred.is_empty() { 0 } else { queued() };
-        (deferred, if self.tainted.any() { marked() } else { 0 })
+        if self.deferred.is_empty() && !self.tainted.any() { (0, 0) } else { self.count_reclaimable() }
     }
 
-    /// Notes that these pages, un-claimed a moment ago, were vacated. Looked at before it is set, for mostly it is; so a note
-    /// may be lost to a `reclaim` that takes it just then.
+    #[cold]
+    #[inline(never)]
+    fn count_reclaimable(&self) -> (u32, u32) {
+        let free = |word, marked: u64| (marked & !self.claimed.taken(word, Ordering::Relaxed)).count_ones();
+        let queued = self.deferred.pages().counted(&|_, queued| queued.count_ones());
+        (queued, self.tainted.pages().counted(&free))
+    }
+
+    /// Notes that these pages, un-claimed a moment ago, were vacated.
     pub(crate) fn note_unsettled(&self, pages: PageRange) {
         for (word, _) in masks(self.bit_of(pages.first().number()), pages.count().get()) {
-            if !self.unsettled.test(word, Ordering::Relaxed) {
-                self.unsettled.set_bit(word);
-            }
+            self.note_unsettled_word(word);
+        }
+    }
+
+    /// The same of the pages of a word that has one. Looked at before it is set, for mostly it is; so a note may be lost to a
+    /// `reclaim` that takes it just then.
+    #[inline]
+    pub(crate) fn note_unsettled_word(&self, word: u32) {
+        if !self.unsettled.test(word, Ordering::Relaxed) {
+            self.unsettled.set_bit(word);
         }
         if self.any_unsettled.load(Ordering::Relaxed) == 0 {
             self.any_unsettled.store(1, Ordering::Relaxed);

@@ -50,6 +50,7 @@ impl Queue {
 
     /// Whether nothing is queued: nothing whose queueing comes before this. Who queued has seen the flag set, so who comes after
     /// reads that, or what checks made of it; with Acquire, so that he comes after those checks, and what they took.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.flag.0.load(Ordering::Acquire) == 0
     }

@@ -50,8 +50,9 @@ pub(crate) struct SlotCodec<A> {
     /// The words of a slot that holds a page, without its frame: by owner, first those that are mapped, then those that are
     /// deferred.
     pages: [u64; 8],
-    /// The bits of these words where the frame is.
+    /// The bits of these words where the frame is, and all others.
     frame: u64,
+    rest: u64,
     format: PhantomData<fn() -> A>,
 }
 
@@ -69,13 +70,9 @@ impl<A: Arch> SlotCodec<A> {
             A::leaf(Leaf { frame, reach, software }, attributes)
         };
         let (zeros, ones) = (Frame::from_entry(0), Frame::from_entry(!0));
-        Self {
-            attributes,
-            scratch,
-            pages: [0, 1, 2, 3, 4, 5, 6, 7].map(|software| leaf(zeros, software)),
-            frame: leaf(ones, 0) & !leaf(zeros, 0),
-            format: PhantomData,
-        }
+        let frame = leaf(ones, 0) & !leaf(zeros, 0);
+        let pages = [0, 1, 2, 3, 4, 5, 6, 7].map(|software| leaf(zeros, software));
+        Self { attributes, scratch, pages, frame, rest: !frame, format: PhantomData }
     }
 
     #[inline]
@@ -150,7 +147,9 @@ impl<A: Arch> SlotCodec<A> {
     /// The frame of a page that is mapped for this owner, and not for another, nor deferred.
     #[inline]
     pub(crate) fn frame_of(&self, word: u64, owner: Owner) -> Option<Frame> {
-        (word & !self.frame == self.pages[owner as usize]).then_some(Frame::from_entry(word & self.frame))
+        // Where all else is the same, what is left is the frame.
+        let frame = word ^ self.pages[owner as usize];
+        (frame & self.rest == 0).then(|| Frame::again(frame))
     }
 
     /// The frame and the owner of a page that is queued to be freed.

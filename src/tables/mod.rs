@@ -97,6 +97,10 @@ impl<A: Arch> Tables<A> {
     /// directories.
     const LEAVES_ARE_KNOWN: bool = Self::LEAF_PAGES == TABLE_PAGES;
 
+    /// Whether pages have the same numbers among these tables' as bits in the maps. (A model's smaller tables may begin beyond
+    /// where the maps do.)
+    pub(crate) const BITS_ARE_NUMBERS: bool = Self::LEAF_PAGES == TABLE_PAGES;
+
     /// The slot of a page of the extent's leaf tables, by its number among them: `None` for any other number. It and those after
     /// it in its table are atomics that are there until the tables are released.
     #[inline(always)]

@@ -30,7 +30,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         from: u16,
     ) -> Result<PageRange, AllocError> {
         if self.maps.was_refused(count) {
-            return Err(AllocError::NoSpace(self.reclaimable()));
+            return self.no_space();
         }
         let before = self.maps.before_search();
         let found = self.maps.find(count, align, Avoid::Tainted, from).or_else(|| match context {
@@ -38,14 +38,14 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             Context::Any => None,
         });
         let found = found.ok_or_else(|| self.no_run(count, align, context, before))?;
-        self.leave_if_below(found, from);
+        self.leave_if_below(self.maps.bit_of(found.first().number()), from);
         Ok(found)
     }
 
-    /// Goes back to the lowest pages if this was found below the CPU's own start.
+    /// Goes back to the lowest pages if the page with this bit was found below the CPU's own start.
     #[inline]
-    pub(super) fn leave_if_below(&self, found: PageRange, from: u16) {
-        if from != 0 && self.maps.is_below(found, from) {
+    pub(super) fn leave_if_below(&self, bit: u32, from: u16) {
+        if from != 0 && self.maps.is_below(bit, from) {
             self.moved.full(self.cpu());
         }
     }
@@ -75,6 +75,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             found = self.find_run(count, align, context, self.moved.lost(self.cpu()))?;
         }
         Err(AllocError::Busy(self.reclaimable()))
+    }
+
+    /// What a request is refused with that was refused before.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn no_space(&self) -> Result<PageRange, AllocError> {
+        Err(AllocError::NoSpace(self.reclaimable()))
     }
 
     /// Why there is no run: because none would be there even if all operations had ended, or because of those that have not.

@@ -36,13 +36,16 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     ///
     /// # Errors
     /// [`AllocError`]; nothing was changed then, but for marks and pages that wait for [`reclaim`](Self::reclaim).
+    #[inline]
     pub fn alloc_pages(&self, request: AllocRequest) -> Result<PageRange, AllocError> {
         if request.is_for_one_page() {
-            if let Some(page) = self.alloc_page(&request)? {
-                return Ok(page);
+            match self.alloc_page(request.owner, request.node) {
+                Ok(page) => Ok(PageRange::of(page, 1)),
+                Err(missed) => self.alloc_missed(missed, &request),
             }
+        } else {
+            self.alloc_run(&request)
         }
-        self.alloc_run(&request)
     }
 
     /// The same for any number of pages, wherever they may be; and for one page that could not be had at once. On its own, so
@@ -161,6 +164,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         }
     }
 
+    #[inline]
     pub(super) fn reclaimable(&self) -> Reclaimable {
         let (deferred, tainted) = self.maps.reclaimable();
         Reclaimable { deferred, tainted, foreign: self.shared.0.foreign.get() }

@@ -5,31 +5,71 @@ use crate::addr::PageRange;
 use crate::arch::Arch;
 use crate::arena::slots::claimed::Claimed;
 use crate::arena::{AllocError, AllocRequest, Arena};
-use crate::platform::Platform;
+use crate::pages::Nowhere;
+use crate::platform::{NodeId, Platform};
+use crate::slot::Owner;
+
+/// Why a page could not be had at once. Nothing was changed.
+#[derive(Clone, Copy)]
+pub(super) enum Missed {
+    /// There is none, and it was said before.
+    Refused,
+    /// The frame source has none.
+    NoFrame,
+    /// What stands in the way is found again by who looks closer.
+    Unknown,
+}
+
+/// On its own, so that who has a page does not make up errors.
+#[cold]
+#[inline(never)]
+const fn missed(missed: Missed) -> Result<u32, Missed> {
+    Err(missed)
+}
 
 impl<P: Platform, A: Arch> Arena<P, A> {
-    /// The lowest page, if it can be had at once. Otherwise nothing was changed, and what stands in the way is found again by
-    /// who looks closer.
-    #[inline]
-    pub(super) fn alloc_page(&self, request: &AllocRequest) -> Result<Option<PageRange>, AllocError> {
+    /// The number of the lowest page, if it can be had at once.
+    #[inline(never)]
+    pub(super) fn alloc_page(&self, owner: Owner, node: Option<NodeId>) -> Result<u32, Missed> {
         let from = self.start();
-        let Some(found) = self.maps.find_one(from) else { return Ok(None) };
-        self.leave_if_below(found, from);
+        let bit = match self.maps.find_one(from) {
+            Ok(bit) => bit,
+            Err(Nowhere::Refused) => return missed(Missed::Refused),
+            Err(Nowhere::Full) => return missed(Missed::Unknown),
+        };
+        self.leave_if_below(bit, from);
         // In case of doubt it goes back, after its number.
-        let fresh = Fresh::take::<A>(&self.platform, request.node).ok_or(AllocError::OutOfFrames)?;
-        let page = found.first().number();
-        if !self.maps.claim_page(page) {
+        let Some(fresh) = Fresh::take::<A>(&self.platform, node) else { return missed(Missed::NoFrame) };
+        if !self.maps.claim_bit(bit) {
             self.moved.lost(self.cpu());
-            return Ok(None);
+            return missed(Missed::Unknown);
         }
-        let claimed = Claimed::new(&self.maps, found);
-        let Some(slot) = self.slot(page) else { return Ok(None) };
-        if !self.put_mapped(slot, fresh.frame(), request.owner) {
-            return Ok(None);
+        // The number is this call's until the slot says whose the page is. Nothing that is called in between unwinds.
+        let slot = self.slot_of_bit(bit);
+        if !slot.is_some_and(|slot| self.put_mapped(slot, fresh.frame(), owner)) {
+            self.give_up_bit(bit);
+            return missed(Missed::Unknown);
         }
         fresh.installed();
-        claimed.hand_out();
         A::publish_and_sync();
-        Ok(Some(found))
+        Ok(self.maps.page_of(bit))
+    }
+
+    /// A number that was claimed, and whose slot somebody else has changed.
+    #[cold]
+    #[inline(never)]
+    fn give_up_bit(&self, bit: u32) {
+        drop(Claimed::new(&self.maps, PageRange::of(self.maps.page_of(bit), 1)));
+    }
+
+    /// What becomes of a request for a page that could not be had at once.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn alloc_missed(&self, missed: Missed, request: &AllocRequest) -> Result<PageRange, AllocError> {
+        match missed {
+            Missed::Refused => self.no_space(),
+            Missed::NoFrame => Err(AllocError::OutOfFrames),
+            Missed::Unknown => self.alloc_run(request),
+        }
     }
 }

@@ -18,7 +18,6 @@ use crate::arena::life::reach;
 use crate::arena::slots::transition::scratched;
 use crate::fault::{Access, Fault, FaultOutcome, InstructionAddr};
 use crate::layout::Sharing;
-use crate::metadata::TABLE_PAGES;
 use crate::platform::{CpuId, FlushScope, Platform};
 use crate::slot::{SlotCodec, SlotState};
 use crate::sync::{AtomicU64, Ordering};
@@ -136,12 +135,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     #[inline(always)]
     fn numbered_bit(&self, number: u64) -> u32 {
         let number = (number & 0xffff_ffff) as u32;
-        // A model's smaller tables may begin beyond where the maps do.
-        if Tables::<A>::LEAF_PAGES == TABLE_PAGES {
-            number
-        } else {
-            self.maps.bit_of(self.tables.built().start + number)
-        }
+        if Tables::<A>::BITS_ARE_NUMBERS { number } else { self.maps.bit_of(self.tables.built().start + number) }
     }
 
     /// A fault of what may be an access that stops where there is no page.

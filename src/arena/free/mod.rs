@@ -15,6 +15,7 @@ use crate::platform::Platform;
 use crate::slot::{Owner, SlotState};
 use crate::sync::AtomicU64;
 use crate::violations::ViolationKind;
+use one::Single;
 
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Frees pages, allocated or reserved, that all belong to `owner`: when it returns no CPU reaches them any more, their
@@ -31,16 +32,15 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// but `Raced` leave the pages as they were. On a [private](crate::ArenaLayout::private) arena `NotOwner` is the answer
     /// for an allocator's pages, too, though `owner` is the allocator: only
     /// [`free_allocator_pages`](Self::free_allocator_pages) takes them away.
+    #[inline]
     pub fn free_pages(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
-        if count == PageCount::ONE {
-            if let Some(freed) = self.free_page(at, owner) {
-                return freed;
-            }
-            if self.free_reserved_page(at, owner).is_some() {
-                return Ok(());
-            }
+        if count != PageCount::ONE {
+            return self.free_run(at, count, owner);
         }
-        self.free_run(at, count, owner)
+        match self.free_page(at, owner) {
+            Single::Done => Ok(()),
+            missed => self.free_missed(missed, at, owner),
+        }
     }
 
     /// The same for any number of pages. On its own, so that who frees one page has no batch on its stack.
@@ -66,13 +66,15 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     ///
     /// # Errors
     /// As for [`free_pages`](Self::free_pages).
+    #[inline]
     pub fn free_pages_deferred(&self, at: ArenaPtr, count: PageCount, owner: Owner) -> Result<(), FreeError> {
-        if count == PageCount::ONE {
-            if let Some(deferred) = self.defer_page(at, owner) {
-                return deferred;
-            }
+        if count != PageCount::ONE {
+            return self.defer_run(at, count, owner);
         }
-        self.defer_run(at, count, owner)
+        match self.defer_page(at, owner) {
+            Single::Done => Ok(()),
+            missed => self.defer_missed(missed, at, owner),
+        }
     }
 
     /// The same for any number of pages, and for what is no page.

@@ -1,80 +1,115 @@
 //! Free of one page that is there, and its owner's, at once or deferred: the same steps as for many, without a batch.
 
 use super::Caller;
-use crate::addr::{ArenaPtr, PageCount, PageRange};
+use crate::addr::{ArenaPtr, PAGE_SIZE, PageCount, PageIndex, PageRange};
 use crate::arch::Arch;
-use crate::arena::slots::claimed::Claimed;
 use crate::arena::{Arena, FreeError};
-use crate::platform::{FlushScope, FrameSource, Platform};
+use crate::platform::{FlushScope, Frame, FrameSource, Platform};
 use crate::slot::{Owner, SlotState};
 use crate::sync::AtomicU64;
 
-/// A page of the extent.
+/// What became of a page that was to be freed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Single {
+    /// It is free, or queued.
+    Done,
+    /// It was there and its owner's, and somebody else was faster.
+    Raced,
+    /// It is something else. Nothing was changed, and what it is is found by who looks closer.
+    Other,
+}
+
+/// A page of the extent, as its slot said.
 struct Looked<'a> {
-    single: PageRange,
+    page: u32,
+    bit: u32,
     slot: &'a AtomicU64,
-    /// What its slot said.
     word: u64,
 }
 
 impl<P: Platform, A: Arch> Arena<P, A> {
-    /// Looks once, and takes away what it saw: the exchange is from the very word that was found to be the owner's. `None` if
-    /// that is not a page; nothing was changed then, and why is found by who looks closer.
-    #[inline]
-    pub(super) fn free_page(&self, at: ArenaPtr, owner: Owner) -> Option<Result<(), FreeError>> {
-        let Looked { single, slot, word } = self.look_once(at, owner)?;
-        let frame = self.codec.frame_of(word, owner)?;
-        let page = single.first().number();
+    /// Looks once, and takes away what it saw: the exchange is from the very word that was found to be the owner's.
+    #[inline(never)]
+    pub(super) fn free_page(&self, at: ArenaPtr, owner: Owner) -> Single {
+        let Some((looked, frame)) = self.look_at_page(at, owner) else { return Single::Other };
+        let Looked { page, bit, slot, word } = looked;
         // From before the slot is taken until the number is un-claimed.
-        let giving_back = self.maps.batch(page);
+        let Some(giving_back) = self.maps.giving_back_one(bit) else { return Single::Other };
         if A::compare_exchange(slot, word, self.codec.encode(SlotState::Vacated(self.next_tag()))).is_err() {
-            return Some(self.freed(0, single));
+            return Single::Raced;
         }
         // A platform that unwinds from here on costs the frame and the number, as in a batch.
-        Claimed::new(&self.maps, single).hand_out();
-        self.flush_for(Some(&giving_back), &[self.page_addresses(page, 1)], FlushScope::Leaves);
+        self.flush_for(giving_back.shootdowns(), &[self.page_addresses(page, 1)], FlushScope::Leaves);
         // SAFETY: it came from this source; the exchange that took it from its slot was the right to free it, and the
         // flush above was the last that anybody saw of it.
         unsafe { self.platform.frames().free(frame) };
-        self.maps.unclaim_page(page);
+        self.maps.unclaim_bit(bit);
         if A::BREAK_BEFORE_MAKE {
-            self.maps.note_unsettled(single);
+            self.maps.note_unsettled_word(bit / 64);
         }
-        Some(Ok(()))
+        Single::Done
     }
 
-    /// Queues one page that is there, and its owner's. `None` if it is not.
-    #[inline]
-    pub(super) fn defer_page(&self, at: ArenaPtr, owner: Owner) -> Option<Result<(), FreeError>> {
-        let Looked { single, slot, word } = self.look_once(at, owner)?;
-        let frame = self.codec.frame_of(word, owner)?;
-        if A::compare_exchange(slot, word, self.codec.encode_deferred(frame, owner)).is_err() {
-            return Some(self.freed(0, single));
+    /// What becomes of a free of one page that was not simply there.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn free_missed(&self, missed: Single, at: ArenaPtr, owner: Owner) -> Result<(), FreeError> {
+        if missed == Single::Raced {
+            return self.raced(0, PageRange::of(PageIndex::containing(at).number(), 1));
         }
-        self.maps.deferred.put_bit(self.maps.bit_of(single.first().number()));
-        Some(Ok(()))
+        match self.free_reserved_page(at, owner) {
+            Some(()) => Ok(()),
+            None => self.free_run(at, PageCount::ONE, owner),
+        }
+    }
+
+    /// Queues one page that is there, and its owner's.
+    #[inline(never)]
+    pub(super) fn defer_page(&self, at: ArenaPtr, owner: Owner) -> Single {
+        let Some((Looked { bit, slot, word, .. }, frame)) = self.look_at_page(at, owner) else { return Single::Other };
+        if A::compare_exchange(slot, word, self.codec.encode_deferred(frame, owner)).is_err() {
+            return Single::Raced;
+        }
+        self.maps.deferred.put_bit(bit);
+        Single::Done
+    }
+
+    /// What becomes of a deferred free of one page that was not simply there.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn defer_missed(&self, missed: Single, at: ArenaPtr, owner: Owner) -> Result<(), FreeError> {
+        if missed == Single::Raced {
+            return self.raced(0, PageRange::of(PageIndex::containing(at).number(), 1));
+        }
+        self.defer_run(at, PageCount::ONE, owner)
     }
 
     /// Frees one page that is reserved, and not scratched: there is nothing to flush or to give back. `None` if it is not,
     /// or not any more.
-    #[inline(never)]
-    pub(super) fn free_reserved_page(&self, at: ArenaPtr, owner: Owner) -> Option<()> {
-        let Looked { single, slot, word } = self.look_once(at, owner)?;
+    fn free_reserved_page(&self, at: ArenaPtr, owner: Owner) -> Option<()> {
+        let Looked { bit, slot, word, .. } = self.look_once(at, owner)?;
         if word != self.codec.encode(SlotState::Reserved(owner)) {
             return None;
         }
-        let page = single.first().number();
-        let _giving_back = self.maps.batch(page);
+        let _giving_back = self.maps.giving_back_one(bit)?;
         A::compare_exchange(slot, word, self.codec.encode(SlotState::Vacant)).ok()?;
-        self.maps.unclaim_page(page);
+        self.maps.unclaim_bit(bit);
         Some(())
     }
 
     #[inline]
+    fn look_at_page(&self, at: ArenaPtr, owner: Owner) -> Option<(Looked<'_>, Frame)> {
+        let looked = self.look_once(at, owner)?;
+        let frame = self.codec.frame_of(looked.word, owner)?;
+        Some((looked, frame))
+    }
+
+    #[inline]
     fn look_once(&self, at: ArenaPtr, owner: Owner) -> Option<Looked<'_>> {
-        let single = self.pages_at(at, PageCount::ONE).ok()?;
-        self.refuse_what_is_referred_to(single.first(), owner, Caller::Anybody).ok()?;
-        let slot = self.slot(single.first().number())?;
-        Some(Looked { single, slot, word: A::load(slot) })
+        let page = PageIndex::containing(at);
+        let bit = self.maps.bit_in_extent(page.number()).filter(|_| u64::from(at.offset()) % PAGE_SIZE == 0)?;
+        self.refuse_what_is_referred_to(page, owner, Caller::Anybody).ok()?;
+        let slot = self.slot_of_bit(bit)?;
+        Some(Looked { page: page.number(), bit, slot, word: A::load(slot) })
     }
 }

@@ -52,7 +52,7 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
     /// None is owed, of pages of which one may be `near`. Inlined, so that it is made where it stays.
     #[inline(always)]
     pub(in crate::arena) fn new(arena: &'a Arena<P, A>, near: u32) -> Self {
-        let giving_back = arena.maps.giving_back_near(near);
+        let giving_back = arena.maps.batch(near);
         Self { arena, owed: Few::new(), stale: Few::new(), tag: None, giving_back }
     }
 
@@ -85,7 +85,7 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
         if owed.is_empty() {
             return;
         }
-        self.arena.flush_for(Some(&self.giving_back), stale, FlushScope::Leaves);
+        self.arena.flush_for(self.giving_back.shootdowns(), stale, FlushScope::Leaves);
         for frame in owed.iter().filter_map(|owed| owed.frame) {
             // SAFETY: the exchange that took it from its slot was the right to free it, and the flush above was the last that
             // anybody saw of it.

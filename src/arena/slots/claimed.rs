@@ -3,7 +3,8 @@
 //! A number is claimed by setting its bit, or won back by taking its slot from its owner (S4, S6). Either way a [`Claimed`]
 //! stands for it, and it ends in one of three ways: it is dropped, which un-claims the numbers; it is *handed out*, because
 //! the slots now say whose the pages are; or it is *owed* to a [`Batch`](super::batch::Batch), which un-claims after the
-//! shootdown and after the frames went back (I5). Nothing else un-claims.
+//! shootdown and after the frames went back (I5). Nothing else un-claims. (One page that is allocated or freed alone goes
+//! without: nothing that unwinds is called while its number is in hands, or what is lost then is what a batch loses.)
 //!
 //! What unwinds in the middle gives up what no slot stands for yet, and no more: pages are handed out one by one.
 
@@ -35,11 +36,6 @@ impl<'a> Claimed<'a> {
     pub(in crate::arena) const fn hand_out_first(&mut self) {
         let (first, count) = (self.pages.first().number(), self.pages.count().get());
         self.pages = PageRange::of(first + 1, count.saturating_sub(1));
-    }
-
-    /// Hands out what is left: the slots say from now on whose the pages are.
-    pub(in crate::arena) const fn hand_out(self) {
-        mem::forget(self);
     }
 
     /// Passes the duty to un-claim to a batch.

@@ -9,7 +9,7 @@ use super::few::Few;
 use crate::addr::{AddressRange, PAGE_SHIFT, VirtAddr, WINDOW_SIZE};
 use crate::arch::Arch;
 use crate::arena::Arena;
-use crate::pages::GivingBack;
+use crate::pages::Shootdowns;
 use crate::platform::{FlushScope, Platform, Shootdown};
 use crate::views::Listed;
 
@@ -27,12 +27,12 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Has every CPU forget these addresses of the kernel view, and what they are in the others.
     #[inline(never)]
     pub(in crate::arena) fn flush(&self, ranges: &[AddressRange], scope: FlushScope) {
-        self.flush_for(None, ranges, scope);
+        self.flush_for(self.maps.passing.other_shootdowns(), ranges, scope);
     }
 
     /// The same, for an operation that counts its shootdowns itself.
     #[inline]
-    pub(in crate::arena) fn flush_for(&self, by: Option<&GivingBack<'_>>, ranges: &[AddressRange], scope: FlushScope) {
+    pub(in crate::arena) fn flush_for(&self, by: Shootdowns<'_>, ranges: &[AddressRange], scope: FlushScope) {
         if ranges.is_empty() {
             return;
         }
@@ -46,13 +46,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     #[inline]
-    fn shootdown(&self, by: Option<&GivingBack<'_>>, ranges: &[AddressRange], scope: FlushScope) {
-        by.map_or_else(|| self.maps.passing.count_shootdown(), GivingBack::count_shootdown);
+    fn shootdown(&self, by: Shootdowns<'_>, ranges: &[AddressRange], scope: FlushScope) {
+        by.count();
         self.platform.shootdown().shootdown(ranges, scope);
     }
 
     #[inline(never)] // Its array is on the stack only where there are views.
-    fn flush_every_view(&self, by: Option<&GivingBack<'_>>, ranges: &[AddressRange], scope: FlushScope) {
+    fn flush_every_view(&self, by: Shootdowns<'_>, ranges: &[AddressRange], scope: FlushScope) {
         let mut together = Few::<AddressRange, RANGES>::new();
         let mut add = |range| {
             if together.is_full() {
@@ -76,6 +76,10 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// Has every CPU forget a view, and how to get there.
     pub(in crate::arena) fn flush_view(&self, base: u64) {
-        self.shootdown(None, &[AddressRange::new(VirtAddr::new(base), WINDOW_SIZE)], FlushScope::Tables);
+        self.shootdown(
+            self.maps.passing.other_shootdowns(),
+            &[AddressRange::new(VirtAddr::new(base), WINDOW_SIZE)],
+            FlushScope::Tables,
+        );
     }
 }

@@ -30,6 +30,7 @@ impl LastForeign {
         self.0.store(u64::from(page) + 1, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(in crate::arena) fn get(&self) -> Option<PageIndex> {
         let number = self.0.load(Ordering::Relaxed).checked_sub(1)?;
         PageIndex::new(u32::try_from(number).ok()?)

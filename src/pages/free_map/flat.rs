@@ -22,6 +22,8 @@ pub(crate) enum Guess {
     Free(u32),
     /// None is, as notes say of all blocks.
     Full,
+    /// None is, as the caller knows.
+    Refused,
     /// None of the first block that is not noted; of others nothing is known.
     Unknown,
 }
@@ -67,18 +69,36 @@ impl FreeMap<FlatMap> {
         self.0.words.len() as u32
     }
 
-    /// A quick look for a bit that is free: the one that is remembered, or one of the first block that is not noted as full.
+    /// A quick look for a bit that is free: the one that is remembered, or one of the first block that is not noted as full. Where
+    /// the first notes say full, it asks whether to look further.
     #[inline]
-    pub(crate) fn guess(&self) -> Guess {
-        let open = self.0.next_open(0);
-        if let Some(hidden) = self.hidden() {
-            if hidden < open * BLOCK_BITS {
-                return Guess::Free(hidden);
-            }
+    pub(crate) fn guess(&self, is_refused: impl FnOnce() -> bool) -> Guess {
+        let open = match self.0.next_open_of_first() {
+            // Nothing lies below the first block.
+            Some(0) => return self.guess_from(0),
+            Some(open) => open,
+            None if is_refused() => return Guess::Refused,
+            None => self.0.next_open_after(0),
+        };
+        match self.hidden() {
+            Some(hidden) if hidden < open * BLOCK_BITS => Guess::Free(hidden),
+            _ => self.guess_from(open * BLOCK_WORDS),
         }
-        // Relaxed: whoever claims it looks again. Word by word, for mostly the first has one.
-        let first = open * BLOCK_WORDS;
-        for word in first..first + BLOCK_WORDS {
+    }
+
+    /// Of the words of a block, from its first on.
+    #[inline(always)]
+    fn guess_from(&self, first: u32) -> Guess {
+        // Relaxed: whoever claims it looks again. Mostly the first word has one.
+        let Some(taken) = self.0.words.get(first as usize) else { return Guess::Full };
+        let taken = taken.load(Ordering::Relaxed);
+        if taken != !0 { Guess::Free(first * 64 + taken.trailing_ones()) } else { self.guess_behind(first) }
+    }
+
+    /// The same behind the first word of a block.
+    #[inline(never)]
+    fn guess_behind(&self, first: u32) -> Guess {
+        for word in first + 1..first + BLOCK_WORDS {
             let Some(taken) = self.0.words.get(word as usize) else { return Guess::Full };
             let taken = taken.load(Ordering::Relaxed);
             if taken != !0 {
@@ -167,6 +187,14 @@ impl Blocks for FlatMap {
 }
 
 impl FlatMap {
+    /// The first block that is not noted, if the first word of notes has one.
+    #[inline]
+    fn next_open_of_first(&self) -> Option<u32> {
+        let Some(noted) = self.notes.first() else { return Some(0) };
+        let noted = noted.load(Ordering::Relaxed);
+        (noted != !0).then_some(noted.trailing_ones())
+    }
+
     #[cold]
     #[inline(never)]
     fn forget_full(&self, block: u32) {

@@ -113,6 +113,25 @@ impl<B: Blocks> FreeMap<B> {
         claimed.map_err(|taken| word * 64 + taken.trailing_zeros())
     }
 
+    /// Takes one bit: whether nobody had it.
+    #[inline]
+    pub(crate) fn claim_one(&self, bit: u32) -> bool {
+        match self.word(bit / 64).map(|bits| acquire(bits, 1 << (bit % 64))) {
+            Some(Ok(u64::MAX)) => {
+                self.note_if_full_at(bit);
+                true
+            }
+            Some(Ok(_)) => true,
+            Some(Err(_)) | None => false,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_if_full_at(&self, bit: u32) {
+        self.note_if_full(bit / BLOCK_BITS);
+    }
+
     /// The same of bits of one word, of this block. The error is those that were taken.
     #[inline]
     pub(crate) fn claim_in(&self, block: u32, bits: &AtomicU64, mask: u64) -> Result<(), u64> {

@@ -269,9 +269,13 @@ fn the_bit_that_comes_and_goes_in_a_full_block_leaves_its_note_alone() {
     map.claim(0, 4 * BLOCK_BITS).unwrap();
     let are_noted = || [0, 1, 2, 3].map(|block| map.0.is_noted(block));
     for bit in [700, 700, 3, 2000, 3] {
-        assert_eq!((map.guess(), map.lowest_one(0, None)), (Guess::Full, None));
+        assert_eq!((map.guess(|| false), map.lowest_one(0, None)), (Guess::Full, None));
+        assert_eq!(map.guess(|| true), Guess::Refused);
         map.unclaim(bit, 1);
-        assert_eq!((map.guess(), map.lowest_one(0, None), are_noted()), (Guess::Free(bit), Some(bit), [true; 4]));
+        assert_eq!(
+            (map.guess(|| false), map.lowest_one(0, None), are_noted()),
+            (Guess::Free(bit), Some(bit), [true; 4])
+        );
         assert_eq!(map.claim(bit, 1), Ok(()));
     }
 }
@@ -287,10 +291,10 @@ fn of_several_that_are_free_in_full_blocks_the_lowest_is_found() {
         let mut sorted = bits;
         sorted.sort_unstable();
         for bit in sorted {
-            assert_eq!((map.guess(), map.lowest_one(0, None)), (Guess::Free(bit), Some(bit)), "{order:?}");
+            assert_eq!((map.guess(|| false), map.lowest_one(0, None)), (Guess::Free(bit), Some(bit)), "{order:?}");
             assert_eq!(map.claim(bit, 1), Ok(()));
         }
-        assert_eq!((map.guess(), map.lowest_one(0, None)), (Guess::Full, None));
+        assert_eq!((map.guess(|| false), map.lowest_one(0, None)), (Guess::Full, None));
     }
 }
 
