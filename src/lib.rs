@@ -85,7 +85,7 @@
 //! where
 //!     P::PhysMap: ReversibleMap,
 //! {
-//!     heap.start(arena)
+//!     heap.start_waiting(arena) // `start`, where handlers allocate that may not wait for other CPUs
 //! }
 //!
 //! /// Objects for programs, on a shared arena.

@@ -43,7 +43,7 @@
 //!     let arena = Arena::new(platform, LAYOUT, METADATA.take().unwrap()).expect("no arena");
 //!     let arena = ARENA.put(arena).expect("there is one already");
 //!     let _for_ever = ARENAS.register_static(arena).unwrap();
-//!     HEAP.start(arena).unwrap();
+//!     HEAP.start_waiting(arena).unwrap();
 //! }
 //!
 //! /// The page-fault handler begins so: whether it returns, to the saved instruction pointer.

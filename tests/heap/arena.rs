@@ -11,6 +11,8 @@ use kernel_arena::{ArenaPtr, FreeError, KernelAddr, PageIndex, ViolationKind, Vi
 use crate::machine::{Cause, Format, Machine, count};
 
 const PAGE: usize = 4096;
+/// How often a block is taken and freed.
+const TIMES: usize = 40;
 
 fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 8).unwrap()
@@ -48,6 +50,45 @@ fn a_heap_starts_on_a_private_arena_alone_and_once<F: Format>() {
         assert_eq!(heap.slab().unwrap().mode(), mode);
         assert_eq!(heap.start(m.arena()), Err(InitError::AlreadyInitialised));
     }
+}
+
+/// How often a block is taken and freed again before one is refused; at most [`TIMES`].
+fn times_taken(heap: &dyn Blocks, size: usize) -> usize {
+    (0..TIMES)
+        .take_while(|_| {
+            // SAFETY: not 0 bytes.
+            let block = unsafe { heap.alloc(layout(size)) };
+            if !block.is_null() {
+                // SAFETY: taken just now, with this layout.
+                unsafe { heap.dealloc(block, layout(size)) };
+            }
+            !block.is_null()
+        })
+        .count()
+}
+
+/// What was freed is queued in the arena, or kept by the heap: one that may wait has it back before it refuses.
+fn a_heap_that_waits_refuses_only_what_there_is_no_room_for<F: Format>() {
+    // A run that is kept by nobody; one that is not longer than those that are; objects.
+    for size in [12 * PAGE, 5 * PAGE, 20_000] {
+        let m = Machine::<F>::builder().private().extent(1, 30).build();
+        let heap = Heap::new();
+        assert_eq!(heap.start_waiting(m.arena()), Ok(()));
+        assert_eq!(times_taken(&heap, size), TIMES);
+        // Objects of one class and runs of another length want what the others have left.
+        for size in [64, 29 * PAGE, 4096, 30 * PAGE] {
+            assert_eq!(times_taken(&heap, size), TIMES, "{size} bytes");
+        }
+        assert_eq!(times_taken(&heap, 31 * PAGE), 0);
+        heap.reclaim();
+        assert_eq!((m.arena().stats().claimed_pages, m.arena().validate()), (0, Ok(())));
+    }
+    let m = Machine::<F>::builder().private().extent(1, 30).build();
+    let heap = Heap::new();
+    assert_eq!(heap.start(m.arena()), Ok(()));
+    assert_eq!(times_taken(&heap, 12 * PAGE), 2, "the other waits for nothing");
+    heap.reclaim();
+    assert_eq!(times_taken(&heap, 12 * PAGE), 2);
 }
 
 fn on_a_private_arena<F: Format>(run: impl FnOnce(&Machine<F>, &dyn Blocks)) {
@@ -167,6 +208,7 @@ fn a_zeroed_run_is_not_written_to<F: Format>() {
 
 each_format!(
     a_heap_starts_on_a_private_arena_alone_and_once,
+    a_heap_that_waits_refuses_only_what_there_is_no_room_for,
     a_heap_on_a_shared_arena_is_refused,
     only_the_heap_frees_its_pages,
     blocks_are_memory_of_the_arena_and_no_programs,

@@ -26,7 +26,9 @@ const BLOCKS: usize = 300;
 /// The most stack that operations may take, in bytes: a fault of the stack that it interrupts; an allocation; pages freed.
 const FAULT_STACK: usize = if cfg!(debug_assertions) { 3 << 10 } else { 1 << 10 };
 const ALLOC_STACK: usize = if cfg!(debug_assertions) { 9 << 10 } else { 2560 };
-const FREE_STACK: usize = 6 << 10;
+const FREE_STACK: usize = if cfg!(debug_assertions) { 12 << 10 } else { 6 << 10 };
+/// An allocation that finds no page, and reclaims.
+const SHORT_STACK: usize = if cfg!(debug_assertions) { 14 << 10 } else { 6 << 10 };
 
 /// What is being tried.
 static RUNNING: Mutex<Option<&str>> = Mutex::new(None);
@@ -126,11 +128,15 @@ fn timer(arena: Kernel) {
     assert!(recorded > 0, "wild reads of the timer's handler are recorded");
 }
 
-/// Takes and gives back more memory than the machine has.
+/// Takes and gives back more memory than the machine has, and leaves it to the heap to reclaim, or does so itself.
 fn frames(_: Kernel) {
-    for _ in 0..80 {
-        drop(black_box(Vec::<u64>::with_capacity(1 << 20)));
-        HEAP.reclaim();
+    for reclaims in [false, true] {
+        for _ in 0..80 {
+            drop(black_box(Vec::<u64>::with_capacity(1 << 20)));
+            if reclaims {
+                HEAP.reclaim();
+            }
+        }
     }
 }
 
@@ -154,6 +160,11 @@ fn little_stack(arena: Kernel) {
     });
     within("free_pages", FREE_STACK, &mut || {
         arena.free_pages(pages[0].to_ptr(), count, Owner::Kernel).expect("they are ours");
+    });
+    within("a run where memory is short", SHORT_STACK, &mut || {
+        for _ in 0..4 {
+            drop(black_box(Vec::<u64>::with_capacity(1 << 20)));
+        }
     });
     within("reclaim", FREE_STACK, &mut || _ = HEAP.reclaim());
 }

@@ -49,7 +49,7 @@ pub unsafe fn init(frames: BootFrames) -> &'static Arena<MyPlatform> {
     let metadata = METADATA.take().expect("no second call");
     let arena = ARENA.put(Arena::new(platform, LAYOUT, metadata).expect("no arena")).expect("no second call");
     let _for_ever = ARENAS.register_static(arena).expect("no room");
-    HEAP.start(arena).expect("no heap");
+    HEAP.start_waiting(arena).expect("no heap");
     arena
 }
 
