@@ -180,6 +180,7 @@ pub mod views;
 
 mod addr;
 mod arena;
+mod cpus;
 mod fault;
 mod layout;
 mod metadata;

@@ -7,6 +7,7 @@
 use core::mem::MaybeUninit;
 
 use crate::addr::PageRange;
+use crate::cpus::Cpus;
 use crate::pages::{FlatMap, Marks};
 use crate::platform::CpuCount;
 use crate::sync::{self, AtomicU64};
@@ -48,10 +49,8 @@ pub(crate) struct Parts {
     pub(crate) regions: &'static [AtomicU64],
     /// A bit for each 64 pages of the extent.
     pub(crate) unsettled: &'static [AtomicU64],
-    /// A word for each CPU, and one for those that are not known.
-    pub(crate) fault_rows: &'static [AtomicU64],
-    /// A word for each CPU.
-    pub(crate) running: &'static [AtomicU64],
+    /// What is kept of each CPU.
+    pub(crate) cpus: Cpus,
     pub(crate) violations: &'static [AtomicU64; RING_WORDS],
     /// A word for each view that can be attached.
     pub(crate) views: &'static [AtomicU64],
@@ -70,13 +69,13 @@ impl MapGeometry {
     }
 
     /// Words of each part, in the order of [`Parts`].
-    const fn parts(&self) -> [usize; 10] {
+    const fn parts(&self) -> [usize; 9] {
         let claimed = FlatMap::words_for(self.bits as usize);
         let (deferred, tainted) = (Marks::words_for(self.deferred_words()), Marks::words_for(self.tainted_words()));
         let unsettled = self.deferred_words().div_ceil(64);
         let (regions, cpus, views) = (REGIONS as usize / 64, self.cpus as usize, self.views as usize);
         let leaves = (self.bits / TABLE_PAGES) as usize;
-        [claimed, deferred, tainted, regions, unsettled, cpus + 1, cpus, RING_WORDS, views, leaves]
+        [claimed, deferred, tainted, regions, unsettled, Cpus::words_for(cpus), RING_WORDS, views, leaves]
     }
 
     /// Words with a bit for each page that may be deferred.
@@ -109,10 +108,10 @@ impl MapGeometry {
         // A model's atomic may have a size that no number of makes a line; then lines do not matter either.
         let skip = words.as_ptr().cast::<u8>().align_offset(LINE_WORDS * 8) / size_of::<AtomicU64>();
         let mut rest = words.split_at_mut(skip.min(LINE_WORDS - 1)).1;
-        let [claimed, deferred, tainted, regions, unsettled, fault_rows, running, violations, views, leaves] =
+        let [claimed, deferred, tainted, regions, unsettled, cpus, violations, views, leaves] =
             self.parts().map(|words| next_part(&mut rest, words));
-        let violations = violations.try_into().ok()?;
-        Some(Parts { claimed, deferred, tainted, regions, unsettled, fault_rows, running, violations, views, leaves })
+        let (cpus, violations) = (Cpus::new(cpus)?, violations.try_into().ok()?);
+        Some(Parts { claimed, deferred, tainted, regions, unsettled, cpus, violations, views, leaves })
     }
 }
 
@@ -127,6 +126,7 @@ fn next_part(rest: &mut &'static mut [MaybeUninit<AtomicU64>], words: usize) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::CpuId;
     use crate::{PageCount, PageIndex};
 
     #[test]
@@ -136,11 +136,13 @@ mod tests {
         for shift in 0..LINE_WORDS {
             let words: Vec<_> = (0..geometry.total_words() + shift).map(|_| MaybeUninit::uninit()).collect();
             let parts = geometry.carve(&mut words.leak()[shift..]).unwrap();
-            let starts = [parts.claimed, parts.deferred, parts.tainted, parts.regions, parts.fault_rows];
+            let starts = [parts.claimed, parts.deferred, parts.tainted, parts.regions];
             for part in starts.into_iter().chain([&parts.violations[..], parts.views, parts.leaves]) {
                 assert_eq!(part.as_ptr().addr() % 128, 0);
             }
-            assert_eq!((parts.claimed.len(), parts.tainted.len(), parts.fault_rows.len()), (18, 24, 4));
+            assert_eq!(core::ptr::from_ref(parts.cpus.of(Some(CpuId::new(0)))).addr() % 128, 0);
+            assert!(parts.cpus.named(Some(CpuId::new(2))).is_some() && parts.cpus.named(Some(CpuId::new(3))).is_none());
+            assert_eq!((parts.claimed.len(), parts.tainted.len()), (18, 24));
             assert_eq!((parts.views.len(), parts.leaves.len()), (2, 2));
         }
         let short: Vec<_> = (1..geometry.total_words()).map(|_| MaybeUninit::uninit()).collect();

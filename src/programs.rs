@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 use core::num::NonZeroU32;
 use core::sync::atomic::{Ordering as CoreOrdering, compiler_fence};
 
-use crate::platform::CpuId;
+use crate::cpus::CpuWords;
 use crate::sync::{AtomicU64, Ordering};
 
 /// A program, by the number that the kernel gives it; never 0.
@@ -30,55 +30,42 @@ impl ProgramId {
     }
 }
 
-/// Who each CPU works for: 0, or the number of a program, and above it how many violations there were in the scope.
+/// Who a CPU works for: 0, or the number of a program, and above it how many violations there were in the scope. Of CPUs that
+/// share their words it is 0.
 ///
 /// Relaxed throughout: a word is read by faults on its own CPU, which come after, in program order, what they interrupt.
-#[derive(Debug)]
-pub(crate) struct RunningPrograms {
-    words: &'static [AtomicU64],
-}
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunningProgram<'a>(&'a AtomicU64);
 
-impl RunningPrograms {
-    pub(crate) const fn new(words: &'static [AtomicU64]) -> Self {
-        Self { words }
+impl<'a> RunningProgram<'a> {
+    /// On the CPU whose words these are.
+    #[inline]
+    pub(crate) const fn on(cpu: &'a CpuWords) -> Self {
+        Self(&cpu.running)
     }
 
-    /// The program that a CPU works for.
+    /// The program.
     #[inline]
-    pub(crate) fn on(&self, cpu: Option<CpuId>) -> Option<ProgramId> {
-        let word = self.words.get(usize::from(cpu?.number()))?;
-        program_in(word.load(Ordering::Relaxed))
+    pub(crate) fn program(self) -> Option<ProgramId> {
+        program_in(self.0.load(Ordering::Relaxed))
     }
 
-    /// The program that a CPU works for, to whose scope a violation more is counted.
+    /// The program, to whose scope a violation more is counted.
     #[inline]
-    pub(crate) fn charge(&self, cpu: Option<CpuId>) -> Option<ProgramId> {
-        let word = self.words.get(usize::from(cpu?.number()))?;
-        let program = program_in(word.load(Ordering::Relaxed))?;
+    pub(crate) fn charge(self) -> Option<ProgramId> {
+        let program = self.program()?;
         // What interrupts between the look and this has closed its own scopes when it returns.
-        word.fetch_add(ONE_VIOLATION, Ordering::Relaxed);
+        self.0.fetch_add(ONE_VIOLATION, Ordering::Relaxed);
         Some(program)
     }
 
-    /// Counts a violation of `program` to the scope that is open for it on this CPU, if one is.
+    /// Counts a violation of `program` to the scope that is open for it, if one is.
     #[inline]
-    pub(crate) fn count(&self, cpu: Option<CpuId>, program: Option<ProgramId>) {
-        let word = cpu.and_then(|cpu| self.words.get(usize::from(cpu.number())));
-        if let Some(word) = word.filter(|word| program.is_some() && program_in(word.load(Ordering::Relaxed)) == program)
-        {
+    pub(crate) fn count(self, program: Option<ProgramId>) {
+        if program.is_some() && self.program() == program {
             // As in `charge`.
-            word.fetch_add(ONE_VIOLATION, Ordering::Relaxed);
+            self.0.fetch_add(ONE_VIOLATION, Ordering::Relaxed);
         }
-    }
-
-    /// Says who a CPU works for from now on.
-    pub(crate) fn enter(&self, cpu: Option<CpuId>, program: Option<ProgramId>) -> ProgramScope<'_> {
-        let word = cpu.and_then(|cpu| self.words.get(usize::from(cpu.number())));
-        let now = program.map_or(0, |program| u64::from(program.number()));
-        let before = word.map_or(0, |word| word.swap(now, Ordering::Relaxed));
-        // The accesses inside the scope must not move out of it: they are what faults.
-        compiler_fence(CoreOrdering::SeqCst);
-        ProgramScope { word, before, cpu_bound: PhantomData }
     }
 }
 
@@ -100,6 +87,18 @@ pub struct ProgramScope<'a> {
     before: u64,
     /// Neither `Send` nor `Sync`: it belongs to the CPU on which it was opened.
     cpu_bound: PhantomData<*const ()>,
+}
+
+impl<'a> ProgramScope<'a> {
+    /// Says who a CPU works for from now on, if it has words of its own.
+    pub(crate) fn enter(cpu: Option<&'a CpuWords>, program: Option<ProgramId>) -> Self {
+        let word = cpu.map(|cpu| &cpu.running);
+        let now = program.map_or(0, |program| u64::from(program.number()));
+        let before = word.map_or(0, |word| word.swap(now, Ordering::Relaxed));
+        // The accesses inside the scope must not move out of it: they are what faults.
+        compiler_fence(CoreOrdering::SeqCst);
+        Self { word, before, cpu_bound: PhantomData }
+    }
 }
 
 impl ProgramScope<'_> {
@@ -124,31 +123,34 @@ impl Drop for ProgramScope<'_> {
 #[cfg(all(test, not(kernel_arena_loom)))]
 mod tests {
     use super::*;
+    use crate::cpus::tests::cpus;
+    use crate::platform::CpuId;
 
     #[test]
     fn scopes_nest_and_belong_to_their_cpu() {
-        let running = RunningPrograms::new((0..2).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak());
+        let cpus = cpus(2);
         let (zero, one) = (Some(CpuId::new(0)), Some(CpuId::new(1)));
         let (a, b) = (ProgramId::new(7), ProgramId::new(u32::MAX));
-        assert_eq!(running.on(zero), None);
-        let outer = running.enter(zero, a);
+        let on = |cpu| RunningProgram::on(cpus.of(cpu)).program();
+        assert_eq!(on(zero), None);
+        let outer = ProgramScope::enter(cpus.named(zero), a);
         {
-            let _interrupt = running.enter(zero, None);
-            assert_eq!(running.on(zero), None);
-            let _nested = running.enter(zero, b);
-            assert_eq!((running.on(zero), running.on(one)), (b, None));
+            let _interrupt = ProgramScope::enter(cpus.named(zero), None);
+            assert_eq!(on(zero), None);
+            let _nested = ProgramScope::enter(cpus.named(zero), b);
+            assert_eq!((on(zero), on(one)), (b, None));
         }
-        assert_eq!(running.on(zero), a);
+        assert_eq!(on(zero), a);
         drop(outer);
-        assert_eq!(running.on(zero), None);
+        assert_eq!(on(zero), None);
     }
 
     #[test]
     fn an_unknown_cpu_names_nobody() {
-        let running = RunningPrograms::new((0..1).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak());
+        let cpus = cpus(1);
         for cpu in [None, Some(CpuId::new(1))] {
-            let _scope = running.enter(cpu, ProgramId::new(1));
-            assert_eq!(running.on(cpu), None);
+            let _scope = ProgramScope::enter(cpus.named(cpu), ProgramId::new(1));
+            assert_eq!(RunningProgram::on(cpus.of(cpu)).program(), None);
         }
     }
 }

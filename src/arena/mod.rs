@@ -11,10 +11,10 @@ use core::fmt;
 
 use crate::addr::{PageIndex, PageRange};
 use crate::arch::{Arch, Native};
+use crate::cpus::Cpus;
 use crate::layout::ArenaLayout;
 use crate::pages::PageMaps;
 use crate::platform::{CpuId, CpuIdentity, Platform};
-use crate::programs::RunningPrograms;
 use crate::slot::{SlotCodec, SlotState, Tag};
 use crate::sync::{AtomicU64, Line, Ordering};
 use crate::tables::Tables;
@@ -42,7 +42,6 @@ pub use reclaim::Reclaimed;
 pub use stats::Stats;
 
 use alloc::Moved;
-use faults::FaultRows;
 use life::Metadata;
 use slots::LastForeign;
 use stats::Counters;
@@ -89,8 +88,7 @@ pub struct Arena<P: Platform, A: Arch = Native> {
     tables: Tables<A>,
     codec: SlotCodec<A>,
     maps: PageMaps,
-    rows: FaultRows,
-    running: RunningPrograms,
+    cpus: Cpus,
     violations: ViolationRing,
     views: ViewList,
     metadata: Metadata,

@@ -5,5 +5,3 @@ mod record;
 mod recover;
 mod resume;
 mod rows;
-
-pub(super) use rows::FaultRows;

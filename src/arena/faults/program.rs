@@ -61,10 +61,10 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let page = PageIndex::masked((offset >> PAGE_SHIFT & 0xffff_ffff) as u32);
         let outcome = match self.answer(view, page, fault.access) {
             Ok(outcome) => {
-                self.rows.end(self.cpu());
+                self.row(self.cpu()).end();
                 outcome
             }
-            Err(Again(reason)) if self.rows.is_stuck(self.cpu(), rows::of_a_program(offset)) => {
+            Err(Again(reason)) if self.row(self.cpu()).is_stuck(rows::of_a_program(offset)) => {
                 ProgramFaultOutcome::Refused(reason)
             }
             Err(Again(_)) => ProgramFaultOutcome::Retry,

@@ -3,8 +3,9 @@
 use crate::addr::KernelAddr;
 use crate::arch::Arch;
 use crate::arena::Arena;
+use crate::cpus::CpuWords;
 use crate::platform::{CpuId, Platform};
-use crate::programs::{ProgramId, ProgramScope};
+use crate::programs::{ProgramId, ProgramScope, RunningProgram};
 use crate::report;
 use crate::violations::{Offence, ProgramHole, Violation, ViolationKind};
 
@@ -20,7 +21,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     ///
     /// Context: *any*. On a CPU that the kernel cannot name ([`CpuIdentity`](crate::platform::CpuIdentity)), the scope has no effect.
     pub fn work_for(&self, program: Option<ProgramId>) -> ProgramScope<'_> {
-        self.running.enter(self.cpu(), program)
+        ProgramScope::enter(self.cpus.named(self.cpu()), program)
     }
 
     /// Records that a program's bytecode accessed what is not there. Each call is a violation of its own, whether the page holds
@@ -47,19 +48,21 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// ```
     pub fn record_hole(&self, hole: &ProgramHole) {
         let cpu = self.cpu();
-        let program = hole.program.or_else(|| self.running.on(cpu));
+        let running = RunningProgram::on(self.cpus.of(cpu));
+        let program = hole.program.or_else(|| running.program());
         self.violations.record(Offence::hole(hole, self.layout.base()).on(cpu).of(program));
-        self.running.count(cpu, program);
+        running.count(program);
     }
 
     /// Records a free that was refused, of what is at this address.
     pub(crate) fn record_free(&self, address: KernelAddr, kind: ViolationKind) {
-        self.record_here(Offence::free(address, kind), self.cpu());
+        let cpu = self.cpu();
+        self.record_here(Offence::free(address, kind), cpu, self.cpus.of(cpu));
     }
 
-    /// Into the ring, and to the account of the program that the CPU works for.
+    /// Into the ring, and to the account of the program that the CPU, whose words these are, works for.
     #[inline]
-    pub(in crate::arena) fn record_here(&self, offence: Offence, cpu: Option<CpuId>) {
-        self.violations.record(offence.on(cpu).of(self.running.charge(cpu)));
+    pub(in crate::arena) fn record_here(&self, offence: Offence, cpu: Option<CpuId>, words: &CpuWords) {
+        self.violations.record(offence.on(cpu).of(RunningProgram::on(words).charge()));
     }
 }

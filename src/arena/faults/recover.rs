@@ -10,7 +10,7 @@
 //! It claims nothing, for the claim may be held by what it interrupted. That is safe because it changes only slots that have
 //! no translation, and only to the scratch page (S1), which every claimer expects to find.
 
-use super::rows::STUCK;
+use super::rows::{self, FaultRow, STUCK};
 use crate::addr::{GUARD_SIZE, KernelAddr, PAGE_SHIFT, WINDOW_PAGES, WINDOW_SIZE};
 use crate::arch::Arch;
 use crate::arena::Arena;
@@ -180,8 +180,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// The scratch page is there, and marked.
     #[inline]
     fn recovered(&self, fault: &Fault, cpu: Option<CpuId>) -> FaultOutcome {
-        self.rows.end(cpu);
-        self.record_here(fault.into(), cpu);
+        let words = self.cpus.of(cpu);
+        FaultRow::on(words).end();
+        self.record_here(fault.into(), cpu, words);
         FaultOutcome::Recovered
     }
 
@@ -198,7 +199,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     #[inline(never)]
     fn lost(&self, cpu: Option<CpuId>) -> FaultOutcome {
         self.shared.0.counters.lost_installs.fetch_add(1, Ordering::Relaxed);
-        self.rows.end(cpu);
+        self.row(cpu).end();
         A::observe();
         FaultOutcome::Spurious
     }
@@ -276,16 +277,21 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         }
     }
 
+    /// The faults in a row on a CPU.
+    pub(in crate::arena) fn row(&self, cpu: Option<CpuId>) -> FaultRow<'_> {
+        FaultRow::on(self.cpus.of(cpu))
+    }
+
     /// A fault that found its slot present. Under a root that does not lead to the slot it would come for ever.
     pub(in crate::arena) fn spurious(&self, fault: &Fault, offset: u64, cpu: Option<CpuId>) -> FaultOutcome {
         self.shared.0.counters.spurious.fetch_add(1, Ordering::Relaxed);
-        let length = self.rows.count(cpu, offset);
+        let length = self.row(cpu).count(offset);
         // Most often somebody was faster, and the fault does not come again.
         if !A::FAULTS_TELL_LEVELS
-            && self.rows.is_looked_into(cpu, length)
+            && rows::is_looked_into(self.cpus.named(cpu).is_some(), length)
             && reach::is_cut_off::<A>(fault.address, offset, &self.platform)
         {
-            self.rows.end(cpu);
+            self.row(cpu).end();
             return FaultOutcome::NotOurs;
         }
         if length >= STUCK {

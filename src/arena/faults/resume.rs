@@ -30,7 +30,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let cpu = self.cpu();
         match self.seen_at(&place) {
             Seen::Hole => {
-                self.rows.end(cpu);
+                self.row(cpu).end();
                 FaultOutcome::Resume(to)
             }
             Seen::Page => self.spurious(fault, offset, cpu),

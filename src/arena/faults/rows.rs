@@ -12,7 +12,7 @@
 //! Threads that take turns on one CPU, each stuck at an address of its own, break each other's rows; such a kernel still
 //! schedules. CPUs that are not known, or beyond those the layout was made for, share a word.
 
-use crate::platform::CpuId;
+use crate::cpus::CpuWords;
 use crate::sync::{AtomicU64, Ordering};
 
 /// The length of the row that is declined. To raise a fault, handle it and return takes a processor of today between 0.5 µs
@@ -27,92 +27,81 @@ pub(in crate::arena) const fn of_a_program(offset: u64) -> u64 {
     0b11 << (LENGTH_SHIFT - 2) | (offset & 0xffff_ffff) >> 2
 }
 
-/// One word for each CPU, and a last one that the others share. Relaxed throughout: nothing is ordered by a row. A handler
+/// The row of one CPU, or of all that share one. Relaxed throughout: nothing is ordered by a row. A handler
 /// that interrupts another between its load and its store loses a count or two, which matters to nobody.
-#[derive(Debug)]
-pub(in crate::arena) struct FaultRows {
-    words: &'static [AtomicU64],
-}
+#[derive(Clone, Copy, Debug)]
+pub(in crate::arena) struct FaultRow<'a>(&'a AtomicU64);
 
 /// A word: the offset of the address in the low 33 bits, the length of the row above.
 const LENGTH_SHIFT: u32 = 33;
 const OFFSET_MASK: u64 = (1 << LENGTH_SHIFT) - 1;
 
-impl FaultRows {
-    pub(in crate::arena) const fn new(words: &'static [AtomicU64]) -> Self {
-        Self { words }
+impl<'a> FaultRow<'a> {
+    /// Of the CPU whose words these are.
+    #[inline]
+    pub(in crate::arena) const fn on(cpu: &'a CpuWords) -> Self {
+        Self(&cpu.row)
     }
 
     /// Counts a fault at `offset` that found a present slot. Whether it is the [`STUCK`]th in a row.
-    pub(in crate::arena) fn is_stuck(&self, cpu: Option<CpuId>, offset: u64) -> bool {
-        self.count(cpu, offset) >= STUCK
+    pub(in crate::arena) fn is_stuck(self, offset: u64) -> bool {
+        self.count(offset) >= STUCK
     }
 
     /// Counts a fault at `offset` that found a present slot: the length of the row with it, [`STUCK`] at most.
-    pub(in crate::arena) fn count(&self, cpu: Option<CpuId>, offset: u64) -> u64 {
-        let Some(word) = self.word(cpu) else { return 0 };
-        let last = word.load(Ordering::Relaxed);
+    pub(in crate::arena) fn count(self, offset: u64) -> u64 {
+        let last = self.0.load(Ordering::Relaxed);
         let length = if last & OFFSET_MASK == offset & OFFSET_MASK { last >> LENGTH_SHIFT } else { 0 } + 1;
         let stuck = length >= STUCK;
         // A row that was declined is over: what the kernel does about it may well explain the next fault.
-        word.store(if stuck { 0 } else { offset & OFFSET_MASK | length << LENGTH_SHIFT }, Ordering::Relaxed);
+        self.0.store(if stuck { 0 } else { offset & OFFSET_MASK | length << LENGTH_SHIFT }, Ordering::Relaxed);
         length
     }
 
-    /// Whether a row that has just become so long is to be looked into, where that takes a while: when its fault comes again, and
-    /// then ever more rarely. In a row that CPUs share, each time: there one breaks the other's.
-    pub(in crate::arena) fn is_looked_into(&self, cpu: Option<CpuId>, length: u64) -> bool {
-        let own = cpu.is_some_and(|cpu| usize::from(cpu.number()) + 1 < self.words.len());
-        !own || length > 1 && length.is_power_of_two()
-    }
-
-    /// Ends the CPU's row: this fault had a reason.
+    /// Ends the row: this fault had a reason.
     #[inline]
-    pub(in crate::arena) fn end(&self, cpu: Option<CpuId>) {
-        if let Some(word) = self.word(cpu) {
-            word.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// A CPU's word.
-    #[inline]
-    fn word(&self, cpu: Option<CpuId>) -> Option<&AtomicU64> {
-        let (shared, own) = self.words.split_last()?;
-        let own = cpu.and_then(|cpu| own.get(usize::from(cpu.number())));
-        Some(own.unwrap_or(shared))
+    pub(in crate::arena) fn end(self) {
+        self.0.store(0, Ordering::Relaxed);
     }
 }
 
-#[cfg(test)]
+/// Whether a row that has just become so long is to be looked into, where that takes a while: when its fault comes again, and
+/// then ever more rarely. In a row that is not one CPU's own, each time: there one breaks the other's.
+pub(in crate::arena) const fn is_looked_into(own: bool, length: u64) -> bool {
+    !own || length > 1 && length.is_power_of_two()
+}
+
+#[cfg(all(test, not(kernel_arena_loom)))]
 mod tests {
     use super::*;
-
-    fn rows() -> FaultRows {
-        FaultRows::new((0..3).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak())
-    }
+    use crate::cpus::tests::cpus;
+    use crate::platform::CpuId;
 
     #[test]
     fn a_long_row_is_declined_and_starts_anew() {
         for cpu in [Some(CpuId::new(0)), Some(CpuId::new(1)), Some(CpuId::new(9)), None] {
-            let rows = rows();
-            let stuck = (1..=2 * STUCK).filter(|_| rows.is_stuck(cpu, 0x1_0000_7ff8)).count();
+            let cpus = cpus(2);
+            let row = FaultRow::on(cpus.of(cpu));
+            let stuck = (1..=2 * STUCK).filter(|_| row.is_stuck(0x1_0000_7ff8)).count();
             assert_eq!(stuck, 2);
-            assert!((1..STUCK).all(|_| !rows.is_stuck(cpu, 0)), "offset 0 is an address, too");
-            assert!(rows.is_stuck(cpu, 0));
+            assert!((1..STUCK).all(|_| !row.is_stuck(0)), "offset 0 is an address, too");
+            assert!(row.is_stuck(0));
         }
     }
 
     #[test]
     fn a_success_or_another_address_ends_the_row_and_another_cpu_does_not() {
-        let (rows, cpu, other) = (rows(), Some(CpuId::new(0)), Some(CpuId::new(1)));
-        let almost = || assert!((1..STUCK).all(|_| !rows.is_stuck(cpu, 8)));
+        let cpus = cpus(2);
+        let [row, other, shared] =
+            [Some(CpuId::new(0)), Some(CpuId::new(1)), None].map(|cpu| FaultRow::on(cpus.of(cpu)));
+        let almost = || assert!((1..STUCK).all(|_| !row.is_stuck(8)));
         almost();
-        rows.end(cpu);
+        row.end();
         almost();
-        assert!(!rows.is_stuck(cpu, 16));
+        assert!(!row.is_stuck(16));
         almost();
-        rows.end(other);
-        assert!(!rows.is_stuck(other, 8) && !rows.is_stuck(None, 8));
-        assert!(rows.is_stuck(cpu, 8));
+        other.end();
+        assert!(!other.is_stuck(8) && !shared.is_stuck(8));
+        assert!(row.is_stuck(8));
     }
 }

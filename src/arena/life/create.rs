@@ -6,7 +6,6 @@ use core::mem::MaybeUninit;
 use super::reach;
 use crate::arch::Arch;
 use crate::arena::alloc::Moved;
-use crate::arena::faults::FaultRows;
 use crate::arena::slots::LastForeign;
 use crate::arena::stats::Counters;
 use crate::arena::{Arena, CreateError, Metadata, Shared};
@@ -15,7 +14,6 @@ use crate::metadata::MetadataWord;
 use crate::metadata::Parts;
 use crate::pages::PageMaps;
 use crate::platform::{CpuIdentity, FlushScope, PhysMap, Platform, Shootdown, UpperSlots};
-use crate::programs::RunningPrograms;
 use crate::report;
 use crate::sync::{AtomicU64, Line};
 use crate::tables::{NotVacant, Tables, UPPER_ENTRIES};
@@ -64,8 +62,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             layout,
             tables,
             maps: PageMaps::new(layout.geometry(), parts),
-            rows: FaultRows::new(parts.fault_rows),
-            running: RunningPrograms::new(parts.running),
+            cpus: parts.cpus,
             violations: ViolationRing::new(parts.violations),
             views: ViewList::new(parts.views),
             metadata,
