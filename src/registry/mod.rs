@@ -153,7 +153,9 @@ impl<P: Platform, const N: usize, A: Arch> Registry<P, N, A> {
         // Relaxed: a fault that comes after this registration, as happens-before goes, sees it, and no other need find the arena.
         self.entries[home].members.fetch_or(member(distance), Ordering::Relaxed);
         let place = (home + distance) % N;
-        self.hint(window).inspect(|hint| hint.give(place));
+        if let Some(hint) = self.hint(window) {
+            hint.give(place);
+        }
         // Release: whoever finds the entry open finds the arena.
         entry.word.fetch_or(window.opening(), Ordering::AcqRel);
         Ok(Registration { entry: place, number })
