@@ -8,7 +8,7 @@
 //! | from | to | by |
 //! |---|---|---|
 //! | nothing, a length | a length, being checked | a search that has found nothing |
-//! | a length, being checked | a length | that search, when it has counted once more who gave back |
+//! | a length, being checked | a length, or nothing | that search, when it has counted once more who gave back |
 //! | a length, being checked | nothing, being checked | who gives back, when it has been counted |
 //! | nothing, being checked | nothing | that search |
 //! | a length | nothing | who gives back, when it has been counted |
@@ -23,8 +23,8 @@
 //! who gives back sees the mark, or what has become of it, and takes the length away. Whoever comes after the un-claim comes after
 //! that, too, and sees it by coherence of the one word: so Relaxed is enough for the rest.
 //!
-//! On `x86_64` `c` and `m` are locked instructions, `l` is a plain load; on aarch64 `c` ends with `stlxr`, or is `casal`, which an
-//! `ldar` does not overtake.
+//! On `x86_64` `c` and `m` are locked instructions, `l` is a plain load; on aarch64 `c` ends with `stlxr`, or is `ldsetal` or
+//! `ldaddal`, which an `ldar` does not overtake.
 
 use crate::sync::{AtomicU64, Line, Ordering, fence};
 
