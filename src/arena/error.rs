@@ -88,7 +88,7 @@ pub enum AllocError {
     BadAlignment,
     /// The pages were to be at an address that is not a page's first byte.
     Misaligned,
-    /// The extent does not contain the pages that were named, or is smaller than what was asked for.
+    /// The extent does not contain the pages that were named, or has no place for so many with that alignment, free or not.
     Outside,
     /// This page, of those named, is allocated, reserved or queued: free it, or `reclaim`, or name others.
     Taken {

@@ -97,10 +97,12 @@ impl Bench<'_> {
                 errors.push(AllocError::Outside);
             }
         } else {
+            let (first, end) = (self.model.first, self.model.first + self.model.count);
             if !request.align.is_power_of_two() {
                 errors.push(AllocError::BadAlignment);
             }
-            if request.count > self.model.count {
+            // With no page of that alignment, too, or too few from there on.
+            if first.next_multiple_of(request.align.max(1)) + request.count > end {
                 errors.push(AllocError::Outside);
             }
         }

@@ -11,6 +11,8 @@ pub use request::{AllocRequest, Context, Placement};
 
 pub(super) use moved::Moved;
 
+use core::ops::Range;
+
 use crate::addr::{ArenaPtr, PAGE_SIZE, PageCount, PageIndex, PageRange};
 use crate::arch::Arch;
 use crate::arena::slots::claimed::Claimed;
@@ -109,11 +111,18 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         }
         match request.placement {
             Placement::Anywhere { align } if !align.get().is_power_of_two() => Err(AllocError::BadAlignment),
-            Placement::Anywhere { .. } if request.count > self.layout.extent().count() => Err(AllocError::Outside),
+            Placement::Anywhere { align } if !self.has_place_for(request.count, align) => Err(AllocError::Outside),
             Placement::Anywhere { align } => Ok(Claimer::Run { align: align.get() }),
             Placement::Exactly(at) => self.named(at, request.count).map(Claimer::These),
             Placement::Reserved(at) => self.named(at, request.count).map(Claimer::Reserved),
         }
+    }
+
+    /// Whether the extent has so many pages in a row, the first a multiple of `align`, a power of two: free or not.
+    const fn has_place_for(&self, count: PageCount, align: PageCount) -> bool {
+        let Range { start, end } = self.layout.extent().numbers();
+        // Each is 2^20 at most.
+        start.next_multiple_of(align.get()) + count.get() <= end
     }
 
     fn named(&self, at: ArenaPtr, count: PageCount) -> Result<PageRange, AllocError> {
