@@ -93,8 +93,9 @@ impl Marks {
         taken
     }
 
-    /// Takes all bits, word by word: the note of each word first, so that who sets bits meanwhile sets it again (`queue`).
-    pub(crate) fn take_all(&self, mut taken: impl FnMut(u32, u64)) {
+    /// Takes all bits, word by word: the note of each word first, so that who sets bits meanwhile sets it again (`queue`). What is
+    /// done with them is there once.
+    pub(crate) fn take_all(&self, taken: &mut dyn FnMut(u32, u64)) {
         let mut take = |word| match self.bits.take_all(word) {
             0 => {}
             mask => taken(word, mask),

@@ -78,7 +78,7 @@ impl Queue {
     }
 
     /// Takes all that is queued now, word by word. Whatever was queued before this call is taken by it or by another.
-    pub(crate) fn take_all(&self, taken: impl FnMut(u32, u64)) {
+    pub(crate) fn take_all(&self, taken: &mut dyn FnMut(u32, u64)) {
         if self.is_empty() {
             return;
         }
@@ -103,7 +103,7 @@ mod tests {
             let queue = Queue::new(Marks::new(lent.leak(), words));
             let take = || {
                 let mut taken = Vec::new();
-                queue.take_all(|word, mask| taken.push((word, mask)));
+                queue.take_all(&mut |word, mask| taken.push((word, mask)));
                 taken
             };
             assert_eq!(take(), []);

@@ -37,7 +37,7 @@ impl Pages {
     /// How many pages it took.
     fn take(&self) -> u32 {
         let mut taken = 0;
-        self.queue.take_all(|_, mask| {
+        self.queue.take_all(&mut |_, mask| {
             assert_eq!(self.written.load(Ordering::Relaxed), 1, "what was written before is seen");
             taken += mask.count_ones();
         });

@@ -68,7 +68,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let mut freed = 0;
         if !self.maps.deferred.is_empty() {
             let mut batch = Batch::new(self, 0);
-            self.maps.deferred.take_all(|word, mask| {
+            self.maps.deferred.take_all(&mut |word, mask| {
                 for (first, count) in runs(mask) {
                     let pages = PageRange::of(self.maps.page_of(word * 64 + first), count);
                     self.while_slots(pages, |page, slot| {

@@ -98,14 +98,12 @@ impl FreeMap<FlatMap> {
     /// The same behind the first word of a block.
     #[inline(never)]
     fn guess_behind(&self, first: u32) -> Guess {
-        for word in first + 1..first + BLOCK_WORDS {
-            let Some(taken) = self.0.words.get(word as usize) else { return Guess::Full };
-            let taken = taken.load(Ordering::Relaxed);
-            if taken != !0 {
-                return Guess::Free(word * 64 + taken.trailing_ones());
-            }
-        }
-        Guess::Unknown
+        // As many as there are, so that they are looked at in a loop.
+        let end = self.word_count().min(first + BLOCK_WORDS);
+        let words = self.0.words.get(first as usize + 1..end as usize).unwrap_or_default();
+        let taken = (first + 1..).zip(words).map(|(word, taken)| (word, taken.load(Ordering::Relaxed)));
+        let open = taken.into_iter().find(|(_, taken)| *taken != !0);
+        open.map_or(Guess::Unknown, |(word, taken)| Guess::Free(word * 64 + taken.trailing_ones()))
     }
 
     /// How many bits are taken, counted word by word while others go on.
