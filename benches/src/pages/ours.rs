@@ -34,9 +34,10 @@ thread_local! {
     static CPU: Cell<Option<u16>> = const { Cell::new(None) };
 }
 
-/// The thread's number: 0 for the main thread, which asks first.
+/// The thread's number: 0 for the main thread, which makes the arenas and so asks first. (Else a thread that comes and goes might
+/// have it, and whoever works at once with the main thread later on be the same CPU.)
 #[inline]
-fn number() -> u16 {
+fn own_number() -> u16 {
     static MAIN: AtomicBool = AtomicBool::new(true);
     CPU.get().unwrap_or_else(|| {
         let number = u16::from(!MAIN.swap(false, Ordering::Relaxed));
@@ -48,7 +49,7 @@ fn number() -> u16 {
 impl CpuIdentity for Threads {
     #[inline]
     fn current(&self) -> Option<CpuLevel> {
-        Some(CpuLevel { cpu: CpuId::new(number()), level: 0 })
+        Some(CpuLevel { cpu: CpuId::new(own_number()), level: 0 })
     }
 
     fn count(&self) -> CpuCount {
@@ -89,6 +90,7 @@ impl AtOnce {
 
     /// The window of this number, so that several can be in one registry.
     pub(super) fn at(number: usize, pages: u32) -> Self {
+        assert_eq!(own_number(), 0, "the main thread makes them");
         let base = KernelAddr::new(0xffff_9000_0000_0000 + 2 * WINDOW_SIZE * number as u64);
         let (first, count) = (PageIndex::new(1).expect("a page"), PageCount::new(pages).expect("fits"));
         let layout = ArenaLayout::new(base, AddressWidth::BITS_48, first, count).expect("a good layout");
