@@ -26,7 +26,6 @@ pub use tlb::BroadcastShootdown;
 use core::ptr::NonNull;
 
 use crate::addr::VirtAddr;
-use crate::arch::portable::Portable;
 use crate::arch::{Arch, Leaf, MemoryTypeError, Root, TableReach, UnsupportedCpu, WalkEnd};
 #[cfg(all(target_arch = "aarch64", feature = "zerocopy"))]
 use crate::arch::{backends::stubs, resume};
@@ -41,9 +40,9 @@ use crate::sync::AtomicU64;
 pub struct AArch64;
 
 // SAFETY: `descriptor` is the format of the Arm ARM and its tests show that decoding inverts encoding; `slot` is an
-// exclusive pair or an LSE instruction with acquire and release, or the `sync` atomics, which are the same, in `try_install`
-// and elsewhere; `publish` is the `dsb ishst` that orders a descriptor write before later walks (Arm ARM D8.2.6),
-// `publish_and_sync` adds the `isb` without which instructions already fetched here may still fault.
+// exclusive pair or an LSE instruction with acquire and release, or the `sync` atomics elsewhere; `publish` is the
+// `dsb ishst` that orders a descriptor write before later walks (Arm ARM D8.2.6), `publish_and_sync` adds the `isb` without
+// which instructions already fetched here may still fault.
 unsafe impl Arch for AArch64 {
     const NAME: &'static str = "aarch64";
     const BREAK_BEFORE_MAKE: bool = true;
@@ -82,15 +81,15 @@ unsafe impl Arch for AArch64 {
         descriptor::is_closed_to_programs(word)
     }
 
-    // By the compiler's exchange, which compares with what it knows to be there.
-    #[inline]
-    fn try_install(slot: &AtomicU64, vacant: u64, entry: u64) -> Result<(), u64> {
-        <Portable as Arch>::try_install(slot, vacant, entry)
-    }
-
     #[inline]
     fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
         slot::compare_exchange(slot, old, new)
+    }
+
+    #[inline]
+    fn try_install(slot: &AtomicU64, vacant: u64, entry: u64) -> Result<(), u64> {
+        // What a fault finds is 0 as a rule, and known to be where this is compiled.
+        if vacant == 0 { slot::fill(slot, entry) } else { slot::compare_exchange(slot, vacant, entry) }
     }
 
     #[inline]

@@ -28,28 +28,59 @@ pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(
 #[cfg(all(target_arch = "aarch64", not(target_feature = "lse"), not(kernel_arena_loom)))]
 #[inline]
 pub(super) fn compare_exchange(slot: &AtomicU64, old: u64, new: u64) -> Result<(), u64> {
-    let seen: u64;
+    // How what was there differs from what was to be there.
+    let difference: u64;
     // SAFETY: `slot` is a live, aligned 64-bit atomic in normal memory, the only memory touched. An interrupt between the
     // pair clears the monitor, so the store fails and the pair is run again (Arm ARM B2.17). A monitor that stays open harms
     // nobody: each exclusive store comes after a load of its own.
     unsafe {
         core::arch::asm!(
             "2:",
-            "ldaxr {seen}, [{slot}]",
-            "cmp {seen}, {old}",
-            "b.ne 3f",
+            "ldaxr {difference}, [{slot}]",
+            "eor {difference}, {difference}, {old}",
+            "cbnz {difference}, 3f",
             "stlxr {failed:w}, {new}, [{slot}]",
             "cbnz {failed:w}, 2b",
             "3:",
             slot = in(reg) slot.as_ptr(),
             old = in(reg) old,
             new = in(reg) new,
-            seen = out(reg) seen,
+            difference = out(reg) difference,
             failed = out(reg) _,
-            options(nostack),
+            options(nostack, preserves_flags),
         );
     }
-    if seen == old { Ok(()) } else { Err(seen) }
+    if difference == 0 { Ok(()) } else { Err(difference ^ old) }
+}
+
+/// The same where 0 is to be there.
+#[cfg(all(target_arch = "aarch64", not(target_feature = "lse"), not(kernel_arena_loom)))]
+#[inline]
+pub(super) fn fill(slot: &AtomicU64, new: u64) -> Result<(), u64> {
+    let seen: u64;
+    // SAFETY: as in `compare_exchange`.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "ldaxr {seen}, [{slot}]",
+            "cbnz {seen}, 3f",
+            "stlxr {failed:w}, {new}, [{slot}]",
+            "cbnz {failed:w}, 2b",
+            "3:",
+            slot = in(reg) slot.as_ptr(),
+            new = in(reg) new,
+            seen = out(reg) seen,
+            failed = out(reg) _,
+            options(nostack, preserves_flags),
+        );
+    }
+    if seen == 0 { Ok(()) } else { Err(seen) }
+}
+
+#[cfg(not(all(target_arch = "aarch64", not(target_feature = "lse"), not(kernel_arena_loom))))]
+#[inline]
+pub(super) fn fill(slot: &AtomicU64, new: u64) -> Result<(), u64> {
+    compare_exchange(slot, 0, new)
 }
 
 #[cfg(all(target_arch = "aarch64", target_feature = "lse", not(kernel_arena_loom)))]

@@ -44,7 +44,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             self.moved.lost(self.cpu());
             return missed(Missed::Unknown);
         }
-        // The number is this call's until the slot says whose the page is. Nothing that is called in between unwinds.
+        // The number is this call's until the slot says whose the page is. Of the platform only its map is asked in between, which
+        // does not unwind, as its contract says: it would cost the number.
         let slot = self.slot_of_bit(bit);
         if !slot.is_some_and(|slot| self.put_mapped(slot, fresh.frame(), owner)) {
             self.give_up_bit(bit);

@@ -27,6 +27,11 @@ struct Looked<'a> {
     word: u64,
 }
 
+/// The page with this address, which was looked at.
+const fn single(at: ArenaPtr) -> PageRange {
+    PageRange::of(PageIndex::containing(at).number(), 1)
+}
+
 impl<P: Platform, A: Arch> Arena<P, A> {
     /// Looks once, and takes away what it saw: the exchange is from the very word that was found to be the owner's.
     #[inline(never)]
@@ -54,12 +59,10 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     #[cold]
     #[inline(never)]
     pub(super) fn free_missed(&self, missed: Single, at: ArenaPtr, owner: Owner) -> Result<(), FreeError> {
-        if missed == Single::Raced {
-            return self.raced(0, PageRange::of(PageIndex::containing(at).number(), 1));
-        }
-        match self.free_reserved_page(at, owner) {
-            Some(()) => Ok(()),
-            None => self.free_run(at, PageCount::ONE, owner),
+        match missed {
+            Single::Raced => self.raced(0, single(at)),
+            _ if self.free_reserved_page(at, owner).is_some() => Ok(()),
+            _ => self.free_run(at, PageCount::ONE, owner),
         }
     }
 
@@ -78,10 +81,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     #[cold]
     #[inline(never)]
     pub(super) fn defer_missed(&self, missed: Single, at: ArenaPtr, owner: Owner) -> Result<(), FreeError> {
-        if missed == Single::Raced {
-            return self.raced(0, PageRange::of(PageIndex::containing(at).number(), 1));
-        }
-        self.defer_run(at, PageCount::ONE, owner)
+        if missed == Single::Raced { self.raced(0, single(at)) } else { self.defer_run(at, PageCount::ONE, owner) }
     }
 
     /// Frees one page that is reserved, and not scratched: there is nothing to flush or to give back. `None` if it is not,
