@@ -47,8 +47,6 @@ pub(crate) struct Parts {
     /// Bits of the extent, then those of the guard's leaf table.
     pub(crate) tainted: &'static [AtomicU64],
     pub(crate) regions: &'static [AtomicU64],
-    /// A bit for each 64 pages of the extent.
-    pub(crate) unsettled: &'static [AtomicU64],
     /// What is kept of each CPU.
     pub(crate) cpus: Cpus,
     pub(crate) violations: &'static [AtomicU64; RING_WORDS],
@@ -69,13 +67,12 @@ impl MapGeometry {
     }
 
     /// Words of each part, in the order of [`Parts`].
-    const fn parts(&self) -> [usize; 9] {
+    const fn parts(&self) -> [usize; 8] {
         let claimed = FlatMap::words_for(self.bits as usize);
         let (deferred, tainted) = (Marks::words_for(self.deferred_words()), Marks::words_for(self.tainted_words()));
-        let unsettled = self.deferred_words().div_ceil(64);
         let (regions, cpus, views) = (REGIONS as usize / 64, self.cpus as usize, self.views as usize);
         let leaves = (self.bits / TABLE_PAGES) as usize;
-        [claimed, deferred, tainted, regions, unsettled, Cpus::words_for(cpus), RING_WORDS, views, leaves]
+        [claimed, deferred, tainted, regions, Cpus::words_for(cpus), RING_WORDS, views, leaves]
     }
 
     /// Words with a bit for each page that may be deferred.
@@ -108,10 +105,10 @@ impl MapGeometry {
         // A model's atomic may have a size that no number of makes a line; then lines do not matter either.
         let skip = words.as_ptr().cast::<u8>().align_offset(LINE_WORDS * 8) / size_of::<AtomicU64>();
         let mut rest = words.split_at_mut(skip.min(LINE_WORDS - 1)).1;
-        let [claimed, deferred, tainted, regions, unsettled, cpus, violations, views, leaves] =
+        let [claimed, deferred, tainted, regions, cpus, violations, views, leaves] =
             self.parts().map(|words| next_part(&mut rest, words));
         let (cpus, violations) = (Cpus::new(cpus)?, violations.try_into().ok()?);
-        Some(Parts { claimed, deferred, tainted, regions, unsettled, cpus, violations, views, leaves })
+        Some(Parts { claimed, deferred, tainted, regions, cpus, violations, views, leaves })
     }
 }
 

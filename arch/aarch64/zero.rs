@@ -17,17 +17,30 @@ use core::ptr::NonNull;
 /// As for [`Arch::zero_page`](crate::arch::Arch::zero_page).
 #[inline]
 pub(super) unsafe fn zero_page(page: NonNull<u8>) {
-    // A block has 4 << BS bytes, at most 2 KiB: each loop takes two, and both divide the page.
+    // A block has 4 << BS bytes, and each turn takes eight of up to 512 bytes, which divide the page. Larger ones, of which no
+    // processor is known, are left alone as what is prohibited.
     // SAFETY: 4096 bytes from the page's first on, which are the caller's, whatever the size of a block: pages are aligned.
     unsafe {
         core::arch::asm!(
-            "mrs {block}, dczid_el0",
+            "mrs {shift}, dczid_el0",
             "add {end}, {at}, #4096",
-            "tbnz {block}, #4, 3f",
-            "and {shift}, {block}, #0xf",
+            "cmp {shift}, #7",
             "mov {block}, #4",
+            "b.hi 3f",
             "lsl {block}, {block}, {shift}",
             "2:",
+            "dc zva, {at}",
+            "add {at}, {at}, {block}",
+            "dc zva, {at}",
+            "add {at}, {at}, {block}",
+            "dc zva, {at}",
+            "add {at}, {at}, {block}",
+            "dc zva, {at}",
+            "add {at}, {at}, {block}",
+            "dc zva, {at}",
+            "add {at}, {at}, {block}",
+            "dc zva, {at}",
+            "add {at}, {at}, {block}",
             "dc zva, {at}",
             "add {at}, {at}, {block}",
             "dc zva, {at}",

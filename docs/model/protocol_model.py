@@ -12,11 +12,11 @@ present translation at any moment and forget it only when flushed. Sequentially 
     protocol_model.py 2 6 BREAKAGE        with a rule broken; must report a violation. Breakages: noflush_alloc,
                                           noflush_free, noflush_heal, early_unclaim, nobbm (a fault installs scratch
                                           on a vacated word without flushing first), notag (the vacated word carries
-                                          no tag, so a compare-exchange can be fooled), settle_claimed (reclaim turns
-                                          vacated into vacant though the number is claimed), settle_order (it asks
-                                          whether the number is claimed before it reads the word), gap (an allocation of
-                                          a reserved page gives the number up), late_count (a mark is counted after it
-                                          is set), early_count (it is counted off before it is cleared)
+                                          no tag, so a compare-exchange can be fooled), early_settle (a free turns vacated
+                                          into vacant before its flush), settle_blindly (whatever the slot holds by
+                                          then), gap (an allocation of a reserved page gives the number up), late_count
+                                          (a mark is counted after it is set), early_count (it is counted off before it
+                                          is cleared)
 
 Whoever changes the protocol changes it here first. Exit status 0: all states hold; 1: a violation, with the shortest trace.
 Steps: A alloc (may wait, may not, exactly here), E alloc of what is reserved (may wait, may not), V reserve, F free (by anybody, also wrongly), D deferred free, X fault,
@@ -28,7 +28,7 @@ from collections import deque
 N, OPS = int(sys.argv[1]), int(sys.argv[2])
 BREAK = sys.argv[3] if len(sys.argv) > 3 else ''
 if BREAK not in ('', 'x86', 'noflush_alloc', 'noflush_free', 'noflush_heal', 'early_unclaim', 'nobbm', 'notag',
-                 'settle_claimed', 'settle_order', 'gap', 'late_count', 'early_count'):
+                 'early_settle', 'settle_blindly', 'gap', 'late_count', 'early_count'):
     print(f'no such breakage: {BREAK}', file=sys.stderr)
     sys.exit(2)
 TAGS = 1 if BREAK == 'notag' else 4
@@ -123,7 +123,7 @@ def successors(state):
             else:
                 assert slot == 'S', ('reserve met', slot)
                 go('idle', slot='Q')
-        # free: look, S4, shootdown, frame back, un-claim
+        # free: look, S4, shootdown, S7 (where a fault would have to flush first), frame back, un-claim
         elif pc == 'F0':
             go('F1', slot) if slot[0] in 'MRQ' else go('idle')
         elif pc == 'F1':
@@ -131,7 +131,8 @@ def successors(state):
                 frame = d[1:] if d[0] == 'M' else None
                 nxt = 'F3' if translation(d) and BREAK != 'noflush_free' else 'F4'
                 if frame:
-                    go(nxt, frame, 0, None, slot='C%d' % tag, tag=(tag + 1) % TAGS,
+                    nxt = 'F2' if BREAK == 'early_settle' else nxt
+                    go(nxt, frame, 0, 'C%d' % tag, slot='C%d' % tag, tag=(tag + 1) % TAGS,
                        cl=0 if BREAK == 'early_unclaim' else cl)
                 else:
                     go(nxt, None, 0, None, slot='V')
@@ -139,8 +140,12 @@ def successors(state):
                 go('F1', slot)                                              # a fault came between: once more
             else:
                 go('idle')                                                  # Raced
+        elif pc == 'F2':
+            go('F3', d, slot='V' if slot == mode else slot)
         elif pc == 'F3':
-            flush('F4')
+            flush('FS' if mode and BREAK != 'x86' else 'F4')
+        elif pc == 'FS':
+            go('F4', d, slot='V' if slot == mode or BREAK == 'settle_blindly' else slot)   # S7
         elif pc == 'F4':
             go('F5', pool=pool | ({d} if d else set()))
         elif pc == 'F5':
@@ -200,29 +205,19 @@ def successors(state):
             go(mode[0], d, 0, mode[1], marks=marks - 1)
         elif pc == 'U3':
             go(mode[0], d, 0, mode[1], T=0)
-        # reclaim: the queue, then one tainted page, then one that was vacated (where a fault would have to flush first)
+        # reclaim: the queue, then one tainted page
         elif pc == 'R1':
             if dq:
                 go('RD', dq=0)
             elif T:
                 go('RT')
-            elif BREAK == 'settle_order':
-                go('idle' if cl else 'RS3')
-            elif slot[0] == 'C' and BREAK != 'x86':
-                go('RS1' if BREAK != 'settle_claimed' else 'RS2', slot)
             else:
                 go('idle')
         elif pc == 'RD':
             if slot[0] == 'D':
-                go('F3', slot[1:], 0, None, slot='C%d' % tag, tag=(tag + 1) % TAGS)
+                go('F3', slot[1:], 0, 'C%d' % tag, slot='C%d' % tag, tag=(tag + 1) % TAGS)
             else:
                 go('idle')
-        elif pc == 'RS1':
-            go('idle' if cl else 'RS2', d)
-        elif pc == 'RS2':
-            go('idle', slot='V' if slot == d else slot)                     # S7
-        elif pc == 'RS3':
-            go('RS2', slot) if slot[0] == 'C' else go('idle')
         elif pc == 'RT':
             go('RT1', cl=1) if not cl else go('idle')
         elif pc == 'RT1':

@@ -105,7 +105,8 @@ def successors(state):
             go('A4', d, slot='V' if slot == 'S' else slot)                  # S3
         elif pc == 'A4':
             flush('A2')
-        # free: look, S4, read the list of views, shootdown in each, frame back, un-claim
+        # free: look, S4, read the list of views, shootdown in each, S7 (where a fault would have to flush first), frame back,
+        # un-claim
         elif pc == 'F0':
             if slot[0] == 'M':
                 go('F1', slot, 0, listed if BREAK == 'readfirst' else None)
@@ -117,7 +118,9 @@ def successors(state):
             else:
                 go('idle')
         elif pc == 'F3':
-            flush('F4')
+            flush('FS' if d and BREAK != 'x86' else 'F4')
+        elif pc == 'FS':                                                    # Whose number is claimed has no other tag
+            go('F4', d, slot='V' if slot[0] == 'C' else slot)               # S7
         elif pc == 'F4':
             go('F5', pool=pool | ({d} if d else set()))
         elif pc == 'F5':

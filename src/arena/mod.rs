@@ -9,7 +9,7 @@
 
 use core::fmt;
 
-use crate::addr::{PageIndex, PageRange};
+use crate::addr::{ArenaPtr, PAGE_SIZE, PageIndex, PageRange};
 use crate::arch::{Arch, Native};
 use crate::cpus::Cpus;
 use crate::layout::ArenaLayout;
@@ -139,6 +139,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         } else {
             self.slot(self.maps.page_of(bit))
         }
+    }
+
+    /// The bit in the maps of the page that starts here, if it is of the extent.
+    #[inline(always)]
+    fn bit_at(&self, at: ArenaPtr) -> Option<u32> {
+        let bit = self.maps.bit_in_extent(PageIndex::containing(at).number());
+        bit.filter(|_| u64::from(at.offset()) % PAGE_SIZE == 0)
     }
 
     /// What the slot of a page of the extent says. Asked beside the paths that are hot, in many places.

@@ -8,9 +8,8 @@
 //! Orderings: a claim is Acquire and an un-claim Release, so whoever claims a page sees all that its last holder did (I5). A
 //! mark or queue bit is set with Release and taken with Acquire, so whoever takes it sees the slot that it stands for.
 
-use crate::addr::PageRange;
 use crate::metadata::{MapGeometry, Parts};
-use crate::sync::{Figure, Ordering};
+use crate::sync::Ordering;
 
 mod bitmap;
 mod claim;
@@ -45,10 +44,6 @@ pub(crate) struct PageMaps {
     refused: Refused,
     pub(crate) deferred: Queue,
     pub(crate) tainted: Tainted,
-    /// One bit a word of `claimed`: some page of it may be vacated and not in use since. A hint.
-    unsettled: Bitmap,
-    /// Whether any of these may be set. A hint of a hint.
-    any_unsettled: Figure,
 }
 
 impl PageMaps {
@@ -68,8 +63,6 @@ impl PageMaps {
             refused: Refused::none(),
             deferred: Queue::new(Marks::new(parts.deferred, geometry.deferred_words())),
             tainted: Tainted::new(Marks::new(parts.tainted, geometry.tainted_words()), Bitmap::new(parts.regions)),
-            unsettled: Bitmap::new(parts.unsettled),
-            any_unsettled: Figure::new(0),
         }
     }
 
@@ -131,36 +124,5 @@ impl PageMaps {
         let free = |word, marked: u64| (marked & !self.claimed.taken(word, Ordering::Relaxed)).count_ones();
         let queued = self.deferred.pages().counted(&|_, queued| queued.count_ones());
         (queued, self.tainted.pages().counted(&free))
-    }
-
-    /// Notes that these pages, un-claimed a moment ago, were vacated.
-    pub(crate) fn note_unsettled(&self, pages: PageRange) {
-        for (word, _) in masks(self.bit_of(pages.first().number()), pages.count().get()) {
-            self.note_unsettled_word(word);
-        }
-    }
-
-    /// The same of the pages of a word that has one. Looked at before it is set, for mostly it is; so a note may be lost to a
-    /// `reclaim` that takes it just then.
-    #[inline]
-    pub(crate) fn note_unsettled_word(&self, word: u32) {
-        if !self.unsettled.test(word, Ordering::Relaxed) {
-            self.unsettled.set_bit(word);
-        }
-        if self.any_unsettled.load(Ordering::Relaxed) == 0 {
-            self.any_unsettled.store(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Takes these notes, and shows the bits of each word of the map that has one.
-    pub(crate) fn take_unsettled(&self, mut show: impl FnMut(u32)) {
-        if self.any_unsettled.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        self.any_unsettled.store(0, Ordering::Relaxed);
-        for word in self.unsettled.ones() {
-            self.unsettled.take_bit(word);
-            (word * 64..(word + 1) * 64).for_each(&mut show);
-        }
     }
 }

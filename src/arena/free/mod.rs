@@ -176,7 +176,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     #[inline]
     fn take_away(&self, slot: &AtomicU64, page: u32, owner: Owner, batch: &mut Batch<'_, P, A>) -> bool {
         let mut room = batch.room();
-        if let Some(frame) = self.take_mapped(slot, owner, |_| self.codec.encode(SlotState::Vacated(room.tag()))) {
+        if let Some(frame) = self.take_mapped(slot, owner, |_| room.vacated()) {
             room.owe(self.won_back(page), SlotState::Mapped(frame, owner));
             return true;
         }

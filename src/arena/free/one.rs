@@ -1,10 +1,11 @@
 //! Free of one page that is there, and its owner's, at once or deferred: the same steps as for many, without a batch.
 
 use super::Caller;
-use crate::addr::{ArenaPtr, PAGE_SIZE, PageCount, PageIndex, PageRange};
+use crate::addr::{ArenaPtr, PageCount, PageIndex, PageRange};
 use crate::arch::Arch;
+use crate::arena::slots::transition::settle;
 use crate::arena::{Arena, FreeError};
-use crate::platform::{FlushScope, Frame, FrameSource, Platform};
+use crate::platform::{FlushScope, FrameSource, Platform};
 use crate::slot::{Owner, SlotState};
 use crate::sync::AtomicU64;
 
@@ -36,22 +37,26 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Looks once, and takes away what it saw: the exchange is from the very word that was found to be the owner's.
     #[inline(never)]
     pub(super) fn free_page(&self, at: ArenaPtr, owner: Owner) -> Single {
-        let Some((looked, frame)) = self.look_at_page(at, owner) else { return Single::Other };
+        let Some(looked) = self.look_once(at, owner) else { return Single::Other };
         let Looked { page, bit, slot, word } = looked;
+        let Some(frame) = self.codec.frame_of(word, owner) else {
+            return self.free_reserved_page(at, owner, slot, word);
+        };
         // From before the slot is taken until the number is un-claimed.
         let Some(giving_back) = self.maps.giving_back_one(bit) else { return Single::Other };
-        if A::compare_exchange(slot, word, self.codec.encode(SlotState::Vacated(self.next_tag()))).is_err() {
+        let vacated = self.codec.encode(SlotState::Vacated(self.next_tag()));
+        if A::compare_exchange(slot, word, vacated).is_err() {
             return Single::Raced;
         }
         // A platform that unwinds from here on costs the frame and the number, as in a batch.
         self.flush_for(giving_back.shootdowns(), &[self.page_addresses(page, 1)], FlushScope::Leaves);
+        if A::BREAK_BEFORE_MAKE {
+            settle::<A>(slot, vacated);
+        }
         // SAFETY: it came from this source; the exchange that took it from its slot was the right to free it, and the
         // flush above was the last that anybody saw of it.
         unsafe { self.platform.frames().free(frame) };
         self.maps.unclaim_bit(bit);
-        if A::BREAK_BEFORE_MAKE {
-            self.maps.note_unsettled_word(bit / 64);
-        }
         Single::Done
     }
 
@@ -61,7 +66,6 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     pub(super) fn free_missed(&self, missed: Single, at: ArenaPtr, owner: Owner) -> Result<(), FreeError> {
         match missed {
             Single::Raced => self.raced(0, single(at)),
-            _ if self.free_reserved_page(at, owner).is_some() => Ok(()),
             _ => self.free_run(at, PageCount::ONE, owner),
         }
     }
@@ -69,7 +73,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Queues one page that is there, and its owner's.
     #[inline(never)]
     pub(super) fn defer_page(&self, at: ArenaPtr, owner: Owner) -> Single {
-        let Some((Looked { bit, slot, word, .. }, frame)) = self.look_at_page(at, owner) else { return Single::Other };
+        let Some(Looked { bit, slot, word, .. }) = self.look_once(at, owner) else { return Single::Other };
+        let Some(frame) = self.codec.frame_of(word, owner) else { return Single::Other };
         if A::compare_exchange(slot, word, self.codec.encode_deferred(frame, owner)).is_err() {
             return Single::Raced;
         }
@@ -84,30 +89,26 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         if missed == Single::Raced { self.raced(0, single(at)) } else { self.defer_run(at, PageCount::ONE, owner) }
     }
 
-    /// Frees one page that is reserved, and not scratched: there is nothing to flush or to give back. `None` if it is not,
-    /// or not any more.
-    fn free_reserved_page(&self, at: ArenaPtr, owner: Owner) -> Option<()> {
-        let Looked { bit, slot, word, .. } = self.look_once(at, owner)?;
+    /// Frees one page that is reserved, and not scratched: there is nothing to flush or to give back. What the caller has got comes
+    /// first, in the same order, so that it stays in its registers.
+    #[inline(never)]
+    fn free_reserved_page(&self, at: ArenaPtr, owner: Owner, slot: &AtomicU64, word: u64) -> Single {
+        let bit = self.maps.bit_of(PageIndex::containing(at).number());
         if word != self.codec.encode(SlotState::Reserved(owner)) {
-            return None;
+            return Single::Other;
         }
-        let _giving_back = self.maps.giving_back_one(bit)?;
-        A::compare_exchange(slot, word, self.codec.encode(SlotState::Vacant)).ok()?;
+        let Some(_giving_back) = self.maps.giving_back_one(bit) else { return Single::Other };
+        if A::compare_exchange(slot, word, self.codec.encode(SlotState::Vacant)).is_err() {
+            return Single::Other;
+        }
         self.maps.unclaim_bit(bit);
-        Some(())
-    }
-
-    #[inline]
-    fn look_at_page(&self, at: ArenaPtr, owner: Owner) -> Option<(Looked<'_>, Frame)> {
-        let looked = self.look_once(at, owner)?;
-        let frame = self.codec.frame_of(looked.word, owner)?;
-        Some((looked, frame))
+        Single::Done
     }
 
     #[inline]
     fn look_once(&self, at: ArenaPtr, owner: Owner) -> Option<Looked<'_>> {
         let page = PageIndex::containing(at);
-        let bit = self.maps.bit_in_extent(page.number()).filter(|_| u64::from(at.offset()) % PAGE_SIZE == 0)?;
+        let bit = self.bit_at(at)?;
         self.refuse_what_is_referred_to(page, owner, Caller::Anybody).ok()?;
         let slot = self.slot_of_bit(bit)?;
         Some(Looked { page: page.number(), bit, slot, word: A::load(slot) })

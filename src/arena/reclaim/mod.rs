@@ -1,7 +1,5 @@
 //! Housekeeping: what deferred frees left to do, and the healing of pages that hold scratch.
 
-mod settle;
-
 use crate::addr::{AddressRange, PAGE_BYTES, PageRange, WINDOW_PAGES};
 use crate::arch::Arch;
 use crate::arena::Arena;
@@ -57,7 +55,6 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         if self.maps.tainted.take_worn() || marked {
             self.zero_scratch_page();
         }
-        self.settle_vacated();
         Reclaimed { freed_pages, healed_pages, healed_regions }
     }
 
@@ -89,8 +86,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let mut room = batch.room();
         let word = A::load(slot);
         if let Some((frame, owner)) = self.codec.queued(word) {
-            let vacated = self.codec.encode(SlotState::Vacated(room.tag()));
-            if A::compare_exchange(slot, word, vacated).is_ok() {
+            if A::compare_exchange(slot, word, room.vacated()).is_ok() {
                 room.owe(self.won_back(page), SlotState::Deferred(frame, owner));
                 return true;
             }

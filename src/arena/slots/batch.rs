@@ -3,10 +3,14 @@
 //!
 //! A batch holds at most 64 pages in a fixed array, on the stack: a freed frame's own memory is never used to chain it, since
 //! until the shootdown a stale writer may still reach it. Dropping a batch settles it, so the debt cannot be forgotten; the
-//! order inside is I2 and I5: flush, frames, un-claim.
+//! order inside is I2 and I5: flush, frames, un-claim. Before that, where break-before-make is demanded, what was vacated becomes
+//! vacant (S7).
+
+use core::mem;
 
 use super::claimed::Claimed;
 use super::few::Few;
+use super::transition::settle;
 use crate::addr::{AddressRange, PageRange};
 use crate::arch::Arch;
 use crate::arena::Arena;
@@ -40,7 +44,9 @@ pub(in crate::arena) struct Batch<'a, P: Platform, A: Arch> {
     owed: Few<Owed, BATCH_PAGES>,
     /// What to flush, pages that follow one another together: no more ranges than pages, so there is room.
     stale: Few<AddressRange, BATCH_PAGES>,
-    tag: Option<Tag>,
+    /// The batch's tag, the same for all its pages, and the word that has it: 0 as long as nothing was vacated.
+    tag: Tag,
+    vacated: u64,
     /// From before the first slot is taken until the last number is un-claimed. Dropped after the batch is settled.
     giving_back: GivingBack<'a>,
 }
@@ -53,7 +59,7 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
     #[inline(always)]
     pub(in crate::arena) fn new(arena: &'a Arena<P, A>, near: u32) -> Self {
         let giving_back = arena.maps.batch(near);
-        Self { arena, owed: Few::new(), stale: Few::new(), tag: None, giving_back }
+        Self { arena, owed: Few::new(), stale: Few::new(), tag: Tag::of_batch(0), vacated: 0, giving_back }
     }
 
     /// Room for one page more: a full batch is settled first.
@@ -79,7 +85,7 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
     /// The batch is forgotten before anything is called. A platform that unwinds, which its contract forbids, costs what the batch
     /// held, but nothing is paid twice: the frames and numbers are lost until the arena is destroyed, or for good.
     fn settle(&mut self) {
-        self.tag = None;
+        let vacated = mem::take(&mut self.vacated);
         let stale = self.stale.take();
         let owed = self.owed.take();
         if owed.is_empty() {
@@ -91,28 +97,44 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
             // anybody saw of it.
             unsafe { self.arena.platform.frames().free(frame) };
         }
-        unclaim_runs(self.arena, owed);
+        unclaim_runs(self.arena, owed, vacated);
     }
 }
 
-/// Un-claims pages that follow one another together.
-fn unclaim_runs<P: Platform, A: Arch>(arena: &Arena<P, A>, owed: &[Owed]) {
+/// Un-claims pages that follow one another together. Those whose slots hold this word, if it is one, become vacant before.
+fn unclaim_runs<P: Platform, A: Arch>(arena: &Arena<P, A>, owed: &[Owed], vacated: u64) {
     let follows = |a: &Owed, b: &Owed| a.number == b.number && a.page + 1 == b.page;
     for run in owed.chunk_by(follows).filter(|run| run[0].number == Number::Owed) {
         let count = run[run.len() - 1].page - run[0].page + 1;
         let pages = PageRange::of(run[0].page, count);
-        arena.maps.unclaim(pages);
-        if A::BREAK_BEFORE_MAKE && run.iter().any(|owed| owed.frame.is_some()) {
-            arena.maps.note_unsettled(pages);
+        if A::BREAK_BEFORE_MAKE && vacated != 0 {
+            arena.while_slots(pages, |_, slot| {
+                settle::<A>(slot, vacated);
+                true
+            });
         }
+        arena.maps.unclaim(pages);
     }
 }
 
 impl<P: Platform, A: Arch> Room<'_, '_, P, A> {
-    /// The batch's tag, the same for all its pages.
+    /// The word of what is vacated in this batch.
+    #[inline]
+    pub(in crate::arena) fn vacated(&mut self) -> u64 {
+        if !A::BREAK_BEFORE_MAKE {
+            return self.0.arena.codec.encode(SlotState::Vacated(self.0.tag));
+        }
+        if self.0.vacated == 0 {
+            self.0.tag = self.0.arena.next_tag();
+            self.0.vacated = self.0.arena.codec.encode(SlotState::Vacated(self.0.tag));
+        }
+        self.0.vacated
+    }
+
+    /// Its tag.
     pub(in crate::arena) fn tag(&mut self) -> Tag {
-        let arena = self.0.arena;
-        *self.0.tag.get_or_insert_with(|| arena.next_tag())
+        self.vacated();
+        self.0.tag
     }
 
     /// Adds a claimed page whose slot was in state `was`: its translation is to be flushed, if it had one, its frame to be

@@ -2,8 +2,8 @@
 //!
 //! A rule looks at the state that a slot is in and says which comes next, or `None` where that is not its caller's to change.
 //! [`Arena::transition`] applies a rule: it looks, asks, and exchanges; whoever loses to another change looks again and asks
-//! again. That ends, for what comes between is bounded: a fault puts scratch on a slot without a translation, housekeeping
-//! settles a vacated one, and every other change takes the slot away from the rule, which then says `None`.
+//! again. That ends, for what comes between is bounded: a fault puts scratch on a slot without a translation, and every other
+//! change takes the slot away from the rule, which then says `None`.
 
 use crate::arch::Arch;
 use crate::arena::Arena;
@@ -31,12 +31,17 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         }
     }
 
-    /// S2 where there is what most often is, nothing: looked at and tried once. Whether the page is there now; else nothing was
-    /// changed.
+    /// S2 where there is what most often is, nothing. Whether the page is there now; else nothing was changed.
     #[inline(always)]
     pub(in crate::arena) fn put_mapped(&self, slot: &AtomicU64, frame: Frame, owner: Owner) -> bool {
-        let word = A::load(slot);
-        SlotCodec::<A>::is_vacant(word) && A::try_install(slot, word, self.codec.encode_mapped(frame, owner)).is_ok()
+        let entry = || self.codec.encode_mapped(frame, owner);
+        // Where what was vacated becomes vacant, there is no need to look.
+        let word = match A::BREAK_BEFORE_MAKE.then(|| A::try_install(slot, 0, entry())) {
+            Some(Ok(())) => return true,
+            Some(Err(word)) => word,
+            None => A::load(slot),
+        };
+        SlotCodec::<A>::is_vacant(word) && A::try_install(slot, word, entry()).is_ok()
     }
 
     /// S4 or S5 where there is what most often is, a page that is mapped for `owner`: exchanged for `next` of its frame. Looked at
@@ -53,6 +58,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         A::compare_exchange(slot, word, next(frame)).ok()?;
         Some(frame)
     }
+}
+
+/// S7: what was vacated, and is flushed since, becomes vacant, by who vacated it and has its number still; so a fault need not
+/// flush it first. Where one has been faster, its scratch stays.
+#[inline(always)]
+pub(in crate::arena) fn settle<A: Arch>(slot: &AtomicU64, vacated: u64) {
+    let _scratched = A::compare_exchange(slot, vacated, 0);
 }
 
 /// S1: the scratch page, where nothing is translated. The fault path tries it once, from the word that it read.

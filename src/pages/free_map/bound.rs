@@ -181,7 +181,8 @@ impl Bound<'_> {
         #[cfg(kernel_arena_loom)]
         crate::sync::fence(Ordering::SeqCst);
         let seen = self.pair.load(Ordering::SeqCst);
-        if !matches!(self.state(seen), UNKNOWN | SPOILED) {
+        // Most often nothing is known of either block.
+        if seen != both(UNKNOWN) && !matches!(self.state(seen), UNKNOWN | SPOILED) {
             self.reset_known(seen);
         }
     }

@@ -73,12 +73,18 @@ impl FreeMap<FlatMap> {
     /// the first notes say full, it asks whether to look further.
     #[inline]
     pub(crate) fn guess(&self, is_refused: impl FnOnce() -> bool) -> Guess {
-        let open = match self.0.next_open_of_first() {
-            // Nothing lies below the first block.
-            Some(0) => return self.guess_from(0),
-            Some(open) => open,
-            None if is_refused() => return Guess::Refused,
-            None => self.0.next_open_after(0),
+        let noted = self.0.notes.first().map_or(0, |noted| noted.load(Ordering::Relaxed));
+        // Nothing lies below the first block.
+        if noted & 1 == 0 { self.guess_from(0) } else { self.guess_beyond(noted, is_refused) }
+    }
+
+    /// The same, where the first block is full, by the first word of notes.
+    #[inline]
+    fn guess_beyond(&self, noted: u64, is_refused: impl FnOnce() -> bool) -> Guess {
+        let open = match noted {
+            u64::MAX if is_refused() => return Guess::Refused,
+            u64::MAX => self.0.next_open_after(0),
+            _ => noted.trailing_ones(),
         };
         match self.hidden() {
             Some(hidden) if hidden < open * BLOCK_BITS => Guess::Free(hidden),
@@ -185,14 +191,6 @@ impl Blocks for FlatMap {
 }
 
 impl FlatMap {
-    /// The first block that is not noted, if the first word of notes has one.
-    #[inline]
-    fn next_open_of_first(&self) -> Option<u32> {
-        let Some(noted) = self.notes.first() else { return Some(0) };
-        let noted = noted.load(Ordering::Relaxed);
-        (noted != !0).then_some(noted.trailing_ones())
-    }
-
     #[cold]
     #[inline(never)]
     fn forget_full(&self, block: u32) {

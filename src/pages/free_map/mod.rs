@@ -116,14 +116,16 @@ impl<B: Blocks> FreeMap<B> {
     /// Takes one bit: whether nobody had it.
     #[inline]
     pub(crate) fn claim_one(&self, bit: u32) -> bool {
-        match self.word(bit / 64).map(|bits| acquire(bits, 1 << (bit % 64))) {
-            Some(Ok(u64::MAX)) => {
-                self.note_if_full_at(bit);
-                true
-            }
-            Some(Ok(_)) => true,
-            Some(Err(_)) | None => false,
+        let Some(bits) = self.word(bit / 64) else { return false };
+        // One instruction where there is one, for of what was there this bit alone is asked for.
+        let mask = 1 << (bit % 64);
+        if bits.fetch_or(mask, Ordering::Acquire) & mask != 0 {
+            return false;
         }
+        if bits.load(Ordering::Relaxed) == !0 {
+            self.note_if_full_at(bit);
+        }
+        true
     }
 
     #[cold]
