@@ -62,9 +62,13 @@ impl<S: PageSource, M: MetadataSource> Heap<S, M> {
     pub(crate) fn alloc_slow(layout: Layout, heap: &Self) -> *mut u8 {
         if let Some(slab) = heap.slab.get().filter(|slab| runs::is_run(slab, layout)) {
             // What was given back lately is at hand.
-            let kept = runs::take_kept(slab, layout);
-            return kept.or_else(|| runs::alloc(slab, layout).ok()).unwrap_or(ptr::null_mut());
+            return runs::take_kept(slab, layout).unwrap_or_else(|| runs::alloc_or_null(slab, layout));
         }
+        Self::alloc_object(layout, heap)
+    }
+
+    #[inline(never)]
+    fn alloc_object(layout: Layout, heap: &Self) -> *mut u8 {
         heap.try_alloc(layout).map_or(ptr::null_mut(), |block| block.as_ptr())
     }
 

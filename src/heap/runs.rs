@@ -15,16 +15,22 @@ pub(super) fn is_run<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout
 }
 
 /// A run that is kept where this runs, if one fits: no source is asked.
-#[inline]
+#[inline(always)]
 pub(super) fn take_kept<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout: Layout) -> Option<*mut u8> {
     let pages = slab.take_kept_run(slab.run_pages(layout.size())?, layout.align())?;
     Some(slab.to_kernel(pages.to_ptr()))
 }
 
 /// A run that is new, of any content.
-#[inline(never)]
 pub(super) fn alloc<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout: Layout) -> Result<*mut u8, HeapError> {
     alloc_by(slab, layout, S::alloc_pages)
+}
+
+/// The same as `GlobalAlloc` says it.
+#[cold]
+#[inline(never)]
+pub(super) fn alloc_or_null<S: PageSource, M: MetadataSource>(slab: &Slab<S, M>, layout: Layout) -> *mut u8 {
+    alloc(slab, layout).unwrap_or(core::ptr::null_mut())
 }
 
 /// A run that is filled with zeros, kept before or new.

@@ -134,10 +134,16 @@ impl HostHeap {
     #[cold]
     #[inline(never)]
     fn alloc_slow(layout: Layout, heap: &Self) -> *mut u8 {
-        match heap.get() {
-            Ok(heap) => Inner::alloc_slow(layout, heap),
-            Err(_) => ptr::null_mut(),
+        match heap.made() {
+            Some(heap) => Inner::alloc_slow(layout, heap),
+            None => Self::alloc_first(layout, heap),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn alloc_first(layout: Layout, heap: &Self) -> *mut u8 {
+        heap.make().map_or(ptr::null_mut(), |heap| Inner::alloc_slow(layout, heap))
     }
 
     /// A free that finds no room in the magazine at hand.

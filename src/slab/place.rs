@@ -30,7 +30,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             return None;
         }
         let held = Held::new(self.source.cpus());
-        self.hot_rack(&held).hot(hot_class(layout.size())).pop()
+        self.rack_or_dummy(&held).hot(hot_class(layout.size())).pop()
     }
 
     /// The hot path: an object into the loaded magazine.
@@ -40,12 +40,12 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
             return false;
         }
         let held = Held::new(self.source.cpus());
-        self.hot_rack(&held).hot(hot_class(layout.size())).push(object)
+        self.rack_or_dummy(&held).hot(hot_class(layout.size())).push(object)
     }
 
-    /// The magazines of the place that this runs on, or the dummy's: the hot path asks nothing more.
+    /// The rack of the place that this runs on, or the dummy: the hot path asks nothing more.
     #[inline]
-    fn hot_rack(&self, held: &Held<'_, S::Cpus>) -> &Rack {
+    pub(super) fn rack_or_dummy(&self, held: &Held<'_, S::Cpus>) -> &Rack {
         match held.place() {
             Some(place) if in_table(&place) => self.racks.get(u32::from(place.cpu.number()), place.level),
             _ => self.racks.dummy(),

@@ -13,16 +13,16 @@ use super::Slab;
 use super::magazine::Rack;
 use crate::addr::{PAGE_BYTES, PageCount, PageRange};
 use crate::misuse::Misuse;
-use crate::platform::CpuIdentity;
+use crate::platform::{CpuIdentity, Held};
 use crate::source::{MetadataSource, PageSource};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Runs that a rack keeps.
 const RUNS: usize = if cfg!(kernel_arena_loom) { 1 } else { 4 };
-/// Pages that a rack keeps, at most: 1 MiB.
-const MOST_PAGES: u32 = 256;
-/// Pages of a run that is kept, at most: 256 KiB.
-const LONGEST: u32 = 64;
+/// Pages that a rack keeps, at most: 2 MiB.
+const MOST_PAGES: u32 = 512;
+/// Pages of a run that is kept, at most: 1 MiB.
+const LONGEST: u32 = MOST_PAGES / 2;
 /// All racks together keep so small a part of the extent, where none was filled before there were all.
 const FRACTION: u32 = if cfg!(kernel_arena_loom) { 1 } else { 64 };
 
@@ -34,14 +34,28 @@ pub(super) struct RunCache {
     turn: AtomicU32,
 }
 
-/// What became of a run.
+/// Why a run is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Put {
-    Kept,
-    /// It was not kept, and there is room for it now: this one was taken out.
-    Instead(PageRange),
+enum Refused {
+    /// There is no room for it.
+    Full,
     /// Some of its pages are kept already, or not so many are out: somebody gave it back before.
     NotLive,
+}
+
+/// How many pages a rack may keep at this moment.
+#[derive(Clone, Copy)]
+struct Bound {
+    /// The part of the extent that is for all racks.
+    all: u32,
+    racks: u32,
+}
+
+impl Bound {
+    #[inline]
+    fn fits(self, pages: u32) -> bool {
+        pages <= MOST_PAGES && pages * self.racks <= self.all
+    }
 }
 
 fn word(run: PageRange) -> u64 {
@@ -85,35 +99,36 @@ impl RunCache {
         })
     }
 
-    /// Keeps one, if so many pages fit. `out` pages were taken from the source, with what is kept here. As for
+    /// Keeps one, if there is room. `out` pages were taken from the source, with what is kept here. As for
     /// [`take`](Self::take).
     #[inline]
-    fn put(&self, run: PageRange, out: u64, fits: impl Fn(u32) -> bool) -> Put {
+    fn keep(&self, run: PageRange, out: u64, bound: Bound) -> Result<(), Refused> {
         let (mut pages, mut room) = (run.count().get(), None);
         for place in &self.runs {
             match parse(place.load(Ordering::Relaxed)) {
-                Some(other) if overlap(other, run) => return Put::NotLive,
+                Some(other) if overlap(other, run) => return Err(Refused::NotLive),
                 Some(other) => pages += other.count().get(),
                 None => room = room.or(Some(place)),
             }
         }
         if u64::from(pages) > out {
-            return Put::NotLive;
+            return Err(Refused::NotLive);
         }
-        if let Some(place) = room.filter(|_| fits(pages)) {
-            place.store(word(run), Ordering::Relaxed);
-            return Put::Kept;
-        }
-        // In turns, so that none that nobody asks for stays.
+        let place = room.filter(|_| bound.fits(pages)).ok_or(Refused::Full)?;
+        place.store(word(run), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes one out to make room: in turns, so that none that nobody asks for stays. As for [`take`](Self::take).
+    fn take_in_turn(&self) -> Option<PageRange> {
         let turn = self.turn.load(Ordering::Relaxed);
         self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
         let (before, from) = self.runs.split_at((turn as usize).checked_rem(RUNS).unwrap_or(0));
-        let oldest = from.iter().chain(before).find_map(|place| {
-            let oldest = parse(place.load(Ordering::Relaxed))?;
+        from.iter().chain(before).find_map(|place| {
+            let run = parse(place.load(Ordering::Relaxed))?;
             place.store(0, Ordering::Relaxed);
-            Some(oldest)
-        });
-        Put::Instead(oldest.unwrap_or(run))
+            Some(run)
+        })
     }
 }
 
@@ -124,28 +139,63 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     pub(crate) fn take_kept_run(&self, count: PageCount, align: usize) -> Option<PageRange> {
         let is_aligned =
             |run: PageRange| align <= PAGE_BYTES || self.address_of(run.to_ptr().offset()).addr() & (align - 1) == 0;
-        let fits = |run: PageRange| run.count() == count && is_aligned(run);
-        if count.get() > LONGEST { None } else { self.on_rack(|rack| rack.runs.take(fits)).flatten() }
+        let held = Held::new(self.source.cpus());
+        // The dummy keeps none.
+        self.rack_or_dummy(&held).runs.take(|run| run.count() == count && is_aligned(run))
     }
 
     /// Keeps a run that the caller has for whoever wants one as long where this runs, or gives it back to the source.
     #[inline]
     pub(super) fn keep_run(&self, run: PageRange) {
-        let (all, racks) = (self.source.extent().count().get() / FRACTION, self.tables().racks.made());
-        let fits = |pages: u32| pages <= MOST_PAGES && pages * racks <= all;
-        if run.count().get() <= LONGEST && fits(run.count().get()) {
+        if run.count().get() > LONGEST {
+            self.give_run(run);
+        } else if !self.is_kept_at_hand(run) {
+            self.make_room_for(run);
+        }
+    }
+
+    #[inline]
+    fn is_kept_at_hand(&self, run: PageRange) -> bool {
+        let bound = self.bound();
+        let held = Held::new(self.source.cpus());
+        let rack = self.rack_or_dummy(&held);
+        !self.racks.is_dummy(rack) && self.keep_at(rack, run, bound).is_ok()
+    }
+
+    #[inline]
+    fn bound(&self) -> Bound {
+        Bound { all: self.source.extent().count().get() / FRACTION, racks: self.tables().racks.made() }
+    }
+
+    /// Keeps a run in the rack of the place that is held.
+    #[inline]
+    fn keep_at(&self, rack: &Rack, run: PageRange, bound: Bound) -> Result<(), Refused> {
+        // Counted at that moment: what was kept here meanwhile by whoever came between is among them.
+        rack.runs.keep(run, self.tables().totals.0.run_pages(), bound)
+    }
+
+    /// Keeps a run, perhaps instead of others, or gives it back.
+    #[cold]
+    #[inline(never)]
+    fn make_room_for(&self, run: PageRange) {
+        let bound = self.bound();
+        // For one that does not fit, others stay.
+        if bound.fits(run.count().get()) {
             // Each round makes room or is the last; others may come between.
             for _ in 0..=RUNS {
-                // Counted at that moment: what was kept here meanwhile by whoever came between is among them.
-                let put = |rack: &Rack| rack.runs.put(run, self.tables().totals.0.run_pages(), fits);
-                match self.on_own_rack(put) {
-                    Some(Put::Kept) => return,
-                    Some(Put::Instead(other)) if other != run => self.give_run(other),
-                    Some(Put::NotLive) => {
+                let kept = self.on_own_rack(|rack| match self.keep_at(rack, run, bound) {
+                    Err(Refused::Full) => Err((Refused::Full, rack.runs.take_in_turn())),
+                    Err(why) => Err((why, None)),
+                    Ok(()) => Ok(()),
+                });
+                match kept {
+                    Some(Ok(())) => return,
+                    Some(Err((Refused::Full, Some(other)))) => self.give_run(other),
+                    Some(Err((Refused::NotLive, _))) => {
                         self.misuse(run.to_ptr().offset(), Misuse::NotLive);
                         return;
                     }
-                    _ => break,
+                    Some(Err((Refused::Full, None))) | None => break,
                 }
             }
         }

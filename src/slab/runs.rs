@@ -133,6 +133,8 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
         true
     }
 
+    #[cold]
+    #[inline(never)]
     fn free_watched(&self, debugger: &Debugger, pages: PageRange, offset: u32, size: usize) {
         if let Err(misuse) = self.unhold(debugger, offset, size) {
             self.misuse(offset, misuse);
@@ -182,6 +184,7 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     }
 
     /// Gives the pages of a run back to the source, if so many are out.
+    #[inline(never)]
     pub(super) fn give_run(&self, pages: PageRange) {
         if !self.count_run_gone(pages.count()) {
             // This one was freed before, or is none.

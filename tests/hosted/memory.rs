@@ -1,10 +1,11 @@
 //! Pages and bookkeeping from `mmap`.
 
+use std::alloc::{GlobalAlloc, Layout};
 use std::collections::HashSet;
 use std::sync::Barrier;
 use std::thread;
 
-use kernel_arena::hosted::{HostMetadata, HostPages, MapError};
+use kernel_arena::hosted::{HostHeap, HostMetadata, HostPages, MapError};
 use kernel_arena::source::{MetadataSource, PageSource};
 use kernel_arena::{AllocError, PageCount, PageRange};
 
@@ -73,6 +74,31 @@ fn no_more_is_kept_than_a_part_of_the_window() {
     unsafe { source.free_pages(run) };
     assert_eq!(source.kept_pages(), before, "a run that large goes back at once");
     assert_eq!(source.taken_pages(), 0);
+}
+
+#[test]
+fn a_thread_keeps_runs_of_up_to_a_mebibyte_and_two_mebibytes_of_them() {
+    let heap = HostHeap::new();
+    let kept = || heap.stats().unwrap().slab.kept_run_bytes;
+    for (bytes, count, expected) in [
+        (1 << 20, 1, 1 << 20),
+        (1 << 20, 3, 2 << 20),
+        ((1 << 20) + 1, 1, 2 << 20),
+        (1 << 18, 9, 1 << 20),
+        (3 << 18, 5, 3 << 19),
+    ] {
+        let layout = Layout::from_size_align(bytes, 8).unwrap();
+        // SAFETY: the size is not 0.
+        let blocks: Vec<_> = (0..count).map(|_| unsafe { heap.alloc(layout) }).collect();
+        for block in blocks {
+            assert!(!block.is_null());
+            // SAFETY: taken above, used no more.
+            unsafe { heap.dealloc(block, layout) };
+        }
+        assert_eq!(kept(), expected, "after {count} of {bytes} bytes");
+    }
+    heap.get().unwrap().drain();
+    assert_eq!(kept(), 0);
 }
 
 #[test]

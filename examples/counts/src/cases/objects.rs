@@ -14,8 +14,9 @@ use crate::site::{Platform, Site};
 use crate::steady::{count, steady};
 
 pub(super) const CASES: &[Case] = &[
-    private("heap::pair_of_64_bytes_called", |site| heap_pair(site, called)),
+    private("heap::pair_of_64_bytes_called", |site| heap_pair(site, |heap| called(heap, LAYOUT))),
     private("heap::pair_of_64_bytes_inlined", |site| heap_pair(site, inlined)),
+    private("heap::pair_of_40_kib_called", |site| heap_pair(site, |heap| called(heap, PAGES))),
     shared("pool::pair_with_a_block_live", |site| pool_pair(site, true)),
     shared("pool::pair_with_no_block_live", |site| pool_pair(site, false)),
 ];
@@ -24,6 +25,8 @@ type SiteHeap<'a> = Heap<ArenaPages<'a, Platform>, FrameMetadata<'a, Platform>>;
 
 const BYTES: usize = 64;
 const LAYOUT: Layout = Layout::new::<[u64; BYTES / 8]>();
+/// What is no object of a slab, but pages that were given back a moment ago.
+const PAGES: Layout = Layout::new::<[u64; 10 * 512]>();
 
 #[inline(never)]
 unsafe fn take(heap: &SiteHeap<'_>, layout: Layout) -> *mut u8 {
@@ -38,12 +41,12 @@ unsafe fn give(heap: &SiteHeap<'_>, object: *mut u8, layout: Layout) {
 }
 
 /// As a program calls its global allocator.
-fn called(heap: &SiteHeap<'_>) -> bool {
+fn called(heap: &SiteHeap<'_>, layout: Layout) -> bool {
     // SAFETY: the size is not 0.
-    let object = unsafe { take(heap, black_box(LAYOUT)) };
+    let object = unsafe { take(heap, black_box(layout)) };
     let is_there = is_kept(object);
     // SAFETY: taken above.
-    unsafe { give(heap, object, black_box(LAYOUT)) };
+    unsafe { give(heap, object, black_box(layout)) };
     is_there
 }
 
