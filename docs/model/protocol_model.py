@@ -16,7 +16,9 @@ present translation at any moment and forget it only when flushed. Sequentially 
                                           into vacant before its flush), settle_blindly (whatever the slot holds by
                                           then), gap (an allocation of a reserved page gives the number up), late_count
                                           (a mark is counted after it is set), early_count (it is counted off before it
-                                          is cleared)
+                                          is cleared), late_clear (a free of a reserved page clears its mark after it has
+                                          taken scratch away), lost_mark (one that another was faster than does not mark
+                                          again)
 
 Whoever changes the protocol changes it here first. Exit status 0: all states hold; 1: a violation, with the shortest trace.
 Steps: A alloc (may wait, may not, exactly here), E alloc of what is reserved (may wait, may not), V reserve, F free (by anybody, also wrongly), D deferred free, X fault,
@@ -28,7 +30,7 @@ from collections import deque
 N, OPS = int(sys.argv[1]), int(sys.argv[2])
 BREAK = sys.argv[3] if len(sys.argv) > 3 else ''
 if BREAK not in ('', 'x86', 'noflush_alloc', 'noflush_free', 'noflush_heal', 'early_unclaim', 'nobbm', 'notag',
-                 'early_settle', 'settle_blindly', 'gap', 'late_count', 'early_count'):
+                 'early_settle', 'settle_blindly', 'gap', 'late_count', 'early_count', 'late_clear', 'lost_mark'):
     print(f'no such breakage: {BREAK}', file=sys.stderr)
     sys.exit(2)
 TAGS = 1 if BREAK == 'notag' else 4
@@ -123,9 +125,12 @@ def successors(state):
             else:
                 assert slot == 'S', ('reserve met', slot)
                 go('idle', slot='Q')
-        # free: look, S4, shootdown, S7 (where a fault would have to flush first), frame back, un-claim
+        # free: look, clear the mark if there is scratch, S4, shootdown, S7 (where a fault would have to flush first), frame back,
+        # un-claim
         elif pc == 'F0':
-            go('F1', slot) if slot[0] in 'MRQ' else go('idle')
+            go('FU' if slot == 'Q' else 'F1', slot) if slot[0] in 'MRQ' else go('idle')
+        elif pc == 'FU':
+            go('F1', d) if BREAK == 'late_clear' else go('U1', d, 0, ('F1', None))
         elif pc == 'F1':
             if slot == d:
                 frame = d[1:] if d[0] == 'M' else None
@@ -134,10 +139,14 @@ def successors(state):
                     nxt = 'F2' if BREAK == 'early_settle' else nxt
                     go(nxt, frame, 0, 'C%d' % tag, slot='C%d' % tag, tag=(tag + 1) % TAGS,
                        cl=0 if BREAK == 'early_unclaim' else cl)
+                elif d == 'Q' and BREAK == 'late_clear':
+                    go('U1', None, 0, (nxt, None), slot='V')
                 else:
                     go(nxt, None, 0, None, slot='V')
-            elif d == 'R' and slot == 'Q':
-                go('F1', slot)                                              # a fault came between: once more
+            elif d in 'RQ' and slot in 'RQ':
+                go('FU' if slot == 'Q' else 'F1', slot)                     # a fault came between: once more
+            elif d == 'Q' and slot == 'S' and BREAK != 'lost_mark':
+                go('K1', None, 0, ('idle', None))                           # Raced, and scratch stays
             else:
                 go('idle')                                                  # Raced
         elif pc == 'F2':

@@ -85,6 +85,11 @@ impl SlotState {
         }
     }
 
+    /// Whether the scratch page stands in.
+    pub(crate) const fn is_scratch(self) -> bool {
+        matches!(self, Self::Scratch | Self::ScratchOverReserved(_))
+    }
+
     /// The frame that is the page's own.
     pub(crate) const fn frame(self) -> Option<Frame> {
         match self {

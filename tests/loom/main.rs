@@ -61,6 +61,7 @@ mod reclaim;
 mod refusal;
 mod refused;
 mod registry;
+mod reserved;
 /// What a program's accesses come to, from the crate that runs them.
 #[expect(
     dead_code,

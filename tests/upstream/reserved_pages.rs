@@ -42,6 +42,39 @@ fn a_store_to_a_reserved_page_is_recorded_as_one<F: Format>() {
     m.finish();
 }
 
+/// Its mark goes with it, so that nobody looks for scratch any more: not even where the page is allocated before a `reclaim`. What
+/// was stored on the scratch page is zeroed all the same, once.
+fn a_scratched_reservation_that_is_freed_leaves_no_mark<F: Format>() {
+    let m = Machine::<F>::builder().extent(1, 8).build();
+    let marked = || m.arena().stats().tainted_pages;
+    for count in [1, 3] {
+        assert_eq!(reserve(&m, page(2), count), Ok(()));
+        (0..count).for_each(|n| m.write(1, after(page(2), n), 7).unwrap());
+        m.arena().reclaim();
+        assert_eq!(marked(), count, "scratch stays on what is reserved");
+        m.write(1, page(2), 7).unwrap();
+        m.take_flushes();
+        m.free(page(2), count);
+        assert_eq!((marked(), m.take_flushes().len()), (0, 1), "one shootdown for all");
+        assert_eq!(m.arena().alloc_pages(request(count).exactly_at(page(2))), Ok(pages(2, count)));
+        assert_eq!(m.read(0, page(6)), Ok(7), "not zeroed yet");
+        assert_eq!(alloc(&m, request(1).exactly_at(page(6))), Ok(page(6)));
+        m.free(page(6), 1);
+        m.arena().reclaim();
+        assert_eq!(m.read(0, page(6)), Ok(0));
+        m.arena().reclaim();
+        m.free(page(2), count);
+    }
+    // As long as another page has scratch, its mark stays.
+    assert_eq!(reserve(&m, page(2), 2), Ok(()));
+    [2, 3].into_iter().for_each(|number| m.write(1, page(number), 7).unwrap());
+    m.free(page(3), 1);
+    assert_eq!((marked(), state(&m, page(2))), (1, SlotState::ScratchOverReserved(Owner::Program)));
+    m.free(page(2), 1);
+    assert_eq!(marked(), 0);
+    m.finish();
+}
+
 /// T31.
 fn an_allocation_that_overlaps_a_reservation_fails_as_a_whole<F: Format>() {
     let m = Machine::<F>::builder().build();
@@ -113,6 +146,7 @@ fn nothing_can_be_reserved_where_globals_fill_the_arena<F: Format>() {
 each_format!(
     accesses_to_reserved_pages_do_not_reach_them,
     a_store_to_a_reserved_page_is_recorded_as_one,
+    a_scratched_reservation_that_is_freed_leaves_no_mark,
     an_allocation_that_overlaps_a_reservation_fails_as_a_whole,
     an_overlap_far_behind_leaves_no_page_claimed,
     one_free_takes_allocated_and_reserved_pages,

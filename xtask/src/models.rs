@@ -42,7 +42,7 @@ const fn case(model: &'static str, arguments: &'static str, expected: Expected) 
 }
 
 /// All runs; the sizes of the breakages are the smallest at which they are caught.
-const CASES: [Case; 24] = [
+const CASES: [Case; 26] = [
     case("protocol", "2 5", Holds),
     case("protocol", "2 5 x86", Holds),
     case("protocol", "2 2 noflush_alloc", Violates("I2")),
@@ -56,6 +56,8 @@ const CASES: [Case; 24] = [
     case("protocol", "2 2 early_count", Violates("marks")),
     case("protocol", "2 3 early_settle", Violates("I1")),
     case("protocol", "2 4 settle_blindly", Violates("I2")),
+    case("protocol", "2 4 late_clear", Violates("scratch")),
+    case("protocol", "2 4 lost_mark", Violates("scratch")),
     case("views", "5", Holds),
     case("views", "3 linkfirst", Violates("I5")),
     case("views", "4 unlistfirst", Violates("I5")),

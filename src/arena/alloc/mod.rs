@@ -83,9 +83,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         if let Some(page) = self.first_foreign(pages) {
             return AllocError::Foreign { page };
         }
-        let scratched = |page: &PageIndex| {
-            matches!(self.state(page.number()), SlotState::Scratch | SlotState::ScratchOverReserved(_))
-        };
+        let scratched = |page: &PageIndex| self.state(page.number()).is_scratch();
         match pages.pages().find(scratched) {
             Some(page) if context == Context::Any => AllocError::Tainted { page },
             _ => AllocError::Busy(self.reclaimable()),

@@ -183,6 +183,18 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         self.take_away_whatever_it_is(slot, page, owner, room)
     }
 
+    /// The same, where it is reserved or another was faster.
+    ///
+    /// Of a reserved page that holds scratch the mark goes with it, in the order of S3: clear the mark, exchange, flush, and then
+    /// note that the scratch page is worn. While the slot holds scratch no fault changes it. So if the exchange succeeds, the
+    /// mark that was cleared was for the scratch that it took, or for older; a fault that comes after the exchange marks after
+    /// that. What CPUs remember of scratch meanwhile is as with any healing: the number stays
+    /// claimed until they have flushed it, and what they stored there by then comes before the note, which has `reclaim` zero it.
+    ///
+    /// If the exchange fails, another free was faster, and the mark that was cleared may have been for scratch that is
+    /// still there: a deferred free leaves it, and a fault may have brought some since. Who clears a mark comes after who set it
+    /// (Acquire), so the exchange sees the scratch that it was for, or what came after. If it saw scratch the page is marked again; if
+    /// not, whoever puts some there does so, and marks, after the clearing.
     #[cold]
     fn take_away_whatever_it_is(
         &self,
@@ -191,11 +203,20 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         owner: Owner,
         mut room: Room<'_, '_, P, A>,
     ) -> bool {
-        let Ok(was) = self.transition(slot, |seen| taken_away(seen, owner, || room.tag())) else {
-            return false;
-        };
-        room.owe(self.won_back(page), was);
-        true
+        let bit = self.maps.bit_of(page);
+        let taken = self.transition(slot, |seen| {
+            let next = taken_away(seen, owner, || room.tag())?;
+            if seen.is_scratch() {
+                self.maps.tainted.unmark_page(bit);
+            }
+            Some(next)
+        });
+        match taken {
+            Ok(was) => room.owe(self.won_back(page), was),
+            Err(other) if other.is_scratch() => self.maps.tainted.mark_page(bit),
+            Err(_) => {}
+        }
+        taken.is_ok()
     }
 
     /// S5 or S6 for one page that belongs to `owner`; `None` if it does not (any more).

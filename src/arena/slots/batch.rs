@@ -34,6 +34,8 @@ struct Owed {
 enum Number {
     /// It is un-claimed.
     Owed,
+    /// The same, and after the flush it is noted that scratch was there, since nothing else will tell `reclaim`.
+    OwedWithScratch,
     /// Nothing: it is nobody's to claim, or somebody keeps it.
     Kept,
 }
@@ -92,10 +94,14 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
             return;
         }
         self.arena.flush_for(self.giving_back.shootdowns(), stale, FlushScope::Leaves);
-        for frame in owed.iter().filter_map(|owed| owed.frame) {
-            // SAFETY: the exchange that took it from its slot was the right to free it, and the flush above was the last that
-            // anybody saw of it.
-            unsafe { self.arena.platform.frames().free(frame) };
+        for owed in owed {
+            if let Some(frame) = owed.frame {
+                // SAFETY: the exchange that took it from its slot was the right to free it, and the flush above was the last
+                // that anybody saw of it.
+                unsafe { self.arena.platform.frames().free(frame) };
+            } else if owed.number == Number::OwedWithScratch {
+                self.arena.maps.tainted.note_worn();
+            }
         }
         unclaim_runs(self.arena, owed, vacated);
     }
@@ -104,7 +110,7 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
 /// Un-claims pages that follow one another together. Those whose slots hold this word, if it is one, become vacant before.
 fn unclaim_runs<P: Platform, A: Arch>(arena: &Arena<P, A>, owed: &[Owed], vacated: u64) {
     let follows = |a: &Owed, b: &Owed| a.number == b.number && a.page + 1 == b.page;
-    for run in owed.chunk_by(follows).filter(|run| run[0].number == Number::Owed) {
+    for run in owed.chunk_by(follows).filter(|run| run[0].number != Number::Kept) {
         let count = run[run.len() - 1].page - run[0].page + 1;
         let pages = PageRange::of(run[0].page, count);
         if A::BREAK_BEFORE_MAKE && vacated != 0 {
@@ -141,7 +147,9 @@ impl<P: Platform, A: Arch> Room<'_, '_, P, A> {
     /// given back, its number to be un-claimed.
     pub(in crate::arena) fn owe(self, claimed: Claimed<'_>, was: SlotState) {
         let page = claimed.owe().first().number();
-        self.add(Owed { page, frame: was.frame(), number: Number::Owed }, was);
+        let with_scratch = matches!(was, SlotState::ScratchOverReserved(_));
+        let number = if with_scratch { Number::OwedWithScratch } else { Number::Owed };
+        self.add(Owed { page, frame: was.frame(), number }, was);
     }
 
     /// Adds a page whose number is not the batch's to un-claim, because nobody claims it (then it may be the upper guard's,
