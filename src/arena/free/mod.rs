@@ -188,8 +188,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Of a reserved page that holds scratch the mark goes with it, in the order of S3: clear the mark, exchange, flush, and then
     /// note that the scratch page is worn. While the slot holds scratch no fault changes it. So if the exchange succeeds, the
     /// mark that was cleared was for the scratch that it took, or for older; a fault that comes after the exchange marks after
-    /// that. What CPUs remember of scratch meanwhile is as with any healing: the number stays
-    /// claimed until they have flushed it, and what they stored there by then comes before the note, which has `reclaim` zero it.
+    /// that. What CPUs remember of scratch meanwhile is as with any healing: the number stays claimed until they have flushed
+    /// it, and what they stored there by then comes before the note, which has `reclaim` zero it.
     ///
     /// If the exchange fails, another free was faster, and the mark that was cleared may have been for scratch that is
     /// still there: a deferred free leaves it, and a fault may have brought some since. Who clears a mark comes after who set it

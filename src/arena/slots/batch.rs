@@ -99,11 +99,20 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
                 // SAFETY: the exchange that took it from its slot was the right to free it, and the flush above was the last
                 // that anybody saw of it.
                 unsafe { self.arena.platform.frames().free(frame) };
-            } else if owed.number == Number::OwedWithScratch {
-                self.arena.maps.tainted.note_worn();
+            } else {
+                note_if_worn(self.arena, owed.number);
             }
         }
         unclaim_runs(self.arena, owed, vacated);
+    }
+}
+
+/// After the flush of a page that has no frame.
+#[cold]
+#[inline(never)]
+fn note_if_worn<P: Platform, A: Arch>(arena: &Arena<P, A>, number: Number) {
+    if number == Number::OwedWithScratch {
+        arena.maps.tainted.note_worn();
     }
 }
 
