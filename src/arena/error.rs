@@ -119,7 +119,8 @@ pub enum AllocError {
         page: PageIndex,
     },
     /// No run of that many pages is free; in [`Context::Any`](crate::Context::Any) pages that may hold the scratch page
-    /// count as taken. Free some, or `reclaim`.
+    /// count as taken. Free some, or `reclaim`: pages whose free was deferred are no allocation's to take back, not even one's
+    /// that may wait.
     NoSpace(Reclaimable),
     /// Pages in the middle of another operation are in the way, or were given back while the arena looked, or faults
     /// keep scratching those that were found: try again, or `reclaim`. In an arena of more than 512 pages nobody checks
