@@ -130,6 +130,8 @@ pub trait CpuIdentity {
     /// that come again and again are counted. Nothing is written that relies on it, so it is asked without a
     /// [`hold`](Self::hold), and other code may run on the CPU meanwhile. A kernel that always knows the CPU, but not always
     /// a level, says so here.
+    ///
+    /// By it CPUs that allocate pages and have met go to places of their own; where it is not known, by the stack that each runs on.
     fn cpu(&self) -> Option<CpuId> {
         self.current().map(|current| current.cpu)
     }
