@@ -2,7 +2,7 @@
 //! proves is true of every value of it. The judge reckons in 128 bits, where nothing overflows.
 
 use kernel_arena::platform::{CpuCount, CpuIdentity, CpuLevel, Frame};
-use kernel_arena::source::{Region, region_words};
+use kernel_arena::source::{PageSource, Region, region_words};
 use kernel_arena::{
     AddressRange, AddressWidth, ArenaLayout, ArenaPtr, GUARD_SIZE, KernelAddr, PAGE_SIZE, PageCount, PageIndex,
     PageRange, ProgramAddr, ProgramBase, VirtAddr, WINDOW_PAGES, WINDOW_SIZE,
@@ -157,10 +157,28 @@ impl CpuIdentity for Nobody {
 }
 
 fn region(pages: usize) -> Region<Nobody> {
+    region_of(pages, region_words(pages))
+}
+
+fn region_of(pages: usize, words: usize) -> Region<Nobody> {
     let memory = Box::leak(Box::new_uninit_slice(pages));
-    let words = Box::leak(Box::new_uninit_slice(region_words(pages)));
+    let words = Box::leak(Box::new_uninit_slice(words));
     // SAFETY: saying nothing is always right.
     unsafe { Region::new(memory, words, Nobody) }
+}
+
+#[test]
+fn a_region_has_as_many_pages_as_its_words_serve() {
+    for pages in [1, 64, 65, 512, 513, 600, 1100, 2100] {
+        for words in 0..region_words(pages) + 2 {
+            let served = (0..=pages).rev().find(|pages| region_words(*pages) <= words).unwrap();
+            let region = region_of(pages, words);
+            assert_eq!(region.extent().count().get() as usize, served, "{words} words for {pages} pages");
+            let all = (0..served).filter(|_| region.alloc_pages(PageCount::ONE, PageCount::ONE).is_ok());
+            assert_eq!(all.count(), served);
+            assert!(region.alloc_pages(PageCount::ONE, PageCount::ONE).is_err());
+        }
+    }
 }
 
 #[test]

@@ -59,7 +59,8 @@ pub enum ProgramFaultOutcome {
 pub enum Refusal {
     /// Nobody has allocated the page, and the view's policy gives none ([`FaultPolicy::Segv`](crate::views::FaultPolicy::Segv)).
     Policy,
-    /// A wild access of the kernel has left the scratch page there: until `reclaim` takes it away, nobody gets a page.
+    /// A wild access of the kernel has left the scratch page there: until [`reclaim`](crate::Arena::reclaim) takes it away, nobody
+    /// gets a page. That is not the program's doing: the kernel calls it, and has the instruction run again.
     Scratched,
     /// The page is not one that can be allocated.
     OutsideExtent,

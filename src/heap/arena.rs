@@ -51,7 +51,15 @@ where
     /// # Errors
     /// As for [`start`](Self::start).
     pub fn start_waiting(&self, arena: &'a Arena<P, A>) -> Result<(), InitError> {
-        self.start_on(ArenaPages::new(arena).waiting(), Mode::Fast)
+        self.start_waiting_in(Mode::Fast, arena)
+    }
+
+    /// The same in another mode, as [`start_in`](Self::start_in).
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_waiting_in(&self, mode: Mode, arena: &'a Arena<P, A>) -> Result<(), InitError> {
+        self.start_on(ArenaPages::new(arena).waiting(), mode)
     }
 
     fn start_on(&self, pages: ArenaPages<'a, P, A>, mode: Mode) -> Result<(), InitError> {

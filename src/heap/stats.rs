@@ -1,14 +1,13 @@
 //! Figures of a heap.
 
-use core::fmt;
-
 use super::Heap;
-use crate::slab::{Filled, SlabStats};
+use crate::slab::SlabStats;
 use crate::source::{MetadataSource, PageSource};
 
 /// Figures of a heap; exact only at rest. What is shown of them (`Debug`) has the classes that have objects alone, each with
 /// how many are live of how many.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeapStats {
     /// Bytes that users have: objects, rounded up to their classes, and runs, rounded up to pages.
@@ -35,37 +34,5 @@ impl<S: PageSource, M: MetadataSource> Heap<S, M> {
             held_bytes: slab.held_bytes,
             slab,
         })
-    }
-}
-
-impl fmt::Debug for HeapStats {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HeapStats")
-            .field("live_bytes", &self.live_bytes)
-            .field("run_bytes", &self.run_bytes)
-            .field("held_bytes", &self.held_bytes)
-            .field("peak_held_bytes", &self.peak_held_bytes)
-            .field("metadata_bytes", &self.slab.metadata_bytes)
-            .field("misuses", &self.slab.misuses)
-            .field("classes", &Filled(&self.slab.classes))
-            .finish()
-    }
-}
-
-#[cfg(feature = "defmt")]
-impl defmt::Format for HeapStats {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(
-            f,
-            "HeapStats {{ live_bytes: {=u64}, run_bytes: {=u64}, held_bytes: {=u64}, peak_held_bytes: {=u64}, \
-             metadata_bytes: {=u64}, misuses: {=u64}, classes: {} }}",
-            self.live_bytes,
-            self.run_bytes,
-            self.held_bytes,
-            self.peak_held_bytes,
-            self.slab.metadata_bytes,
-            self.slab.misuses,
-            Filled(&self.slab.classes)
-        );
     }
 }

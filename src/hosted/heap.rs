@@ -24,6 +24,9 @@ type HostSlab = Slab<HostPages, HostMetadata>;
 /// The first 2048 threads that run at a time have magazines of their own; others share the slabs. What a thread that
 /// ended leaves in its magazines goes to the next that starts, or to whoever finds no memory elsewhere.
 ///
+/// In a library it rules out that the library is unloaded while threads that used it run, and each time that it is
+/// unloaded something stays: see [`hosted`](crate::hosted).
+///
 /// Not for signal handlers. A child made by `fork` has a copy, and goes on with it: there is no lock that another
 /// thread could have held. What the other threads had in their magazines is the child's; what they had in their hands at
 /// that moment is lost to it.

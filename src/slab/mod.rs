@@ -76,9 +76,6 @@ pub use create::{SlabLeftovers, SlabRefused};
 pub use error::SlabError;
 pub use stats::{ClassStats, SlabStats};
 
-#[cfg(not(kernel_arena_loom))]
-pub(crate) use shown::Filled;
-
 use debug::Debugger;
 use racks::RackTable;
 use tables::Tables;

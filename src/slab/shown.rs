@@ -6,7 +6,7 @@ use super::classes::CLASS_COUNT;
 use super::stats::{ClassStats, SlabStats};
 
 /// The classes that have objects.
-pub(crate) struct Filled<'a>(pub(crate) &'a [ClassStats; CLASS_COUNT]);
+struct Filled<'a>(&'a [ClassStats; CLASS_COUNT]);
 
 impl Filled<'_> {
     fn classes(&self) -> impl Iterator<Item = &ClassStats> {

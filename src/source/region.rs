@@ -17,6 +17,20 @@ pub const fn region_words(pages: usize) -> usize {
     FlatMap::words_for(pages)
 }
 
+/// The most pages that so many words serve.
+const fn pages_served(pages: usize, words: usize) -> usize {
+    let (mut served, mut most) = (0, pages);
+    while served < most {
+        let middle = served + (most - served).div_ceil(2);
+        if region_words(middle) <= words {
+            served = middle;
+        } else {
+            most = middle - 1;
+        }
+    }
+    served
+}
+
 /// Pages of a piece of kernel memory of at most 4 GiB, without an arena: private, always mapped, lock-free.
 ///
 /// Offset 4096 is its first byte, so that no object has offset 0.
@@ -58,11 +72,7 @@ impl<C: CpuIdentity> Region<C> {
     /// `start` is a multiple of 4096 and not null, and `pages` pages of 4096 bytes from there on are writable memory
     /// that is this region's alone for ever; `cpus` keeps the contract of [`CpuIdentity`].
     pub unsafe fn at(start: *mut u8, pages: usize, words: &'static mut [MaybeUninit<AtomicU64>], cpus: C) -> Self {
-        let mut pages = pages.min(words.len().saturating_mul(64)).min(WINDOW_PAGES as usize - 1);
-        while region_words(pages) > words.len() {
-            // Fewer words than were asked for: each is good for 64 pages at most.
-            pages = pages.saturating_sub(64 * (region_words(pages) - words.len()));
-        }
+        let pages = pages_served(pages.min(WINDOW_PAGES as usize - 1), words.len());
         let wanted = region_words(pages);
         let words = write_words(&mut words[..wanted], 0);
         Self {

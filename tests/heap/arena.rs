@@ -89,6 +89,10 @@ fn a_heap_that_waits_refuses_only_what_there_is_no_room_for<F: Format>() {
     assert_eq!(times_taken(&heap, 12 * PAGE), 2, "the other waits for nothing");
     heap.reclaim();
     assert_eq!(times_taken(&heap, 12 * PAGE), 2);
+    let m = Machine::<F>::builder().private().extent(1, 30).build();
+    let heap = Heap::new();
+    assert_eq!(heap.start_waiting_in(Mode::Debug, m.arena()), Ok(()));
+    assert_eq!(heap.slab().unwrap().mode(), Mode::Debug);
 }
 
 fn on_a_private_arena<F: Format>(run: impl FnOnce(&Machine<F>, &dyn Blocks)) {

@@ -105,11 +105,11 @@ fn figures_are_shown_without_the_classes_that_have_nothing() {
     let blocks = [100, 100, 3000, 50_000].map(|size| bench.alloc(layout(size)).unwrap());
     let stats = bench.heap.stats().unwrap();
     let shown = format!("{stats:?}");
-    assert!(shown.len() < 300, "{shown}");
+    assert!(shown.len() < 450, "{shown}");
     for part in ["run_bytes: 53248", "misuses: 0", "{112: 2/", ", 3072: 1/"] {
         assert!(shown.contains(part), "no {part:?} in {shown}");
     }
-    assert!(format!("{:?}", stats.slab).ends_with(shown.split("classes").last().unwrap()));
+    assert!(shown.contains(&format!("slab: {:?}", stats.slab)), "{shown}");
     blocks.into_iter().for_each(|block| bench.free(block));
     bench.end();
 }

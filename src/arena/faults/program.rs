@@ -47,8 +47,8 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     ///     let Some(fault) = decode_program_fault(cr2, error_code, rip) else { return Next::End };
     ///     match arena.handle_program_fault(view, &fault) {
     ///         ProgramFaultOutcome::PageGiven | ProgramFaultOutcome::Retry => Next::Resume,
-    ///         // Memory is short, or a page is not let go: that is not its doing.
-    ///         ProgramFaultOutcome::Refused(Refusal::NoFrame | Refusal::Busy) => Next::Wait,
+    ///         // Memory is short, a page is not let go, or scratch is there until `reclaim`: that is not its doing.
+    ///         ProgramFaultOutcome::Refused(Refusal::NoFrame | Refusal::Busy | Refusal::Scratched) => Next::Wait,
     ///         ProgramFaultOutcome::Refused(_) | ProgramFaultOutcome::NotOurs => Next::End,
     ///     }
     /// }
