@@ -144,7 +144,7 @@ pub unsafe trait Arch: Sized + 'static {
         false
     }
 
-    /// Installs `entry` where `vacant` was read: one compare-exchange. Release: what was written to the frame before is
+    /// Installs `entry` where `vacant` is, which was read, or is 0: one compare-exchange. Release: what was written to the frame before is
     /// visible to whoever sees the entry. Pairs with the Acquire of [`load`](Self::load) and with the table walker, for
     /// which [`publish`](Self::publish) must follow.
     ///

@@ -160,6 +160,12 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         self.codec.decode(word)
     }
 
+    /// The word of any state. What is hot asks for that of one.
+    #[inline(never)]
+    fn word_of(&self, state: SlotState) -> u64 {
+        self.codec.encode(state)
+    }
+
     /// The tag of a new batch. Relaxed: two batches that take one get two, in whichever order.
     ///
     /// It tells a fault that flushes a vacated page first whether the word is still the same; where none does, all are one.

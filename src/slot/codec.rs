@@ -60,6 +60,7 @@ impl<A: Arch> SlotCodec<A> {
     /// The bits that a vacated word may have: without break-before-make all tags are one.
     const VACATED_BITS: u64 = if A::BREAK_BEFORE_MAKE { KIND_VACATED | TAG_BITS } else { KIND_VACATED };
 
+    #[inline(never)]
     pub(crate) fn new(attributes: EntryAttributes, scratch: Frame, sharing: Sharing) -> Self {
         let scratch = [0, 1, 2, 3].map(|owner| {
             let software = SOFTWARE_SCRATCH | owner;
@@ -155,9 +156,11 @@ impl<A: Arch> SlotCodec<A> {
     /// The frame and the owner of a page that is queued to be freed.
     #[inline]
     pub(crate) fn queued(&self, word: u64) -> Option<(Frame, Owner)> {
-        let leaf = A::decode_leaf(word, self.attributes)?;
-        let owner = Owner::from_bits(leaf.software)?;
-        (self.encode_deferred(leaf.frame, owner) == word).then_some((leaf.frame, owner))
+        [Owner::Kernel, Owner::Program, Owner::Allocator].into_iter().find_map(|owner| {
+            // As in `frame_of`.
+            let frame = word ^ self.pages[(SOFTWARE_DEFERRED | owner.bits()) as usize];
+            (frame & self.rest == 0).then(|| (Frame::again(frame), owner))
+        })
     }
 
     #[inline]

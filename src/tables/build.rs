@@ -91,6 +91,7 @@ impl<A: Arch> Tables<A> {
     }
 
     /// Whether all lent entries are vacant, as they must be before they are linked.
+    #[inline(never)]
     pub(crate) fn upper_is_vacant<P: Platform>(platform: &P) -> bool {
         let vacant = platform.upper().vacant_word();
         upper_entries(platform).all(|entry| A::load(entry) == vacant)
@@ -155,6 +156,7 @@ struct Fixed<'a, P: Platform> {
 }
 
 impl<P: Platform> Drop for Fixed<'_, P> {
+    #[inline(never)]
     fn drop(&mut self) {
         for frame in self.frames.into_iter().flatten() {
             // SAFETY: it came from this source a moment ago, and nothing was linked to it.
@@ -164,6 +166,7 @@ impl<P: Platform> Drop for Fixed<'_, P> {
 }
 
 /// Makes a table of a fresh frame, all of whose words are `word`.
+#[inline(never)]
 fn write_table<A: Arch, P: Platform>(platform: &P, table: Frame, word: u64) {
     let first = platform.phys_map().frame_to_ptr(table).cast::<MaybeUninit<AtomicU64>>();
     // SAFETY: the frame came from the frame source a moment ago and belongs to nobody else; the physical map gives its

@@ -36,11 +36,18 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             A::publish_and_sync();
             return Ok(pages);
         };
+        self.undo(pages, claimed, request);
+        Err(collided)
+    }
+
+    /// What becomes of pages that were not all installed, from where `claimed` begins.
+    #[cold]
+    #[inline(never)]
+    fn undo(&self, pages: PageRange, claimed: Claimed<'_>, request: &AllocRequest) {
         match request.placement {
             Placement::Reserved(_) => self.set_aside_again(pages, claimed, request),
             Placement::Anywhere { .. } | Placement::Exactly(_) => self.give_up(pages, claimed, request.owner),
         }
-        Err(collided)
     }
 
     /// Hands each page out as it is installed.
@@ -59,6 +66,18 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             }
             installed
         });
+        if claimed.pages().is_empty() { Ok(()) } else { self.install_rest(claimed, chain, request) }
+    }
+
+    /// The same for what could not be installed at once.
+    #[cold]
+    #[inline(never)]
+    fn install_rest(
+        &self,
+        claimed: &mut Claimed<'_>,
+        chain: &mut FrameChain<'_, P>,
+        request: &AllocRequest,
+    ) -> Result<(), Collided> {
         for page in claimed.pages().numbers() {
             self.install_from(chain, page, request.owner, request.context)?;
             claimed.hand_out_first();
@@ -99,12 +118,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         owner: Owner,
         context: Context,
     ) -> Result<(), Collided> {
-        for _ in 0..=HEALS {
+        let heals = if context == Context::Any { 0 } else { HEALS };
+        for _ in 0..=heals {
             // A fault can only have put scratch there: nobody else of ours installs into a page that is claimed.
-            match self.transition(slot, |seen| installed(seen, frame, owner)) {
+            match self.transition(slot, &mut |seen| installed(seen, frame, owner)) {
                 Ok(_) => return Ok(()),
                 Err(SlotState::Foreign(_)) => return Err(Collided::Foreign),
-                Err(_) if context == Context::Any => return Err(Collided::Scratch),
+                Err(_) if context == Context::Any => break,
                 Err(_) => self.clear_scratch_in(PageRange::of(page, 1)),
             }
         }
@@ -119,6 +139,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     #[cold]
+    #[inline(never)]
     fn clear_what_is_there(&self, pages: PageRange, context: Context) -> Result<(), Collided> {
         let mut scratched = false;
         for page in pages.numbers() {
@@ -140,11 +161,12 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// S3 for each of these claimed pages that holds scratch: clear the mark, take scratch away, then one shootdown. After it
     /// no TLB remembers the scratch page (I2), but a fault may have put it back.
+    #[inline(never)]
     fn clear_scratch_in(&self, pages: PageRange) {
         let mut stale: Option<(u32, u32)> = None;
         for page in pages.numbers() {
             self.maps.tainted.unmark_page(self.maps.bit_of(page));
-            if self.slot(page).is_some_and(|slot| self.transition(slot, healed).is_ok()) {
+            if self.slot(page).is_some_and(|slot| self.transition(slot, &mut healed).is_ok()) {
                 stale = Some((stale.map_or(page, |(first, _)| first), page));
             }
         }
@@ -176,8 +198,9 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// S5 for a page that was installed but not handed out. A wrong free of it may have come first: then there is nothing to
     /// queue, or a page that was allocated again to the same owner meanwhile, and this is that owner's wrong free (I6).
+    #[inline(never)]
     pub(in crate::arena) fn queue(&self, page: u32, owner: Owner) {
-        if self.slot(page).is_some_and(|slot| self.transition(slot, |seen| queued(seen, owner)).is_ok()) {
+        if self.slot(page).is_some_and(|slot| self.transition(slot, &mut |seen| queued(seen, owner)).is_ok()) {
             self.maps.deferred.put_bit(self.maps.bit_of(page));
         }
     }

@@ -55,6 +55,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Records a free that was refused, of what is at this address.
+    #[inline(never)]
     pub(crate) fn record_free(&self, address: KernelAddr, kind: ViolationKind) {
         let cpu = self.cpu();
         self.record_here(Offence::free(address, kind), cpu, self.cpus.of(cpu));

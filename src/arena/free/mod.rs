@@ -128,6 +128,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     #[cold]
+    #[inline(never)]
     fn raced(&self, freed: u32, pages: PageRange) -> Result<(), FreeError> {
         self.record_free(self.layout.to_kernel(pages.to_ptr()), ViolationKind::InvalidFree);
         Err(FreeError::Raced { freed: PageCount::saturating(freed) })
@@ -196,6 +197,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// (Acquire), so the exchange sees the scratch that it was for, or what came after. If it saw scratch the page is marked again; if
     /// not, whoever puts some there does so, and marks, after the clearing.
     #[cold]
+    #[inline(never)]
     fn take_away_whatever_it_is(
         &self,
         slot: &AtomicU64,
@@ -204,7 +206,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         mut room: Room<'_, '_, P, A>,
     ) -> bool {
         let bit = self.maps.bit_of(page);
-        let taken = self.transition(slot, |seen| {
+        let taken = self.transition(slot, &mut |seen| {
             let next = taken_away(seen, owner, || room.tag())?;
             if seen.is_scratch() {
                 self.maps.tainted.unmark_page(bit);
@@ -212,7 +214,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             Some(next)
         });
         match taken {
-            Ok(was) => room.owe(self.won_back(page), was),
+            Ok(was) => room.owe_whatever(self.won_back(page), was),
             Err(other) if other.is_scratch() => self.maps.tainted.mark_page(bit),
             Err(_) => {}
         }
@@ -228,10 +230,11 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     #[cold]
+    #[inline(never)]
     fn defer_whatever_it_is(&self, slot: &AtomicU64, page: u32, owner: Owner) -> Option<Deferral> {
         // From before the slot is taken: where it was only reserved, the number is given back at once.
         let _giving_back = self.maps.giving_back(PageRange::of(page, 1));
-        let was = self.transition(slot, |seen| deferred(seen, owner)).ok()?;
+        let was = self.transition(slot, &mut |seen| deferred(seen, owner)).ok()?;
         if was.frame().is_some() {
             return Some(Deferral::Queued);
         }

@@ -95,16 +95,17 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     #[cold]
+    #[inline(never)]
     fn finish_whatever_it_is(&self, slot: &AtomicU64, page: u32, mut room: Room<'_, '_, P, A>) -> bool {
-        match self.transition(slot, |seen| finished(seen, || room.tag())) {
+        match self.transition(slot, &mut |seen| finished(seen, || room.tag())) {
             Ok(was) => {
-                room.owe(self.won_back(page), was);
+                room.owe_whatever(self.won_back(page), was);
                 return true;
             }
             Err(SlotState::Foreign(_)) => self.set_aside_foreign(page),
             // It was set aside, and the foreign word is gone. What it led to may be remembered.
             Err(SlotState::Vacant | SlotState::Vacated(_) | SlotState::Scratch) => {
-                room.owe(self.won_back(page), GONE);
+                room.owe_whatever(self.won_back(page), GONE);
             }
             // Somebody else has made it a page of ours.
             Err(_) => {}
@@ -136,7 +137,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let Some(was) = self.take_scratch(self.slot(single.first().number()), bit) else {
             return false;
         };
-        room.owe(claimed, was);
+        room.owe_whatever(claimed, was);
         true
     }
 
@@ -156,10 +157,11 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// S3: clear the mark, then take scratch away. In this order, a fault that comes between leaves either the scratch that we
     /// take or a mark of its own.
+    #[inline(never)]
     fn take_scratch(&self, slot: Option<&AtomicU64>, bit: u32) -> Option<SlotState> {
         let slot = slot?;
         self.maps.tainted.unmark_page(bit);
-        self.transition(slot, healed).ok()
+        self.transition(slot, &mut healed).ok()
     }
 
     /// Unlinks the scratch table wherever it is linked, in the same order, and flushes whole regions, tables included.

@@ -113,7 +113,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     #[cold]
     fn reserve_whatever_it_is(&self, slot: &AtomicU64, page: u32, owner: Owner) {
-        match self.transition(slot, |seen| set_aside(seen, owner)) {
+        match self.transition(slot, &mut |seen| set_aside(seen, owner)) {
             Ok(_) => {}
             Err(SlotState::Foreign(_)) => self.set_aside_foreign(page),
             Err(other) => debug_assert!(false, "a page that we claimed is {other:?}"),

@@ -31,13 +31,14 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Takes the numbers of pages that are reserved for `owner`: all, or none.
+    #[inline(never)]
     pub(in crate::arena) fn claim_reserved(&self, pages: PageRange, owner: Owner) -> Result<Claimed<'_>, AllocError> {
         // All are looked at before any is changed.
         self.check_reserved(pages, owner)?;
         let first = pages.first().number();
         for (count, page) in (0..).zip(pages.numbers()) {
             let taken =
-                self.slot(page).is_some_and(|slot| self.transition(slot, |seen| unreserved(seen, owner)).is_ok());
+                self.slot(page).is_some_and(|slot| self.transition(slot, &mut |seen| unreserved(seen, owner)).is_ok());
             if !taken {
                 // Another free or allocation of these pages came between.
                 self.set_aside(Claimed::new(&self.maps, PageRange::of(first, count)), owner);
@@ -69,7 +70,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         let Some(slot) = self.slot(page) else { return };
         let mut batch = Batch::new(self, page);
         let mut room = batch.room();
-        let Ok(was) = self.transition(slot, |seen| taken_away(seen, owner, || room.tag())) else { return };
+        let Ok(was) = self.transition(slot, &mut |seen| taken_away(seen, owner, || room.tag())) else { return };
         room.owe_unclaimed(page, was);
         drop(batch);
         self.set_aside(self.won_back(page), owner);

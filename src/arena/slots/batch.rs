@@ -86,6 +86,7 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
     ///
     /// The batch is forgotten before anything is called. A platform that unwinds, which its contract forbids, costs what the batch
     /// held, but nothing is paid twice: the frames and numbers are lost until the arena is destroyed, or for good.
+    #[inline(never)]
     fn settle(&mut self) {
         let vacated = mem::take(&mut self.vacated);
         let stale = self.stale.take();
@@ -93,7 +94,7 @@ impl<'a, P: Platform, A: Arch> Batch<'a, P, A> {
         if owed.is_empty() {
             return;
         }
-        self.arena.flush_for(self.giving_back.shootdowns(), stale, FlushScope::Leaves);
+        self.arena.flush_by(self.giving_back.shootdowns(), stale, FlushScope::Leaves);
         for owed in owed {
             if let Some(frame) = owed.frame {
                 // SAFETY: the exchange that took it from its slot was the right to free it, and the flush above was the last
@@ -161,8 +162,15 @@ impl<P: Platform, A: Arch> Room<'_, '_, P, A> {
         self.add(Owed { page, frame: was.frame(), number }, was);
     }
 
+    /// The same beside the paths that are hot.
+    #[inline(never)]
+    pub(in crate::arena) fn owe_whatever(self, claimed: Claimed<'_>, was: SlotState) {
+        self.owe(claimed, was);
+    }
+
     /// Adds a page whose number is not the batch's to un-claim, because nobody claims it (then it may be the upper guard's,
     /// numbered on from the window's end) or because somebody keeps it. Its slot was in state `was`.
+    #[inline(never)]
     pub(in crate::arena) fn owe_unclaimed(self, page: u32, was: SlotState) {
         self.add(Owed { page, frame: was.frame(), number: Number::Kept }, was);
     }

@@ -25,12 +25,17 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     }
 
     /// Has every CPU forget these addresses of the kernel view, and what they are in the others.
-    #[inline(never)]
     pub(in crate::arena) fn flush(&self, ranges: &[AddressRange], scope: FlushScope) {
-        self.flush_for(self.maps.passing.other_shootdowns(), ranges, scope);
+        self.flush_by(self.maps.passing.other_shootdowns(), ranges, scope);
     }
 
     /// The same, for an operation that counts its shootdowns itself.
+    #[inline(never)]
+    pub(in crate::arena) fn flush_by(&self, by: Shootdowns<'_>, ranges: &[AddressRange], scope: FlushScope) {
+        self.flush_for(by, ranges, scope);
+    }
+
+    /// The same, of one page: what is to be flushed is known where this is compiled.
     #[inline]
     pub(in crate::arena) fn flush_for(&self, by: Shootdowns<'_>, ranges: &[AddressRange], scope: FlushScope) {
         if ranges.is_empty() {
@@ -51,20 +56,30 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         self.platform.shootdown().shootdown(ranges, scope);
     }
 
+    /// The same, where it is not alone: there once.
+    #[inline(never)]
+    fn shootdown_of_some(&self, by: Shootdowns<'_>, ranges: &[AddressRange], scope: FlushScope) {
+        self.shootdown(by, ranges, scope);
+    }
+
     #[inline(never)] // Its array is on the stack only where there are views.
     fn flush_every_view(&self, by: Shootdowns<'_>, ranges: &[AddressRange], scope: FlushScope) {
         let mut together = Few::<AddressRange, RANGES>::new();
-        let mut add = |range| {
+        let add: &mut dyn FnMut(AddressRange) = &mut |range| {
             if together.is_full() {
-                self.shootdown(by, together.take(), scope);
+                self.shootdown_of_some(by, together.take(), scope);
             }
             together.push(range);
         };
-        ranges.iter().for_each(|range| add(*range));
-        for view in self.views.views() {
-            ranges.iter().filter_map(|range| self.in_view(*range, view)).for_each(&mut add);
+        for range in ranges {
+            add(*range);
         }
-        self.shootdown(by, together.take(), scope);
+        for view in self.views.views() {
+            for range in ranges.iter().filter_map(|range| self.in_view(*range, view)) {
+                add(range);
+            }
+        }
+        self.shootdown_of_some(by, together.take(), scope);
     }
 
     /// The same pages in a program view, which has all of the window and none of the guard.
@@ -76,7 +91,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// Has every CPU forget a view, and how to get there.
     pub(in crate::arena) fn flush_view(&self, base: u64) {
-        self.shootdown(
+        self.shootdown_of_some(
             self.maps.passing.other_shootdowns(),
             &[AddressRange::new(VirtAddr::new(base), WINDOW_SIZE)],
             FlushScope::Tables,

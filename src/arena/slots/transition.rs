@@ -15,16 +15,19 @@ impl<P: Platform, A: Arch> Arena<P, A> {
     /// Changes a slot by a rule, in one compare-exchange. Returns the state that gave way.
     ///
     /// The error is a state that the rule does not change.
+    ///
+    /// It is there once, for all rules: what is hot is tried before.
+    #[inline(never)]
     pub(in crate::arena) fn transition(
         &self,
         slot: &AtomicU64,
-        mut rule: impl FnMut(SlotState) -> Option<SlotState>,
+        rule: &mut dyn FnMut(SlotState) -> Option<SlotState>,
     ) -> Result<SlotState, SlotState> {
         let mut word = A::load(slot);
         loop {
             let seen = self.state_of(word);
             let next = rule(seen).ok_or(seen)?;
-            match A::compare_exchange(slot, word, self.codec.encode(next)) {
+            match A::compare_exchange(slot, word, self.word_of(next)) {
                 Ok(()) => return Ok(seen),
                 Err(now) => word = now,
             }

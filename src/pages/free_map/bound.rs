@@ -213,6 +213,7 @@ pub(super) struct Measure<'a> {
 
 impl<'a> Measure<'a> {
     /// Marks those of the `halves` of the pair that nobody else measures: before their words are read.
+    #[inline(never)]
     pub(super) fn begin(pair: &'a AtomicU64, halves: [bool; 2]) -> Self {
         let seen = pair.load(Ordering::Relaxed);
         let (mut before, mut to) = ([None; 2], seen);

@@ -105,7 +105,7 @@ impl<B: Blocks> FreeMap<B> {
     /// Takes these bits, or none of them. Lowest word first: of those who meet, the one ahead goes on.
     ///
     /// The error is the lowest bit that was taken in the word where it failed.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn claim(&self, first: u32, count: u32) -> Result<(), u32> {
         let Some(mask) = mask_in_word(first, count) else { return self.claim_words(first, count) };
         let word = first / 64;
@@ -158,7 +158,7 @@ impl<B: Blocks> FreeMap<B> {
     ///
     /// `SeqCst`: Release, so that the next holder sees all that was done; and no search that missed one of these clears
     /// has its bound believed (`bound`).
-    #[inline]
+    #[inline(never)]
     pub(crate) fn unclaim(&self, first: u32, count: u32) {
         if count == 1 {
             return self.unclaim_one(first);

@@ -1,11 +1,13 @@
 //! The search for a run within words that are looked at one after another: shift and test.
 //!
 //! `bits & bits >> 1` has a bit where two in a row are set; doing it again, by two, gives four in a row. Whether a block is to
-//! be looked at closely is asked of each: there is one such test for each number of steps, known when the code is compiled,
-//! for all of a block's words at once. Where it says yes, words are looked at one by one, in a loop. Nothing is divided.
+//! be looked at closely is asked of each, by steps that are each for all of a block's words at once. Where it says yes, words are
+//! looked at one by one, in a loop. Nothing is divided.
+
+use core::ops::ControlFlow;
 
 use super::search::EVERY;
-use super::{BLOCK_BITS, BLOCK_WORDS, Wanted, Words};
+use super::{Wanted, Words};
 
 /// For runs that are longer than a word.
 const LONG: u32 = 7;
@@ -62,20 +64,33 @@ impl Scan {
         None
     }
 
+    /// Looks at words one by one, of which the first begins with bit `first`: the run, or whether each that was met suits its
+    /// alignment.
+    #[inline(never)]
+    pub(super) fn words(&mut self, first: u32, free: &[u64]) -> ControlFlow<u32, bool> {
+        self.misaligned = false;
+        for (bit, free) in (first..).step_by(64).zip(free) {
+            if let Some(found) = self.word(bit, *free) {
+                return ControlFlow::Break(found);
+            }
+        }
+        ControlFlow::Continue(!self.misaligned)
+    }
+
     /// Whether there can be a run that begins or ends in these words, and is no longer than them at their ends: a run of at
     /// least 2^n has in it 2^(n-1) bits that begin at a multiple of 2^(n-1), which no two words share.
-    #[inline]
+    #[inline(never)]
     pub(super) fn may_have(&self, free: &Words) -> bool {
-        match self.steps {
-            0 | 1 => any(free, |free| free),
-            2 => any(free, groups::<1>),
-            3 => any(free, groups::<2>),
-            4 => any(free, groups::<3>),
-            5 => any(free, groups::<4>),
-            // A long run has at least 2^6 bits, not 2^7.
-            6 | LONG => any(free, groups::<5>),
-            _ => any(free, |free| u64::from(free == !0)),
+        if self.steps == WHOLE_WORDS {
+            return free.contains(&!0);
         }
+        // A long run has at least 2^6 bits, not 2^7.
+        let steps = self.steps.clamp(1, 6) - 1;
+        let mut groups = *free;
+        for step in 0..steps {
+            groups.iter_mut().for_each(|group| *group &= *group >> (1 << step));
+        }
+        groups.iter().fold(0, |any, group| any | group) & EVERY[steps as usize] != 0
     }
 
     /// Where runs start that end in the same word.
@@ -86,39 +101,28 @@ impl Scan {
     }
 }
 
-/// Whether any of these words has what is looked for: all of them are looked at, at once.
-#[inline]
-fn any(words: &Words, look: impl Fn(u64) -> u64) -> bool {
-    words.iter().fold(0, |any, word| any | look(*word)) != 0
-}
-
-/// Groups of 2^`STEPS` bits that are all set, and begin at a multiple of that.
-#[inline]
-fn groups<const STEPS: u32>(word: u64) -> u64 {
-    let mut group = word;
-    for step in 0..STEPS {
-        group &= group >> (1 << step);
-    }
-    group & EVERY[STEPS as usize]
-}
-
-/// How many bits are free at the start of these words, and at their end.
-#[inline]
-pub(super) fn ends(free: &Words) -> (u32, u32) {
-    let (mut head, mut tail) = (0, 0);
-    while head < BLOCK_BITS {
-        let word = free[head as usize / 64];
+/// How many bits are free at the start of these words.
+#[inline(never)]
+pub(super) fn head(free: &[u64]) -> u32 {
+    let mut head = 0;
+    for word in free {
         head += word.trailing_ones();
-        if word != !0 {
+        if *word != !0 {
             break;
         }
     }
-    while tail < BLOCK_BITS {
-        let word = free[(BLOCK_WORDS - 1 - tail / 64) as usize];
+    head
+}
+
+/// How many are free at their end.
+#[inline]
+pub(super) fn tail(free: &[u64]) -> u32 {
+    let mut tail = 0;
+    for word in free.iter().rev() {
         tail += word.leading_ones();
-        if word != !0 {
+        if *word != !0 {
             break;
         }
     }
-    (head, tail)
+    tail
 }

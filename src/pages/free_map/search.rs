@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use super::bound::{self, Known, Measure, PairTest};
 use super::recent::Recent;
-use super::scan::{Scan, ends};
+use super::scan::{Scan, head, tail};
 use super::{BLOCK_BITS, BLOCK_WORDS, Blocks, Bound, FreeMap, Words};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -286,21 +286,29 @@ impl<B: Blocks> Look<'_, B> {
     }
 
     /// Looks at a block's words: the run, or what is known of the block now.
-    #[inline]
+    #[inline(never)]
     fn block(&mut self, block: u32) -> ControlFlow<u32, Option<Known>> {
         let free = self.read(block);
-        let known = self.known(&free);
         let Some(left_alone) = self.left_alone(block) else {
-            if self.scan.run + known.head < self.count && !self.scan.may_have(&free) {
-                self.scan.run = known.tail;
-                return ControlFlow::Continue(Some(known));
+            let run = self.scan.run + head(&free);
+            if run >= self.count || self.scan.may_have(&free) {
+                let suits = self.scan.words(block * BLOCK_BITS, &free)?;
+                return ControlFlow::Continue(suits.then(|| self.known(&free)));
             }
-            return self.words(block * BLOCK_BITS, &free).map_continue(|suits| Some(known).filter(|_| suits));
+            let known = self.known(&free);
+            self.scan.run = known.tail;
+            return ControlFlow::Continue(Some(known));
         };
-        let rest = core::array::from_fn(|index| free[index] & !left_alone[index]);
-        // Of what was left alone nothing is known.
-        let known = Some(known).filter(|_| rest == free);
-        self.words(block * BLOCK_BITS, &rest).map_continue(|suits| known.filter(|_| suits))
+        self.block_in_part(block, &free, &left_alone)
+    }
+
+    /// The same where some bits are left alone: of these nothing is known.
+    #[cold]
+    #[inline(never)]
+    fn block_in_part(&mut self, block: u32, free: &Words, left_alone: &Words) -> ControlFlow<u32, Option<Known>> {
+        let rest: Words = core::array::from_fn(|index| free[index] & !left_alone[index]);
+        let suits = self.scan.words(block * BLOCK_BITS, &rest)?;
+        ControlFlow::Continue((suits && rest == *free).then(|| self.known(free)))
     }
 
     /// The bits of a block that are free.
@@ -330,22 +338,9 @@ impl<B: Blocks> Look<'_, B> {
     }
 
     /// What is known of a block in which nothing is found.
-    #[inline]
-    fn known(&self, free: &Words) -> Known {
-        let (head, tail) = ends(free);
-        Known { inner: self.count - 1, head, tail }
-    }
-
-    /// Looks at words one by one: the run, or whether each that was met suits its alignment.
     #[inline(never)]
-    fn words(&mut self, first: u32, free: &Words) -> ControlFlow<u32, bool> {
-        self.scan.misaligned = false;
-        for (bit, free) in (first..).step_by(64).zip(free) {
-            if let Some(found) = self.scan.word(bit, *free) {
-                return ControlFlow::Break(found);
-            }
-        }
-        ControlFlow::Continue(!self.scan.misaligned)
+    fn known(&self, free: &[u64]) -> Known {
+        Known { inner: self.count - 1, head: head(free), tail: tail(free) }
     }
 }
 
