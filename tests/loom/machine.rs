@@ -53,6 +53,8 @@ pub(crate) fn current_cpu() -> u16 {
 /// What the kernel lends in a model.
 pub(crate) struct Machine {
     memory: Arc<Memory>,
+    /// Where its window is.
+    base: u64,
     frames: Frames,
     tlbs: [Tlb; CPUS as usize],
     /// The same for the program view. A lock of their own: what is flushed in the kernel view alone orders nothing of what a
@@ -100,9 +102,15 @@ pub(crate) struct Missing;
 
 impl Machine {
     pub(crate) fn new(memory: &Arc<Memory>) -> Self {
+        Self::at(memory, BASE)
+    }
+
+    /// One whose window is here.
+    pub(crate) fn at(memory: &Arc<Memory>, base: u64) -> Self {
         let tlb = || Tlb { lock: Mutex::new(()), leaves: [const { PlainU64::new(0) }; PAGES as usize] };
         Self {
             memory: Arc::clone(memory),
+            base,
             frames: Frames::new(),
             tlbs: std::array::from_fn(|_| tlb()),
             program_tlbs: std::array::from_fn(|_| tlb()),
@@ -111,6 +119,11 @@ impl Machine {
             upper: std::array::from_fn(|_| AtomicU64::new(0)),
             alive: Watched::new(true),
         }
+    }
+
+    /// Where the window is.
+    pub(crate) const fn base(&self) -> u64 {
+        self.base
     }
 
     /// Reads a page on this CPU.
@@ -231,7 +244,7 @@ impl Machine {
     /// Has every CPU forget these addresses.
     pub(crate) fn flush(&self, ranges: &[AddressRange]) {
         self.tally.fetch_add(1, Ordering::Relaxed);
-        self.tlbs.iter().for_each(|tlb| tlb.flush(ranges, BASE));
+        self.tlbs.iter().for_each(|tlb| tlb.flush(ranges, self.base));
         if ranges.iter().any(|range| range.start().value() & !WINDOW == VIEW_BASE) {
             self.program_tlbs.iter().for_each(|tlb| tlb.flush(ranges, VIEW_BASE));
         }

@@ -10,7 +10,7 @@ use kernel_arena::platform::{
 use kernel_arena::sync::AtomicU64;
 use kernel_arena::{AddressRange, KernelAddr, Platform, ProgramAddr};
 
-use crate::machine::{BASE, CPUS, Machine, VIEW_BASE};
+use crate::machine::{CPUS, Machine, VIEW_BASE};
 
 impl FrameSource for Machine {
     fn alloc(&self, _node: Option<NodeId>) -> Option<Frame> {
@@ -50,7 +50,7 @@ impl CpuIdentity for Machine {
 
 impl UpperSlots for Machine {
     fn window_base(&self) -> KernelAddr {
-        KernelAddr::new(BASE)
+        KernelAddr::new(self.base())
     }
 
     unsafe fn window_entries(&self) -> [&AtomicU64; 4] {

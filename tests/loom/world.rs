@@ -27,9 +27,13 @@ pub(crate) fn at(number: u32) -> ArenaPtr {
 
 /// A layout whose extent is `count` pages from `first` on.
 pub(crate) fn layout(first: u32, count: u32) -> ArenaLayout {
+    layout_at(BASE, first, count)
+}
+
+/// The same, of another window.
+pub(crate) fn layout_at(base: u64, first: u32, count: u32) -> ArenaLayout {
     let pages = PageCount::new(count).expect("fits the window");
-    let base = KernelAddr::new(BASE);
-    let layout = ArenaLayout::new(base, AddressWidth::BITS_48, page(first), pages).expect("a layout");
+    let layout = ArenaLayout::new(KernelAddr::new(base), AddressWidth::BITS_48, page(first), pages).expect("a layout");
     layout.with_cpus(CpuCount::new(CPUS.into()).expect("a few CPUs"))
 }
 
@@ -43,10 +47,11 @@ pub(crate) fn start_with_view(memory: &Arc<Memory>) -> Arc<ModelArena> {
     build(memory, layout(1, 1).with_views(1))
 }
 
-fn build<A: Arch>(memory: &Arc<Memory>, layout: ArenaLayout) -> Arc<ModelArena<A>> {
+/// An arena with this layout, at its base.
+pub(crate) fn build<A: Arch>(memory: &Arc<Memory>, layout: ArenaLayout) -> Arc<ModelArena<A>> {
     let metadata: Box<[MaybeUninit<MetadataWord>]> =
         (0..layout.metadata_words()).map(|_| MaybeUninit::uninit()).collect();
-    Arc::new(Arena::new(Machine::new(memory), layout, Box::leak(metadata)).expect("an arena"))
+    Arc::new(Arena::new(Machine::at(memory, layout.base().value()), layout, Box::leak(metadata)).expect("an arena"))
 }
 
 /// The end of every execution: slots and maps agree, and with the arena all frames come back, each once.
