@@ -23,6 +23,9 @@
 //! who gives back sees the mark, or what has become of it, and takes the length away. Whoever comes after the un-claim comes after
 //! that, too, and sees it by coherence of the one word: so Relaxed is enough for the rest.
 //!
+//! If `l` were Relaxed, nothing would order it behind `c`, which is on another word: it could read what was there before `m`, and
+//! the search miss `c`. (No model shows that: `tests/loom/refused.rs` says why.)
+//!
 //! On `x86_64` `c` and `m` are locked instructions, `l` is a plain load; on aarch64 `c` ends with `stlxr`, or is `ldsetal` or
 //! `ldaddal`, which an `ldar` does not overtake.
 
@@ -64,8 +67,6 @@ impl Refused {
     /// Pages are going to be given back: called by who has been counted, before the first.
     #[inline]
     pub(super) fn forget(&self) {
-        #[cfg(kernel_arena_loom)]
-        fence(Ordering::SeqCst);
         // Most often nobody was refused anything.
         if self.0.0.load(Ordering::SeqCst) != 0 {
             self.forget_length();

@@ -7,8 +7,8 @@
 //!
 //! Two things loom does not do are done by hand or not at all. A compare-exchange that fails reads, in loom, the newest
 //! word, though C11 lets it read an older one: `stale.rs` puts a load before it. And no load sees a store that has not been
-//! executed yet (load buffering), so orderings that forbid only this are not checked. And a `SeqCst` load never misses a newer
-//! `SeqCst` store of its word, which is more than C11 promises.
+//! executed yet (load buffering), so orderings that forbid only this are not checked. And a `SeqCst` load never reads an older
+//! `SeqCst` store of its word than the newest, which is more than C11 promises; but it may read an older one that is none, which is less.
 //!
 //! Bounds on preemptions are lower in the fast tests than with the feature `long` in the longest of them.
 //! Run with `cargo test --release -p kernel-arena-loom`, and `-- --nocapture` to see how many executions each model took. The

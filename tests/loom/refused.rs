@@ -3,10 +3,17 @@
 //! Guards: a refusal that is taken for granted is one of a moment after which nothing was given back, as far as whoever asks
 //! could know: not by having seen it, nor by coming after it. Who gives back is counted before it looks whether somebody was
 //! refused; who was refused marks that before it counts.
+//!
+//! Of these four steps loom does not see all that C11 says. A load behind a `SeqCst` fence does not miss a `SeqCst` store that comes
+//! before the fence; in loom 0.7 it may, unless a fence stands behind the store, too. And a `SeqCst` load that comes after a `SeqCst`
+//! store of the same word may read, in loom, an older value, if that was not stored so: here it is the word's first, or what
+//! a search has left by a Relaxed exchange. So who gives back here executes a fence between the two. With it a look that is Relaxed
+//! passes, and without it the right one fails as well: that it must be `SeqCst` is argued in `pages::refused`, and not seen here.
 
 use std::sync::Arc;
 
 use kernel_arena::sync::{AtomicU64, Ordering};
+use loom::sync::atomic::fence;
 
 use crate::explore::{UNBOUNDED, explore_without_arena, preemptions_if_long};
 use crate::operations::Passing;
@@ -31,6 +38,8 @@ impl Pages {
     /// Gives the one page back.
     fn give(&self) {
         let _giving_back = self.passing.begin(0);
+        // For loom alone (see above).
+        fence(Ordering::SeqCst);
         self.refused.forget();
         self.claimed.fetch_and(!1, Ordering::Release);
     }
