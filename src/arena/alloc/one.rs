@@ -44,10 +44,13 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             self.moved.lost(self.cpu());
             return missed(Missed::Unknown);
         }
-        // The number is this call's until the slot says whose the page is. Of the platform only its map is asked in between, which
-        // does not unwind, as its contract says: it would cost the number.
+        // The number is this call's until the slot says whose the page is. In between the platform's map is asked: should it unwind, the
+        // number goes back. Where nothing unwinds, this is no instruction.
+        let claimed = Claimed::new(&self.maps, PageRange::of(self.maps.page_of(bit), 1));
         let slot = self.slot_of_bit(bit);
-        if !slot.is_some_and(|slot| self.put_mapped(slot, fresh.frame(), owner)) {
+        let is_there = slot.is_some_and(|slot| self.put_mapped(slot, fresh.frame(), owner));
+        claimed.owe();
+        if !is_there {
             self.give_up_bit(bit);
             return missed(Missed::Unknown);
         }

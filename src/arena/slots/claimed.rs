@@ -4,7 +4,7 @@
 //! stands for it, and it ends in one of three ways: it is dropped, which un-claims the numbers; it is *handed out*, because
 //! the slots now say whose the pages are; or it is *owed* to a [`Batch`](super::batch::Batch), which un-claims after the
 //! shootdown and after the frames went back (I5). Nothing else un-claims. (One page that is allocated or freed alone goes
-//! without: nothing that unwinds is called while its number is in hands, or what is lost then is what a batch loses.)
+//! without, but for what may unwind: in a free what is lost is what a batch loses.)
 //!
 //! What unwinds in the middle gives up what no slot stands for yet, and no more: pages are handed out one by one.
 
