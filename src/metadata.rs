@@ -8,7 +8,7 @@ use core::mem::MaybeUninit;
 
 use crate::addr::PageRange;
 use crate::cpus::Cpus;
-use crate::pages::{FlatMap, Marks};
+use crate::pages::{MapGeometry, MapWords};
 use crate::platform::CpuCount;
 use crate::sync::{self, AtomicU64};
 use crate::violations::RING_WORDS;
@@ -16,24 +16,13 @@ use crate::violations::RING_WORDS;
 /// A word of the metadata that the kernel lends to an arena.
 pub type MetadataWord = AtomicU64;
 
-/// Pages of a leaf table: the maps are rounded out to whole ones. A model's tables are smaller than a word of a map.
-pub(crate) const TABLE_PAGES: u32 = if cfg!(kernel_arena_loom) { 64 } else { 512 };
-/// 2 MiB regions of the window; a model's tables cover fewer.
-pub(crate) const REGIONS: u32 = if cfg!(kernel_arena_loom) { 64 } else { 2048 };
 /// Words of 128 bytes: two cache lines, which prefetchers fetch as one.
 const LINE_WORDS: usize = 16;
 
-/// The sizes of an arena's maps.
+/// How the lent memory is laid out.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct MapGeometry {
-    /// The page that bit 0 stands for: the extent's first, rounded down to a leaf table.
-    pub(crate) origin: u32,
-    /// Bits of the extent, rounded out to leaf tables.
-    pub(crate) bits: u32,
-    /// The extent's first page, in bits.
-    pub(crate) first: u32,
-    /// The extent's length.
-    pub(crate) count: u32,
+pub(crate) struct MetadataLayout {
+    maps: MapGeometry,
     cpus: u32,
     views: u8,
 }
@@ -41,12 +30,7 @@ pub(crate) struct MapGeometry {
 /// The lent words, each part for its own user, all zero.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    /// Bits of the extent, and what says where to look.
-    pub(crate) claimed: &'static [AtomicU64],
-    pub(crate) deferred: &'static [AtomicU64],
-    /// Bits of the extent, then those of the guard's leaf table.
-    pub(crate) tainted: &'static [AtomicU64],
-    pub(crate) regions: &'static [AtomicU64],
+    pub(crate) maps: MapWords,
     /// What is kept of each CPU.
     pub(crate) cpus: Cpus,
     pub(crate) violations: &'static [AtomicU64; RING_WORDS],
@@ -56,33 +40,17 @@ pub(crate) struct Parts {
     pub(crate) leaves: &'static [AtomicU64],
 }
 
-impl MapGeometry {
+impl MetadataLayout {
     pub(crate) const fn of(extent: PageRange, cpus: CpuCount, views: u8) -> Self {
-        let first_page = extent.first().number();
-        let count = extent.count().get();
-        let origin = first_page / TABLE_PAGES * TABLE_PAGES;
-        let first = first_page - origin;
-        let bits = (first + count).next_multiple_of(TABLE_PAGES);
-        Self { origin, bits, first, count, cpus: cpus.get(), views }
+        Self { maps: MapGeometry::of(extent), cpus: cpus.get(), views }
     }
 
-    /// Words of each part, in the order of [`Parts`].
+    /// Words of each part: of the maps, then in the order of [`Parts`].
     const fn parts(&self) -> [usize; 8] {
-        let claimed = FlatMap::words_for(self.bits as usize);
-        let (deferred, tainted) = (Marks::words_for(self.deferred_words()), Marks::words_for(self.tainted_words()));
-        let (regions, cpus, views) = (REGIONS as usize / 64, self.cpus as usize, self.views as usize);
-        let leaves = (self.bits / TABLE_PAGES) as usize;
-        [claimed, deferred, tainted, regions, Cpus::words_for(cpus), RING_WORDS, views, leaves]
-    }
-
-    /// Words with a bit for each page that may be deferred.
-    pub(crate) const fn deferred_words(&self) -> usize {
-        self.bits as usize / 64
-    }
-
-    /// Words with a bit for each slot that may hold the scratch page: the extent's, then those of the guard's leaf table.
-    pub(crate) const fn tainted_words(&self) -> usize {
-        (self.bits + TABLE_PAGES) as usize / 64
+        let [claimed, deferred, tainted, regions] = self.maps.words();
+        let leaves = self.maps.leaf_tables() as usize;
+        let (cpus, views) = (Cpus::words_for(self.cpus as usize), self.views as usize);
+        [claimed, deferred, tainted, regions, cpus, RING_WORDS, views, leaves]
     }
 
     /// Words of all parts, and what aligning the first may cost.
@@ -108,7 +76,8 @@ impl MapGeometry {
         let [claimed, deferred, tainted, regions, cpus, violations, views, leaves] =
             self.parts().map(|words| next_part(&mut rest, words));
         let (cpus, violations) = (Cpus::new(cpus)?, violations.try_into().ok()?);
-        Some(Parts { claimed, deferred, tainted, regions, cpus, violations, views, leaves })
+        let maps = MapWords { claimed, deferred, tainted, regions };
+        Some(Parts { maps, cpus, violations, views, leaves })
     }
 }
 
@@ -129,20 +98,21 @@ mod tests {
     #[test]
     fn parts_start_on_lines_of_their_own_wherever_the_memory_starts() {
         let extent = PageRange::new(PageIndex::new(1).unwrap(), PageCount::new(700).unwrap()).unwrap();
-        let geometry = MapGeometry::of(extent, CpuCount::new(3).unwrap(), 2);
+        let layout = MetadataLayout::of(extent, CpuCount::new(3).unwrap(), 2);
         for shift in 0..LINE_WORDS {
-            let words: Vec<_> = (0..geometry.total_words() + shift).map(|_| MaybeUninit::uninit()).collect();
-            let parts = geometry.carve(&mut words.leak()[shift..]).unwrap();
-            let starts = [parts.claimed, parts.deferred, parts.tainted, parts.regions];
+            let words: Vec<_> = (0..layout.total_words() + shift).map(|_| MaybeUninit::uninit()).collect();
+            let parts = layout.carve(&mut words.leak()[shift..]).unwrap();
+            let maps = parts.maps;
+            let starts = [maps.claimed, maps.deferred, maps.tainted, maps.regions];
             for part in starts.into_iter().chain([&parts.violations[..], parts.views, parts.leaves]) {
                 assert_eq!(part.as_ptr().addr() % 128, 0);
             }
             assert_eq!(core::ptr::from_ref(parts.cpus.of(Some(CpuId::new(0)))).addr() % 128, 0);
             assert!(parts.cpus.named(Some(CpuId::new(2))).is_some() && parts.cpus.named(Some(CpuId::new(3))).is_none());
-            assert_eq!((parts.claimed.len(), parts.tainted.len()), (18, 24));
+            assert_eq!((maps.claimed.len(), maps.tainted.len()), (18, 24));
             assert_eq!((parts.views.len(), parts.leaves.len()), (2, 2));
         }
-        let short: Vec<_> = (1..geometry.total_words()).map(|_| MaybeUninit::uninit()).collect();
-        assert!(geometry.carve(short.leak()).is_none());
+        let short: Vec<_> = (1..layout.total_words()).map(|_| MaybeUninit::uninit()).collect();
+        assert!(layout.carve(short.leak()).is_none());
     }
 }

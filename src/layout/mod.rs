@@ -11,7 +11,7 @@ use crate::addr::{
     AddressRange, ArenaPtr, GUARD_SIZE, KernelAddr, OutsideWindow, PAGE_SHIFT, PageCount, PageIndex, PageRange,
     VirtAddr, WINDOW_PAGES, WINDOW_SIZE, window_offset,
 };
-use crate::metadata::{MapGeometry, MetadataWord};
+use crate::metadata::{MetadataLayout, MetadataWord};
 use crate::platform::CpuCount;
 
 mod error;
@@ -224,7 +224,7 @@ impl ArenaLayout {
     /// # let _ = &raw mut METADATA;
     /// ```
     pub const fn metadata_words(&self) -> usize {
-        self.geometry().total_words()
+        self.metadata_layout().total_words()
     }
 
     /// The base as a number that pointers are made of.
@@ -233,8 +233,8 @@ impl ArenaLayout {
         self.base as usize
     }
 
-    pub(crate) const fn geometry(&self) -> MapGeometry {
-        MapGeometry::of(self.extent, self.cpus, self.views)
+    pub(crate) const fn metadata_layout(&self) -> MetadataLayout {
+        MetadataLayout::of(self.extent, self.cpus, self.views)
     }
 
     /// Bytes of metadata to be lent to [`Arena::new`](crate::Arena::new): some three bits a page and a few KiB.

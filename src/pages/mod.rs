@@ -8,13 +8,13 @@
 //! Orderings: a claim is Acquire and an un-claim Release, so whoever claims a page sees all that its last holder did (I5). A
 //! mark or queue bit is set with Release and taken with Acquire, so whoever takes it sees the slot that it stands for.
 
-use crate::metadata::{MapGeometry, Parts};
 use crate::sync::Ordering;
 
 mod bitmap;
 mod claim;
 mod counted;
 mod free_map;
+mod geometry;
 mod marks;
 mod passing;
 mod queue;
@@ -27,6 +27,7 @@ pub(crate) use free_map::{
     BLOCK_WORDS, Blocks, Bound, FlatMap, FreeMap, Guess, Left, LeftBy, PairTest, Wanted, Words, lowest_within,
     mask_in_word,
 };
+pub(crate) use geometry::{MapGeometry, MapWords, REGIONS, TABLE_PAGES};
 pub(crate) use marks::Marks;
 pub(crate) use passing::{GivingBack, InPlace, Moment, Shootdowns};
 
@@ -48,8 +49,8 @@ pub(crate) struct PageMaps {
 
 impl PageMaps {
     /// The maps of an extent, over words that hold 0.
-    pub(crate) fn new(geometry: MapGeometry, parts: &Parts) -> Self {
-        let claimed = FreeMap::new(parts.claimed, geometry.bits as usize);
+    pub(crate) fn new(geometry: MapGeometry, words: MapWords) -> Self {
+        let claimed = FreeMap::new(words.claimed, geometry.bits as usize);
         // Numbers that round the extent out to whole tables are nobody's to claim. Nobody else has any yet.
         let end = geometry.first + geometry.count;
         for (first, count) in [(0, geometry.first), (end, geometry.bits - end)] {
@@ -61,8 +62,8 @@ impl PageMaps {
             claimed,
             passing: Passing::new(),
             refused: Refused::none(),
-            deferred: Queue::new(Marks::new(parts.deferred, geometry.deferred_words())),
-            tainted: Tainted::new(Marks::new(parts.tainted, geometry.tainted_words()), Bitmap::new(parts.regions)),
+            deferred: Queue::new(Marks::new(words.deferred, geometry.deferred_words())),
+            tainted: Tainted::new(Marks::new(words.tainted, geometry.tainted_words()), Bitmap::new(words.regions)),
         }
     }
 

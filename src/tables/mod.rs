@@ -12,7 +12,7 @@ use core::marker::PhantomData;
 use crate::addr::{KernelAddr, PAGE_SHIFT};
 use crate::arch::{Arch, TableReach};
 use crate::layout::Sharing;
-use crate::metadata::{REGIONS, TABLE_PAGES};
+use crate::pages::{REGIONS, TABLE_PAGES};
 use crate::platform::{EntryAttributes, Frame, PhysMap, Platform};
 use crate::slot::SlotCodec;
 use crate::sync::{AtomicU64, Ordering};

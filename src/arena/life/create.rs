@@ -12,7 +12,7 @@ use crate::arena::{Arena, CreateError, Metadata, Shared};
 use crate::layout::ArenaLayout;
 use crate::metadata::MetadataWord;
 use crate::metadata::Parts;
-use crate::pages::PageMaps;
+use crate::pages::{MapGeometry, PageMaps};
 use crate::platform::{CpuIdentity, FlushScope, PhysMap, Platform, Shootdown, UpperSlots};
 use crate::report;
 use crate::sync::{AtomicU64, Line};
@@ -61,7 +61,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
             platform,
             layout,
             tables,
-            maps: PageMaps::new(layout.geometry(), parts),
+            maps: PageMaps::new(MapGeometry::of(layout.extent()), parts.maps),
             cpus: parts.cpus,
             violations: ViolationRing::new(parts.violations),
             views: ViewList::new(parts.views),
@@ -103,7 +103,7 @@ fn build<P: Platform, A: Arch>(
     })?;
     // SAFETY: nothing was built in it yet, and `give_back` is called only if no part is used: parts go into the arena.
     let words = unsafe { metadata.words() };
-    let parts = layout.geometry().carve(words).ok_or(CreateError::MetadataTooSmall)?;
+    let parts = layout.metadata_layout().carve(words).ok_or(CreateError::MetadataTooSmall)?;
     let tables = Tables::build(platform, layout, attributes, parts.leaves).ok_or(CreateError::OutOfFrames)?;
     if let Err(unsupported) = reach::check_memory::<A>(layout, platform.phys_map(), tables.scratch_page()) {
         tables.release(platform);

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::addr::WINDOW_PAGES;
 use crate::arch::Arch;
 use crate::arena::Arena;
-use crate::metadata::REGIONS;
+use crate::pages::REGIONS;
 use crate::platform::Platform;
 use crate::slot::SlotState;
 use crate::sync::Ordering;

@@ -27,11 +27,13 @@ mod scan;
 mod search;
 #[cfg(all(test, not(kernel_arena_loom)))]
 mod tests;
+mod wanted;
 
 pub(crate) use bound::{Bound, PairTest};
 pub(crate) use flat::{FlatMap, Guess};
 use recent::Recent;
-pub(crate) use search::{Left, LeftBy, Wanted, lowest_within};
+pub(crate) use search::{Left, LeftBy, lowest_within};
+pub(crate) use wanted::Wanted;
 
 /// Words of a block; in a model two, so that a few words are several blocks.
 pub(crate) const BLOCK_WORDS: u32 = if cfg!(kernel_arena_loom) { 2 } else { 8 };

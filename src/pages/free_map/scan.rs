@@ -6,8 +6,8 @@
 
 use core::ops::ControlFlow;
 
-use super::search::EVERY;
-use super::{Wanted, Words};
+use super::Words;
+use super::wanted::{EVERY, Wanted};
 
 /// For runs that are longer than a word.
 const LONG: u32 = 7;
