@@ -17,8 +17,7 @@ present translation at any moment and forget it only when flushed. Sequentially 
                                           then), gap (an allocation of a reserved page gives the number up), late_count
                                           (a mark is counted after it is set), early_count (it is counted off before it
                                           is cleared), late_clear (a free of a reserved page clears its mark after it has
-                                          taken scratch away), lost_mark (one that another was faster than does not mark
-                                          again)
+                                          taken scratch away), early_clear (it does so before it has the page)
 
 Whoever changes the protocol changes it here first. Exit status 0: all states hold; 1: a violation, with the shortest trace.
 Steps: A alloc (may wait, may not, exactly here), E alloc of what is reserved (may wait, may not), V reserve, F free (by anybody, also wrongly), D deferred free, X fault,
@@ -30,7 +29,7 @@ from collections import deque
 N, OPS = int(sys.argv[1]), int(sys.argv[2])
 BREAK = sys.argv[3] if len(sys.argv) > 3 else ''
 if BREAK not in ('', 'x86', 'noflush_alloc', 'noflush_free', 'noflush_heal', 'early_unclaim', 'nobbm', 'notag',
-                 'early_settle', 'settle_blindly', 'gap', 'late_count', 'early_count', 'late_clear', 'lost_mark'):
+                 'early_settle', 'settle_blindly', 'gap', 'late_count', 'early_count', 'late_clear', 'early_clear'):
     print(f'no such breakage: {BREAK}', file=sys.stderr)
     sys.exit(2)
 TAGS = 1 if BREAK == 'notag' else 4
@@ -125,30 +124,37 @@ def successors(state):
             else:
                 assert slot == 'S', ('reserve met', slot)
                 go('idle', slot='Q')
-        # free: look, clear the mark if there is scratch, S4, shootdown, S7 (where a fault would have to flush first), frame back,
-        # un-claim
+        # free: look, S4 (or S6 and S3, where there is scratch), shootdown, S7 (where a fault would have to flush first), frame
+        # back, un-claim
         elif pc == 'F0':
-            go('FU' if slot == 'Q' else 'F1', slot) if slot[0] in 'MRQ' else go('idle')
-        elif pc == 'FU':
-            go('F1', d) if BREAK == 'late_clear' else go('U1', d, 0, ('F1', None))
+            if slot == 'Q' and BREAK == 'early_clear':
+                go('U1', slot, 0, ('F1', None))
+            else:
+                go('F1', slot) if slot[0] in 'MRQ' else go('idle')
         elif pc == 'F1':
-            if slot == d:
+            if slot == d == 'Q':
+                go('FH' if BREAK in ('late_clear', 'early_clear') else 'FM', slot='S')   # S6
+            elif slot == d:
                 frame = d[1:] if d[0] == 'M' else None
                 nxt = 'F3' if translation(d) and BREAK != 'noflush_free' else 'F4'
                 if frame:
                     nxt = 'F2' if BREAK == 'early_settle' else nxt
                     go(nxt, frame, 0, 'C%d' % tag, slot='C%d' % tag, tag=(tag + 1) % TAGS,
                        cl=0 if BREAK == 'early_unclaim' else cl)
-                elif d == 'Q' and BREAK == 'late_clear':
-                    go('U1', None, 0, (nxt, None), slot='V')
                 else:
                     go(nxt, None, 0, None, slot='V')
             elif d in 'RQ' and slot in 'RQ':
-                go('FU' if slot == 'Q' else 'F1', slot)                     # a fault came between: once more
-            elif d == 'Q' and slot == 'S' and BREAK != 'lost_mark':
-                go('K1', None, 0, ('idle', None))                           # Raced, and scratch stays
+                go('F1', slot)                                              # a fault came between: once more
             else:
                 go('idle')                                                  # Raced
+        elif pc == 'FM':
+            go('U1', None, 0, ('FH', None))
+        elif pc == 'FH':                                                    # S3
+            nxt = 'F3' if BREAK != 'noflush_free' else 'F4'
+            if BREAK == 'late_clear':
+                go('U1', None, 0, (nxt, None), slot='V' if slot == 'S' else slot)
+            else:
+                go(nxt, None, 0, None, slot='V' if slot == 'S' else slot)
         elif pc == 'F2':
             go('F3', d, slot='V' if slot == mode else slot)
         elif pc == 'F3':
@@ -263,7 +269,7 @@ def at_rest(state):
     if len(pool) + (slot[0] in 'MD') != 2:
         return 'a frame is lost'
     if slot == 'S' and not T:
-        return 'scratch is not marked'
+        return 'scratch: it is not marked'
     if vacant(slot) and cl:
         return 'a page number is lost'
     if slot[0] == 'D' and not dq:

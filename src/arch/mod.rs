@@ -97,7 +97,7 @@ pub unsafe trait Arch: Sized + 'static {
     const TABLE_SHIFT: u32 = 9;
 
     /// Whether an entry may be given another output address only after the old one was flushed everywhere (Arm ARM
-    /// D8.16.1, "break-before-make"). Then the fault path flushes a page whose slot was just vacated.
+    /// D8.16.1, "break-before-make"). Then the fault path flushes a page whose slot is vacated, and not settled yet (S7).
     const BREAK_BEFORE_MAKE: bool;
 
     /// Whether one root translates both halves of the address space, of which the topmost bit that it looks at is one. Else

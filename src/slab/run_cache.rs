@@ -5,7 +5,7 @@
 //! one word, once: whenever others look (statistics, a child that was forked in between) a run is in one place or in none.
 //!
 //! What a rack keeps is bounded, in runs and in pages. The bound falls as racks get more: with one of `n` racks it is
-//! 1/[`FRACTION`] of the extent by `n`, so that all of them, filled while they got more, keep at most a twelfth of the extent;
+//! 1/[`FRACTION`] of the extent by `n`, so that all of them, filled while they got more, keep at most a tenth of the extent;
 //! racks that came first, and are few, at most [`MOST_PAGES`] each. What is too much goes back to the source, as does
 //! everything when the allocator is drained or finds no pages.
 
@@ -149,17 +149,17 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     pub(super) fn keep_run(&self, run: PageRange) {
         if run.count().get() > LONGEST {
             self.give_run(run);
-        } else if !self.is_kept_at_hand(run) {
-            self.make_room_for(run);
+        } else if let Err(why) = self.keep_at_hand(run) {
+            self.make_room_for(run, why);
         }
     }
 
     #[inline]
-    fn is_kept_at_hand(&self, run: PageRange) -> bool {
+    fn keep_at_hand(&self, run: PageRange) -> Result<(), Refused> {
         let bound = self.bound();
         let held = Held::new(self.source.cpus());
         let rack = self.rack_or_dummy(&held);
-        !self.racks.is_dummy(rack) && self.keep_at(rack, run, bound).is_ok()
+        if self.racks.is_dummy(rack) { Err(Refused::Full) } else { self.keep_at(rack, run, bound) }
     }
 
     #[inline]
@@ -177,7 +177,11 @@ impl<S: PageSource, M: MetadataSource> Slab<S, M> {
     /// Keeps a run, perhaps instead of others, or gives it back.
     #[cold]
     #[inline(never)]
-    fn make_room_for(&self, run: PageRange) {
+    fn make_room_for(&self, run: PageRange, why: Refused) {
+        if why == Refused::NotLive {
+            self.misuse(run.to_ptr().offset(), Misuse::NotLive);
+            return;
+        }
         let bound = self.bound();
         // For one that does not fit, others stay.
         if bound.fits(run.count().get()) {

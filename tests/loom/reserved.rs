@@ -1,6 +1,6 @@
 //! A reserved page that holds scratch is freed, which takes its mark, against whoever else is at the page.
 //!
-//! Guards: scratch is marked at rest, whoever was faster; I2: the next page is installed when no TLB remembers scratch.
+//! Guards: scratch is marked at rest, whoever was faster, and a page that is in use is not; I2: the next page is installed when no TLB remembers scratch.
 //!
 //! No bound on preemptions between two frees, otherwise three.
 
@@ -28,7 +28,7 @@ fn free_deferred(arena: &ModelArena<Stale>) -> Freed {
 }
 
 #[test]
-fn scratch_is_marked_though_the_free_that_cleared_the_mark_came_too_late() {
+fn scratch_is_marked_whichever_free_is_faster() {
     explore("free of a scratched reservation against a deferred one", UNBOUNDED, 2, |memory, first| {
         let arena = start::<Stale>(memory, 1, 1);
         reserve_scratched(&arena);
@@ -72,6 +72,23 @@ fn a_scratched_reservation_that_was_freed_is_allocated_only_after_the_flush() {
             own(&arena, arena.alloc_pages(one_page(Context::Any)).expect("no mark is left"), 6);
         }
         all_read(&arena, page(1), 6);
+        retire(arena);
+    });
+}
+
+#[test]
+fn a_free_that_lost_to_an_allocation_in_place_leaves_no_mark() {
+    explore("free of a scratched reservation against alloc in it", preemptions(3), 2, |memory, first| {
+        let arena = start::<Stale>(memory, 1, 1);
+        reserve_scratched(&arena);
+        let alloc = |arena: &ModelArena<Stale>| {
+            let request = one_page(Context::MayWait).in_reservation(at(1));
+            arena.alloc_pages(request).is_ok()
+        };
+        let _either = race(first, &arena, free, alloc);
+        if matches!(arena.page_state(page(1)), Some(SlotState::Mapped(..))) {
+            assert_eq!(arena.stats().tainted_pages, 0, "a page in use is marked");
+        }
         retire(arena);
     });
 }

@@ -179,3 +179,23 @@ fn a_page_that_was_healed_is_reached_when_it_is_given() {
         retire(arena);
     });
 }
+
+#[test]
+fn scratch_that_a_deferred_free_leaves_is_never_read_though_another_free_lost() {
+    explore("a load after a deferred free against another free", preemptions(3), 2, |memory, first| {
+        let arena = start::<Small>(memory, PAGE, 1);
+        assert_eq!(arena.reserve_pages(at(PAGE), PageCount::ONE, Owner::Program), Ok(()));
+        assert_eq!(on_cpu(1, || wild_load(&arena, page(PAGE))), Some(Reached::Scratch));
+        let (_lost, (won, seen)) = race(
+            first,
+            &arena,
+            |arena: &ModelArena| arena.free_pages(at(PAGE), PageCount::ONE, Owner::Program),
+            |arena: &ModelArena| {
+                let won = arena.free_pages_deferred(at(PAGE), PageCount::ONE, Owner::Program).is_ok();
+                (won, load(arena, PAGE))
+            },
+        );
+        assert!(!won || seen.is_none(), "scratch was seen: {seen:?}");
+        retire(arena);
+    });
+}

@@ -57,7 +57,7 @@ const CASES: [Case; 26] = [
     case("protocol", "2 3 early_settle", Violates("I1")),
     case("protocol", "2 4 settle_blindly", Violates("I2")),
     case("protocol", "2 4 late_clear", Violates("scratch")),
-    case("protocol", "2 4 lost_mark", Violates("scratch")),
+    case("protocol", "2 4 early_clear", Violates("scratch")),
     case("views", "5", Holds),
     case("views", "3 linkfirst", Violates("I5")),
     case("views", "4 unlistfirst", Violates("I5")),

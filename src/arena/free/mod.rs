@@ -7,7 +7,7 @@ use crate::arch::Arch;
 use crate::arena::alloc::RangeError;
 use crate::arena::slots::batch::{Batch, Room};
 use crate::arena::slots::claimed::Claimed;
-use crate::arena::slots::transition::{deferred, taken_away};
+use crate::arena::slots::transition::{deferred, healed, taken_away, unreserved};
 use crate::arena::{Arena, FreeError};
 use crate::layout::Sharing;
 use crate::pages::masks;
@@ -186,16 +186,12 @@ impl<P: Platform, A: Arch> Arena<P, A> {
 
     /// The same, where it is reserved or another was faster.
     ///
-    /// Of a reserved page that holds scratch the mark goes with it, in the order of S3: clear the mark, exchange, flush, and then
-    /// note that the scratch page is worn. While the slot holds scratch no fault changes it. So if the exchange succeeds, the
-    /// mark that was cleared was for the scratch that it took, or for older; a fault that comes after the exchange marks after
-    /// that. What CPUs remember of scratch meanwhile is as with any healing: the number stays claimed until they have flushed
-    /// it, and what they stored there by then comes before the note, which has `reclaim` zero it.
-    ///
-    /// If the exchange fails, another free was faster, and the mark that was cleared may have been for scratch that is
-    /// still there: a deferred free leaves it, and a fault may have brought some since. Who clears a mark comes after who set it
-    /// (Acquire), so the exchange sees the scratch that it was for, or what came after. If it saw scratch the page is marked again; if
-    /// not, whoever puts some there does so, and marks, after the clearing.
+    /// A reserved page that holds scratch is given up first (S6): who succeeds has its number, alone. Then it is healed (S3), as any
+    /// that is claimed: clear the mark, exchange, flush, and then note that the scratch page is worn. Who lost to another free
+    /// has touched no mark. While the slot holds scratch no fault changes it, so the mark that is cleared was for the scratch
+    /// that goes, or for older; a fault that comes after the exchange marks after that. What CPUs remember of scratch
+    /// meanwhile is as with any healing: the number stays claimed until they have flushed it, and what they stored there by
+    /// then comes before the note, which has `reclaim` zero it.
     #[cold]
     #[inline(never)]
     fn take_away_whatever_it_is(
@@ -206,17 +202,16 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         mut room: Room<'_, '_, P, A>,
     ) -> bool {
         let bit = self.maps.bit_of(page);
-        let taken = self.transition(slot, &mut |seen| {
-            let next = taken_away(seen, owner, || room.tag())?;
-            if seen.is_scratch() {
-                self.maps.tainted.unmark_page(bit);
-            }
-            Some(next)
+        let taken = self.transition(slot, &mut |seen| match seen {
+            SlotState::ScratchOverReserved(_) => unreserved(seen, owner),
+            _ => taken_away(seen, owner, || room.tag()),
         });
-        match taken {
-            Ok(was) => room.owe_whatever(self.won_back(page), was),
-            Err(other) if other.is_scratch() => self.maps.tainted.mark_page(bit),
-            Err(_) => {}
+        if let Ok(was) = taken {
+            if was.is_scratch() {
+                self.maps.tainted.unmark_page(bit);
+                let _foreign = self.transition(slot, &mut healed);
+            }
+            room.owe_whatever(self.won_back(page), was);
         }
         taken.is_ok()
     }

@@ -3,8 +3,8 @@
 //!
 //! A batch holds at most 64 pages in a fixed array, on the stack: a freed frame's own memory is never used to chain it, since
 //! until the shootdown a stale writer may still reach it. Dropping a batch settles it, so the debt cannot be forgotten; the
-//! order inside is I2 and I5: flush, frames, un-claim. Before that, where break-before-make is demanded, what was vacated becomes
-//! vacant (S7).
+//! order inside is I2 and I5: flush, frames, un-claim. Before a number is un-claimed, where break-before-make is demanded, what was
+//! vacated becomes vacant (S7).
 
 use core::mem;
 

@@ -35,7 +35,7 @@ impl<P: Platform, A: Arch> Arena<P, A> {
         self.flush_for(by, ranges, scope);
     }
 
-    /// The same, of one page: what is to be flushed is known where this is compiled.
+    /// The same, where what is to be flushed is known where this is compiled.
     #[inline]
     pub(in crate::arena) fn flush_for(&self, by: Shootdowns<'_>, ranges: &[AddressRange], scope: FlushScope) {
         if ranges.is_empty() {

@@ -89,13 +89,12 @@ pub(in crate::arena) fn healed(seen: SlotState) -> Option<SlotState> {
     (seen == SlotState::Scratch).then_some(SlotState::Vacant)
 }
 
-/// S4: what belongs to `owner`, taken away. Its success is the right to free, and the number is the caller's again.
+/// S4: what belongs to `owner`, taken away. Its success is the right to free, and the number is the caller's again. Not where
+/// there is scratch: that page is given up (S6) and healed (S3).
 pub(in crate::arena) fn taken_away(seen: SlotState, owner: Owner, tag: impl FnOnce() -> Tag) -> Option<SlotState> {
     match seen {
         SlotState::Mapped(_, theirs) if theirs == owner => Some(SlotState::Vacated(tag())),
-        SlotState::Reserved(theirs) | SlotState::ScratchOverReserved(theirs) if theirs == owner => {
-            Some(SlotState::Vacant)
-        }
+        SlotState::Reserved(theirs) if theirs == owner => Some(SlotState::Vacant),
         _ => None,
     }
 }
