@@ -132,7 +132,9 @@ fn suites_of_all_lanes_run_at_once_and_each_is_counted() {
     }
     let place = |name: &str| shown.out.find(name).unwrap_or_else(|| panic!("{name}: {shown:?}"));
     assert!(place("ok bpf::") < place("ok release::") && place("ok shuttle::") < place("FAILED model::"), "{shown:?}");
-    assert_eq!(shown.last(), "7 passed, 25 failed", "the models, and the package: {shown:?}");
+    let models = shown.out.matches("\nFAILED model::").count();
+    assert!(models > 20, "{shown:?}");
+    assert_eq!(shown.last(), format!("7 passed, {} failed", models + 1), "the models, and the package: {shown:?}");
 }
 
 /// A kernel of one test, that passes if the other machine's runs beside it.
