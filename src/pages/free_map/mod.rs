@@ -119,15 +119,13 @@ impl<B: Blocks> FreeMap<B> {
     #[inline]
     pub(crate) fn claim_one(&self, bit: u32) -> bool {
         let Some(bits) = self.word(bit / 64) else { return false };
-        // One instruction where there is one, for of what was there this bit alone is asked for.
         let mask = 1 << (bit % 64);
-        if bits.fetch_or(mask, Ordering::Acquire) & mask != 0 {
-            return false;
-        }
-        if bits.load(Ordering::Relaxed) == !0 {
+        let before = bits.fetch_or(mask, Ordering::Acquire);
+        // Not looked at again: a load that follows a locked instruction to its own line waits for it.
+        if before | mask == !0 && before & mask == 0 {
             self.note_if_full_at(bit);
         }
-        true
+        before & mask == 0
     }
 
     #[cold]
